@@ -1,0 +1,1 @@
+//! km, the command line.

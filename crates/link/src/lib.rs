@@ -1,0 +1,1 @@
+//! Identity keys, handshake, HTTP/2 over one connection, reconnect, liveness. Knows nothing of Docker.

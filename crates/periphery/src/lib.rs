@@ -1,0 +1,1 @@
+//! The agent: AgentApi on a Docker Engine, with a journal.

@@ -1,0 +1,1 @@
+//! A simulated agent in memory: seeded, with faults on demand.

@@ -1,0 +1,1 @@
+//! Real Engines, fleets, clients by role and scenarios for tests.
