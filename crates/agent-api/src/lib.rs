@@ -1,1 +1,162 @@
-//! What Core may ask of an agent, and what an agent tells. Boundary crate: no tokio, no IO.
+//! What Core may ask of an agent ([`AgentApi`]), what an agent tells ([`AgentEvent`]), and in which version
+//! ([`LEVEL`]).
+//!
+//! Boundary crate: no tokio, no IO, no Docker client. The real agent, the simulated agent and Core's client over the
+//! link implement the same trait; one contract suite runs against all of them.
+
+mod event;
+mod observed;
+mod operation;
+
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+use komodo_api::{
+    UnixMs,
+    live::{LogLine, LogStream},
+    resource::ContainerRef,
+};
+use serde::{Deserialize, Serialize};
+
+pub use event::{AgentEvent, EventBody, GoodbyeReason, Snapshot};
+pub use observed::{
+    AgentProperties, Container, EngineState, HealthStatus, ProtectedContainer, depends_on, skip_label,
+};
+pub use operation::{AgentOperation, OperationEvent, OperationEventBody, OperationState};
+
+/// What this build understands. Raised by one with a dated line for each change that the other side must know of.
+///
+/// - 1 (2026-11-23): the beginning.
+pub const LEVEL: u32 = 1;
+/// The oldest level of the other side that this build still speaks with.
+pub const LEVEL_MIN: u32 = 1;
+
+/// What Core says of itself, once per link, before anything else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CoreHello {
+    /// Level of Core.
+    pub level: u32,
+    /// Version of Core.
+    pub version: String,
+    /// Id of this Core, stable over restarts.
+    pub core_id: String,
+    /// Grows with each start of a Core on this database. An agent refuses a mutation with an older one.
+    pub epoch: u64,
+    /// Id under which Core knows the server.
+    pub server_id: String,
+    /// Name under which Core knows the server.
+    pub server_name: String,
+    /// Container id of Core, where it runs in one.
+    #[serde(default)]
+    pub core_container: Option<String>,
+    /// Names or ids of containers that Core cannot live without.
+    #[serde(default)]
+    pub core_depends_on: Vec<String>,
+    /// Container ids of the agents of all servers that share this agent's Engine.
+    #[serde(default)]
+    pub agents_on_engine: Vec<String>,
+}
+
+/// What an agent answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentHello {
+    /// Level of the agent.
+    pub level: u32,
+    /// What the agent is.
+    pub agent: AgentProperties,
+    /// Operations whose end Core has not acknowledged.
+    pub open_operations: Vec<OperationState>,
+}
+
+/// An error that an agent answers; the code is stable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct AgentError {
+    /// Stable code.
+    pub code: AgentErrorCode,
+    /// What is wrong, for people, without secrets.
+    pub message: String,
+}
+
+/// Codes of [`AgentError`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentErrorCode {
+    /// No such container or operation.
+    NotFound,
+    /// A name fits several containers, or a value is out of its rules.
+    Invalid,
+    /// The order comes from a Core that has been replaced.
+    StaleEpoch,
+    /// The Engine does not answer or refuses.
+    EngineUnreachable,
+    /// The journal holds no more; nothing was done.
+    JournalFull,
+    /// The journal cannot be written; nothing was done.
+    StorageFull,
+    /// Not done within the deadline.
+    DeadlineExceeded,
+    /// The link broke, or the peer answered nonsense.
+    Link,
+    /// Levels do not fit.
+    Level,
+    /// Anything else.
+    Internal,
+}
+
+impl AgentError {
+    /// An error with a code and a text.
+    pub fn new(code: AgentErrorCode, message: impl Into<String>) -> Self {
+        AgentError { code, message: message.into() }
+    }
+}
+
+/// Which lines of a log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogRequest {
+    /// Container, by name or id.
+    pub container: ContainerRef,
+    /// How many lines from the end; absent is all.
+    #[serde(default)]
+    pub tail: Option<u64>,
+    /// Only lines from this time on.
+    #[serde(default)]
+    pub since: Option<UnixMs>,
+    /// Whether lines to come follow.
+    #[serde(default)]
+    pub follow: bool,
+    /// Only one of the streams.
+    #[serde(default)]
+    pub stream: Option<LogStream>,
+}
+
+/// A stream that ends with the first error.
+pub type AgentStream<T> = BoxStream<'static, Result<T, AgentError>>;
+
+/// What Core may ask of an agent. Dropping a future or a stream cancels what it stands for, except
+/// [`operate`](AgentApi::operate): an operation, once accepted, goes on.
+#[async_trait]
+pub trait AgentApi: Send + Sync + 'static {
+    /// Introduces Core to the agent. Everything else comes after it.
+    async fn hello(&self, core: CoreHello) -> Result<AgentHello, AgentError>;
+
+    /// What the agent observes: a snapshot, then deltas with sequence numbers without gaps. The agent ends the stream
+    /// of a reader that lags; a new call begins with a new snapshot.
+    async fn events(&self) -> Result<AgentStream<AgentEvent>, AgentError>;
+
+    /// The Engine's own document of a container.
+    async fn inspect_container(&self, container: ContainerRef) -> Result<serde_json::Value, AgentError>;
+
+    /// Lines of a container's log, in chunks, with back-pressure.
+    async fn container_log(&self, request: LogRequest) -> Result<AgentStream<Vec<LogLine>>, AgentError>;
+
+    /// Accepts an operation and follows it: what it plans, each step, the verdicts, the end. Idempotent by the
+    /// operation's id: a known one is only followed, from its beginning. Accepting journals first; an error means that
+    /// nothing was done.
+    async fn operate(&self, operation: AgentOperation) -> Result<AgentStream<OperationEvent>, AgentError>;
+
+    /// Follows a known operation from after `seq` (0 for all), or answers `not_found`.
+    async fn follow(&self, operation: String, seq: u64) -> Result<AgentStream<OperationEvent>, AgentError>;
+
+    /// Lets the agent forget an operation whose end Core has stored.
+    async fn acknowledge(&self, operation: String) -> Result<(), AgentError>;
+}

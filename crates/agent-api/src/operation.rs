@@ -1,0 +1,96 @@
+//! Operations on containers, as Core orders them and as an agent reports on them.
+
+use komodo_api::{
+    UnixMs,
+    container::{ContainerAction, Scope, TerminationSignal},
+    plan::PlanItem,
+    resource::ContainerRef,
+    update::Verdict,
+};
+use serde::{Deserialize, Serialize};
+
+/// An operation that an agent carries out. The agent plans it itself, against what it observes then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentOperation {
+    /// Id, made by Core: that of the Update.
+    pub id: String,
+    /// Epoch of the Core that orders it.
+    pub epoch: u64,
+    /// What is done.
+    pub action: ContainerAction,
+    /// To which containers.
+    pub scope: Scope,
+    /// To which not.
+    #[serde(default)]
+    pub exclude: Vec<ContainerRef>,
+    /// Signal to stop with.
+    #[serde(default)]
+    pub signal: Option<TerminationSignal>,
+    /// Seconds to wait for the end before killing.
+    #[serde(default)]
+    pub time: Option<i32>,
+    /// Why protected containers (never the agent or Core) are acted on all the same.
+    #[serde(default)]
+    pub override_reason: Option<String>,
+    /// Containers acted on at the same time.
+    pub concurrency: u32,
+    /// Who asked, for the journal.
+    pub operator: String,
+}
+
+/// One step of an operation; `seq` grows by one from 1, and is the place in the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OperationEvent {
+    /// Place in the journal.
+    pub seq: u64,
+    /// Time at the agent.
+    pub at: UnixMs,
+    /// What happened.
+    #[serde(flatten)]
+    pub body: OperationEventBody,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", content = "body", rename_all = "snake_case")]
+pub enum OperationEventBody {
+    /// What the agent will do to which container; the first event.
+    Planned {
+        /// The containers in range.
+        items: Vec<PlanItem>,
+        /// Until when the agent acts.
+        deadline: UnixMs,
+    },
+    /// The Engine is about to be asked.
+    Started {
+        /// Id of the container.
+        id: String,
+    },
+    /// The Engine has answered; the state is yet to be observed.
+    Acted {
+        /// Id of the container.
+        id: String,
+        /// What the Engine said, where it refused.
+        #[serde(default)]
+        error: Option<String>,
+    },
+    /// A target is settled.
+    Verdict(Verdict),
+    /// All targets are settled; the last event.
+    Ended {
+        /// Why it ended as a whole before its targets were tried, where it did.
+        #[serde(default)]
+        error: Option<String>,
+    },
+}
+
+/// An operation that an agent still keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperationState {
+    /// Id.
+    pub id: String,
+    /// Place of its last event in the journal.
+    pub seq: u64,
+    /// Whether it has ended.
+    pub ended: bool,
+}

@@ -1,0 +1,522 @@
+//! Containers: what is read of them and what is done to them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use crate::{
+    Needs, Target, UnixMs,
+    engine::{ContainerStateStatusEnum, ContainerStats, Port},
+    operation::operation,
+    permission::{PermissionLevel, SpecificPermission},
+    plan::{Protected, Reason},
+    resource::{ContainerRef, ResourceTargetVariant, ServerRef},
+    update::{Log, Update},
+};
+
+pub use crate::inspect::Container;
+
+/// A container in a list.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ContainerListItem {
+    /// Id of the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_id: Option<String>,
+    /// Name of the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<String>,
+    /// Name, without the slash.
+    pub name: String,
+    /// Id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Image, as it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// Id of the image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_id: Option<String>,
+    /// Time of creation, unix seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created: Option<i64>,
+    /// Bytes written on top of the image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size_rw: Option<i64>,
+    /// Bytes in all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size_root_fs: Option<i64>,
+    /// Run state.
+    pub state: ContainerStateStatusEnum,
+    /// State in words, `Up 5 minutes`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// Network mode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network_mode: Option<String>,
+    /// Names of its networks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<String>,
+    /// Ports.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<Port>,
+    /// Names of its volumes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<String>,
+    /// Last sample of what it uses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stats: Option<ContainerStats>,
+    /// Labels; never sent, as clients expect.
+    #[serde(default, skip_serializing)]
+    pub labels: BTreeMap<String, String>,
+    /// Why it is protected. Additive, as are all below.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub protected: Vec<Reason>,
+    /// Compose project.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// `healthy`, `unhealthy` or `starting`, where it has a health check.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<String>,
+    /// Start of the present run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<UnixMs>,
+    /// Time since when the view of its server is out of date; absent while it is live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale_since: Option<UnixMs>,
+}
+
+/// How many containers are in which state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GetContainersSummaryResponse {
+    /// All.
+    pub total: u32,
+    /// Running.
+    pub running: u32,
+    /// Exited, created or paused.
+    pub stopped: u32,
+    /// Restarting, dead, or failing their health check.
+    pub unhealthy: u32,
+    /// In no known state.
+    pub unknown: u32,
+}
+
+/// Lists the containers of a server.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct ListContainers {
+    /// Server, by id or name.
+    #[serde(alias = "id", alias = "name")]
+    pub server: ServerRef,
+}
+operation!(ListContainers: Read -> Vec<ContainerListItem>, needs Needs::Target(PermissionLevel::Read, &[]),
+    alias "ListDockerContainers", target |op| Target::Server(op.server.0.clone()));
+
+/// What containers are sorted by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs, reason = "the variants say it")]
+pub enum ContainerSortBy {
+    #[default]
+    Name,
+    Server,
+    State,
+    Image,
+    Networks,
+    Ports,
+    Volumes,
+}
+
+/// Lists the containers of all servers.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ListAllContainers {
+    /// Only of these servers, by id or name.
+    pub servers: Vec<String>,
+    /// Only of servers with these tags.
+    pub tags: Vec<String>,
+    /// Each must be part of the name.
+    pub terms: Vec<String>,
+    /// Only in these states.
+    pub state: Vec<ContainerStateStatusEnum>,
+    /// Page, from 0.
+    pub page: u64,
+    /// Items a page; null is the configured default, 0 is all.
+    pub limit: Option<u64>,
+    /// What they are sorted by.
+    pub sort_by: ContainerSortBy,
+    /// Backwards.
+    pub sort_desc: bool,
+}
+operation!(ListAllContainers: Read -> Vec<ContainerListItem>, needs Needs::Filter(ResourceTargetVariant::Server),
+    alias "ListAllDockerContainers");
+
+/// Counts the containers of all servers by state.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+pub struct GetContainersSummary {}
+operation!(GetContainersSummary: Read -> GetContainersSummaryResponse, needs Needs::Filter(ResourceTargetVariant::Server),
+    alias "GetDockerContainersSummary");
+
+/// Inspects a container: what the Engine knows of it.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct InspectContainer {
+    /// Server, by id or name.
+    #[serde(alias = "id", alias = "name")]
+    pub server: ServerRef,
+    /// Container, by name or id.
+    pub container: ContainerRef,
+}
+operation!(InspectContainer: Read -> Container,
+    needs Needs::Target(PermissionLevel::Read, &[SpecificPermission::Inspect]),
+    alias "InspectDockerContainer", target |op| Target::Server(op.server.0.clone()));
+
+/// Lines of a log at most that one request may ask for.
+pub const LOG_TAIL_LINES_MAX: u64 = 5000;
+
+fn log_tail() -> u64 {
+    50
+}
+
+/// Gets the last lines of a container's log.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct GetContainerLog {
+    /// Server, by id or name.
+    #[serde(alias = "id", alias = "name")]
+    pub server: ServerRef,
+    /// Container, by name or id.
+    pub container: ContainerRef,
+    /// How many lines; at most 5000.
+    #[serde(default = "log_tail")]
+    pub tail: u64,
+    /// Whether each line starts with its time.
+    #[serde(default)]
+    pub timestamps: bool,
+}
+operation!(GetContainerLog: Read -> Log,
+    needs Needs::Target(PermissionLevel::Read, &[SpecificPermission::Logs]),
+    target |op| Target::Server(op.server.0.clone()));
+
+/// How several search terms combine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum SearchCombinator {
+    /// Any of them.
+    #[default]
+    Or,
+    /// All of them.
+    And,
+}
+
+/// Gets the lines of a container's log that contain some terms.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct SearchContainerLog {
+    /// Server, by id or name.
+    #[serde(alias = "id", alias = "name")]
+    pub server: ServerRef,
+    /// Container, by name or id.
+    pub container: ContainerRef,
+    /// What to search for.
+    pub terms: Vec<String>,
+    /// How several terms combine.
+    #[serde(default)]
+    pub combinator: SearchCombinator,
+    /// The lines that do not match instead.
+    #[serde(default)]
+    pub invert: bool,
+    /// Whether each line starts with its time.
+    #[serde(default)]
+    pub timestamps: bool,
+}
+operation!(SearchContainerLog: Read -> Log,
+    needs Needs::Target(PermissionLevel::Read, &[SpecificPermission::Logs]),
+    target |op| Target::Server(op.server.0.clone()));
+
+/// Lists the protected containers of a server and why each is.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct ListProtected {
+    /// Server, by id or name.
+    #[serde(alias = "id", alias = "name")]
+    pub server: ServerRef,
+}
+operation!(ListProtected: Read -> Vec<Protected>, needs Needs::Target(PermissionLevel::Read, &[]),
+    target |op| Target::Server(op.server.0.clone()));
+
+/// A signal that asks a process to end; numbers are read too.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs, reason = "the variants say it")]
+pub enum TerminationSignal {
+    #[serde(rename = "SIGHUP", alias = "1")]
+    SigHup,
+    #[serde(rename = "SIGINT", alias = "2")]
+    SigInt,
+    #[serde(rename = "SIGQUIT", alias = "3")]
+    SigQuit,
+    #[default]
+    #[serde(rename = "SIGTERM", alias = "15")]
+    SigTerm,
+}
+
+impl TerminationSignal {
+    /// Name of the signal.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            TerminationSignal::SigHup => "SIGHUP",
+            TerminationSignal::SigInt => "SIGINT",
+            TerminationSignal::SigQuit => "SIGQUIT",
+            TerminationSignal::SigTerm => "SIGTERM",
+        }
+    }
+}
+
+/// What is done to a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ContainerAction {
+    /// Starts what is stopped.
+    Start,
+    /// Restarts what runs (in bulk), or the one that was named.
+    Restart,
+    /// Pauses what runs.
+    Pause,
+    /// Resumes what is paused.
+    Unpause,
+    /// Stops what runs.
+    Stop,
+    /// Stops and removes.
+    Destroy,
+    /// Removes what is stopped.
+    Prune,
+}
+
+/// A request to do something to containers, in the one form that all such operations have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerOperation {
+    /// What is done.
+    pub action: ContainerAction,
+    /// To which.
+    pub scope: Scope,
+    /// To which not.
+    pub exclude: Vec<ContainerRef>,
+    /// Signal to stop with.
+    pub signal: Option<TerminationSignal>,
+    /// Seconds to wait for the end before killing.
+    pub time: Option<i32>,
+    /// Hash of the plan that was looked at.
+    pub plan: Option<String>,
+    /// Why a protected container is acted on all the same.
+    pub override_reason: Option<String>,
+}
+
+/// Which containers an operation aims at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", content = "params", rename_all = "snake_case")]
+pub enum Scope {
+    /// One, named in its own request.
+    One(ContainerRef),
+    /// Several, named.
+    Listed(Vec<ContainerRef>),
+    /// Those that match.
+    Matching(ContainerQuery),
+    /// All on the server.
+    All,
+}
+
+/// Which containers of a server are meant; all conditions must hold, none means all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ContainerQuery {
+    /// Each must be part of the name, in any case.
+    pub terms: Vec<String>,
+    /// In one of these states.
+    pub states: Vec<ContainerStateStatusEnum>,
+    /// Of one of these images, by name with or without tag.
+    pub images: Vec<String>,
+    /// Of one of these compose projects.
+    pub projects: Vec<String>,
+    /// With all of these labels, `key` or `key=value`.
+    pub labels: Vec<String>,
+}
+
+/// An execute request that is a [`ContainerOperation`] on a server.
+pub trait ExecuteContainers: crate::Operation<Output = Update> {
+    /// The server.
+    fn server(&self) -> &ServerRef;
+    /// The request in the common form.
+    fn containers(&self) -> ContainerOperation;
+}
+
+fn on(action: ContainerAction, scope: Scope) -> ContainerOperation {
+    ContainerOperation {
+        action,
+        scope,
+        exclude: Vec::new(),
+        signal: None,
+        time: None,
+        plan: None,
+        override_reason: None,
+    }
+}
+
+macro_rules! one {
+    ($(#[doc = $doc:literal] $name:ident = $action:ident),* $(,)?) => { $(
+        #[doc = $doc]
+        #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+        pub struct $name {
+            /// Server, by id or name.
+            pub server: ServerRef,
+            /// Container, by name or id.
+            pub container: ContainerRef,
+            /// Hash of the plan that was looked at; refused with `plan_drifted` when the world changed since.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub plan: Option<String>,
+            /// Why a container that is part of the control path is acted on all the same; needs Write, is audited.
+            #[serde(default, rename = "override", skip_serializing_if = "Option::is_none")]
+            pub override_reason: Option<String>,
+        }
+        operation!($name: Execute -> Update, needs Needs::Target(PermissionLevel::Execute, &[]),
+            target |op| Target::Server(op.server.0.clone()));
+        impl ExecuteContainers for $name {
+            fn server(&self) -> &ServerRef { &self.server }
+            fn containers(&self) -> ContainerOperation {
+                ContainerOperation {
+                    plan: self.plan.clone(),
+                    override_reason: self.override_reason.clone(),
+                    ..on(ContainerAction::$action, Scope::One(self.container.clone()))
+                }
+            }
+        }
+    )* };
+}
+one! {
+    /// Starts a container.
+    StartContainer = Start,
+    /// Restarts a container.
+    RestartContainer = Restart,
+    /// Pauses a container.
+    PauseContainer = Pause,
+    /// Resumes a paused container.
+    UnpauseContainer = Unpause,
+}
+
+macro_rules! one_ending {
+    ($(#[doc = $doc:literal] $name:ident = $action:ident),* $(,)?) => { $(
+        #[doc = $doc]
+        #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+        pub struct $name {
+            /// Server, by id or name.
+            pub server: ServerRef,
+            /// Container, by name or id.
+            pub container: ContainerRef,
+            /// Signal to stop it with.
+            #[serde(default)]
+            pub signal: Option<TerminationSignal>,
+            /// Seconds to wait for its end before it is killed.
+            #[serde(default)]
+            pub time: Option<i32>,
+            /// Hash of the plan that was looked at; refused with `plan_drifted` when the world changed since.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub plan: Option<String>,
+            /// Why a container that is part of the control path is acted on all the same; needs Write, is audited.
+            #[serde(default, rename = "override", skip_serializing_if = "Option::is_none")]
+            pub override_reason: Option<String>,
+        }
+        operation!($name: Execute -> Update, needs Needs::Target(PermissionLevel::Execute, &[]),
+            target |op| Target::Server(op.server.0.clone()));
+        impl ExecuteContainers for $name {
+            fn server(&self) -> &ServerRef { &self.server }
+            fn containers(&self) -> ContainerOperation {
+                ContainerOperation {
+                    signal: self.signal,
+                    time: self.time,
+                    plan: self.plan.clone(),
+                    override_reason: self.override_reason.clone(),
+                    ..on(ContainerAction::$action, Scope::One(self.container.clone()))
+                }
+            }
+        }
+    )* };
+}
+one_ending! {
+    /// Stops a container.
+    StopContainer = Stop,
+    /// Stops and removes a container.
+    DestroyContainer = Destroy,
+}
+
+macro_rules! all {
+    ($(#[doc = $doc:literal] $name:ident = $action:ident),* $(,)?) => { $(
+        #[doc = $doc]
+        #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+        pub struct $name {
+            /// Server, by id or name.
+            pub server: ServerRef,
+            /// Containers that are left alone, by name or id.
+            #[serde(default, skip_serializing_if = "Vec::is_empty")]
+            pub exclude: Vec<ContainerRef>,
+            /// Hash of the plan that was looked at; refused with `plan_drifted` when the world changed since.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub plan: Option<String>,
+        }
+        operation!($name: Execute -> Update, needs Needs::Target(PermissionLevel::Execute, &[]),
+            target |op| Target::Server(op.server.0.clone()));
+        impl ExecuteContainers for $name {
+            fn server(&self) -> &ServerRef { &self.server }
+            fn containers(&self) -> ContainerOperation {
+                ContainerOperation {
+                    exclude: self.exclude.clone(),
+                    plan: self.plan.clone(),
+                    ..on(ContainerAction::$action, Scope::All)
+                }
+            }
+        }
+    )* };
+}
+all! {
+    /// Starts every stopped container on a server, save the protected ones.
+    StartAllContainers = Start,
+    /// Restarts every running container on a server, save the protected ones.
+    RestartAllContainers = Restart,
+    /// Pauses every running container on a server, save the protected ones.
+    PauseAllContainers = Pause,
+    /// Resumes every paused container on a server, save the protected ones.
+    UnpauseAllContainers = Unpause,
+    /// Stops every running container on a server, save the protected ones.
+    StopAllContainers = Stop,
+    /// Removes every stopped container on a server, save the protected ones.
+    PruneContainers = Prune,
+}
+
+/// Does one thing to several containers of a server: those named, or those that match a query.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct BatchContainers {
+    /// Server, by id or name.
+    pub server: ServerRef,
+    /// Containers, by name or id. Either this or `query`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub containers: Vec<ContainerRef>,
+    /// Which containers are meant. Either this or `containers`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<ContainerQuery>,
+    /// What is done.
+    pub action: ContainerAction,
+    /// Containers that are left alone, by name or id.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<ContainerRef>,
+    /// Hash of the plan that was looked at; refused with `plan_drifted` when the world changed since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
+}
+operation!(BatchContainers: Execute -> Update, needs Needs::Target(PermissionLevel::Execute, &[]),
+    target |op| Target::Server(op.server.0.clone()));
+impl ExecuteContainers for BatchContainers {
+    fn server(&self) -> &ServerRef {
+        &self.server
+    }
+    fn containers(&self) -> ContainerOperation {
+        let scope = match &self.query {
+            Some(query) => Scope::Matching(query.clone()),
+            None => Scope::Listed(self.containers.clone()),
+        };
+        ContainerOperation {
+            exclude: self.exclude.clone(),
+            plan: self.plan.clone(),
+            ..on(self.action, scope)
+        }
+    }
+}
