@@ -1,1 +1,3 @@
 //! Real Engines, fleets, clients by role and scenarios for tests.
+
+pub mod engine;

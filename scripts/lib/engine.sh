@@ -1,0 +1,359 @@
+# shellcheck shell=bash
+# Private Docker Engines: start, stop, sweep. Sourced by scripts/engine after common.sh.
+#
+# Files of one Engine, in $ENGINES/NAME:
+#   docker.sock   its API          lock        held while its keeper (engine_run) lives
+#   dockerd.log   its log          keeper      PID of the process that unshared the namespaces
+#   network       its addresses    control     named pipe of commands (only when started with `start`)
+
+# Short, because a socket's path may have no more than 107 bytes.
+ENGINES=${KOMODO_ENGINES:-/tmp/komodo-engines}
+# 198.18.0.0/15 is set aside for tests of network devices (RFC 2544), so no real network is hidden by it.
+# Every Engine takes a /22 of it: the link with the host, the default bridge, and networks made later.
+ENGINE_SLOTS=128
+ENGINE_START_SECONDS=30
+
+engine_setup() {
+    local missing=()
+    # A `docker` client may be there without an Engine, so every program is looked for by itself.
+    has dockerd && has containerd && has runc || missing+=(docker.io)
+    has docker || missing+=(docker.io)
+    has ip || missing+=(iproute2)
+    has iptables || missing+=(iptables)
+    has busybox && busybox_is_static || missing+=(busybox-static)
+    has unshare && has flock && has setsid || missing+=(util-linux)
+    [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
+}
+
+# The dynamic busybox of Debian would need libraries inside the image.
+busybox_is_static() { ! ldd "$(command -v busybox)" >/dev/null 2>&1; }
+
+# Says precisely why no Engine can be started here, before anything is touched.
+engine_check() {
+    [ "$(id -u)" = 0 ] || die "a private Engine needs root (namespaces, mounts, veth)" "run it as root"
+    local why
+    why=$(unshare --net --mount --pid --fork --propagation private true 2>&1) ||
+        die "this machine does not let us make namespaces: $why" "run it on a machine or VM, or in a privileged container"
+    if ! grep -q '[[:space:]]overlay$' /proc/filesystems; then
+        modprobe overlay 2>/dev/null || die "the kernel has no overlayfs" "load the module: modprobe overlay"
+    fi
+    grep -qE ' cgroup2? ' /proc/mounts || grep -q cgroup /proc/filesystems ||
+        die "the kernel has no cgroups" "use a kernel with CONFIG_CGROUPS"
+}
+
+engine_directory() {
+    case ${1:-} in
+        '' | . | .. | */* | -*) die "'${1:-}' is no name for an Engine" "use letters, digits and dashes" ;;
+    esac
+    printf '%s/%s\n' "$ENGINES" "$1"
+}
+
+# The folder is ours alone: others must not plant files where root removes and mounts.
+engines_folder() {
+    mkdir -p -m 700 "$ENGINES"
+    [ -O "$ENGINES" ] && [ ! -L "$ENGINES" ] || die "$ENGINES belongs to somebody else" "remove it, or set KOMODO_ENGINES"
+}
+
+# engine_run DIRECTORY [OPTIONS]: keeps one Engine until standard input ends or says `quit`.
+engine_run() {
+    local directory=${1:-}
+    shift
+    case $directory in
+        "$ENGINES"/?*) ;;
+        *) die "the Engine's folder must be inside $ENGINES, not '$directory'" ;;
+    esac
+    engine_setup
+    engine_check
+    engines_folder
+    engine_sweep
+    mkdir -m 700 "$directory" || die "$directory is in use"
+    exec {lock}>"$directory/lock"
+    flock -n "$lock" || die "$directory is in use"
+    mkfifo "$directory/inside" "$directory/outside"
+
+    # The keeper must outlive signals meant for the test run, because it cleans up.
+    trap '' INT TERM HUP
+    unshare --net --mount --pid --fork --kill-child --propagation private --mount-proc \
+        "$PROJECT_ROOT/scripts/engine" __inside "$directory" "$@" <&0 {lock}>&- &
+    local keeper=$!
+    echo "$keeper" >"$directory/keeper"
+    local status=0
+    if engine_connect "$directory" "$keeper"; then
+        wait "$keeper" || status=$?
+    else
+        status=1
+        kill -KILL "$keeper" 2>/dev/null || true
+        wait "$keeper" || true
+    fi
+    engine_remove "$directory"
+    return "$status"
+}
+
+# Gives the Engine its link with the host. Making the veth pair is what claims the slot: the kernel refuses a taken name.
+engine_connect() {
+    local directory=$1 keeper=$2 line slot third base error=''
+    read -r -t 10 line <>"$directory/inside" || {
+        say "error: the namespaces did not come up"
+        return 1
+    }
+    local first=$((keeper % ENGINE_SLOTS)) try
+    for ((try = 0; try < ENGINE_SLOTS; try++)); do
+        slot=$(((first + try) % ENGINE_SLOTS))
+        if error=$(ip link add "komodo$slot" type veth peer name eth0 netns "$keeper" 2>&1); then
+            break
+        fi
+        case $error in *exists*) error="all $ENGINE_SLOTS slots are taken" ;; *) break ;; esac
+    done
+    [ -z "$error" ] || {
+        say "error: no veth pair for the Engine: $error"
+        return 1
+    }
+    third=$((slot % 64 * 4))
+    base=198.$((18 + slot / 64))
+    ip -batch - <<BATCH || return 1
+addr add $base.$third.1/30 dev komodo$slot
+link set komodo$slot up
+route add $base.$((third + 1)).0/24 via $base.$third.2
+route add $base.$((third + 2)).0/23 via $base.$third.2
+BATCH
+    # Written whole, then named: whoever finds it can read it.
+    cat >"$directory/network.part" <<NETWORK
+host=$base.$third.1
+engine=$base.$third.2
+bridge=$base.$((third + 1)).1/24
+pool=$base.$((third + 2)).0/23
+NETWORK
+    mv "$directory/network.part" "$directory/network"
+    echo connected >"$directory/outside"
+}
+
+# The first process in the Engine's namespaces. Its children are the daemon and every orphan; when it ends, all end.
+engine_inside() {
+    local directory=$1 live_restore=false data=memory line
+    shift
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --live-restore) live_restore=true ;;
+            --data) data=$2 && shift ;;
+            --)
+                shift
+                break
+                ;;
+            *) die "unknown option $1" ;;
+        esac
+        shift
+    done
+    echo up >"$directory/inside"
+    read -r -t 10 line <>"$directory/outside" || die "the host's side of the network did not come up"
+
+    local host='' engine='' bridge='' pool=''
+    # shellcheck disable=SC1091
+    . "$directory/network"
+    ip -batch - <<BATCH
+link set lo up
+addr add $engine/30 dev eth0
+link set eth0 up
+route add default via $host
+BATCH
+    # Forwarding that is already on is not ours to police, thinks the daemon: the host then reaches every container,
+    # not just published ports.
+    echo 1 >/proc/sys/net/ipv4/ip_forward
+    # A private /run: no firewall daemon, no plugins and no sockets of the host. Inside, and only there, the usual
+    # path of the socket leads to this Engine, so that compose files work as their authors wrote them.
+    mount -t tmpfs -o mode=755 tmpfs /run
+    ln -s "$directory/docker.sock" /run/docker.sock
+    mkdir "$directory/data"
+    case $data in
+        memory) mount -t tmpfs -o mode=711 tmpfs "$directory/data" ;;
+        disk) ;;
+        *) die "--data is disk or memory, not '$data'" ;;
+    esac
+    engine_cgroups
+    echo '{}' >"$directory/daemon.json"
+    # Ignored signals are inherited down to the containers, where a shell could then never trap them.
+    local command=(env --default-signal=HUP,INT,QUIT,TERM dockerd
+        --config-file "$directory/daemon.json" --host "unix://$directory/docker.sock"
+        --data-root "$directory/data" --exec-root /run/engine --pidfile /run/engine.pid
+        --cgroup-parent "/komodo-test/${directory##*/}" --exec-opt native.cgroupdriver=cgroupfs
+        --bip "$bridge" --default-address-pool "base=$pool,size=27"
+        --storage-driver overlay2 --shutdown-timeout 3 --live-restore="$live_restore" "$@")
+
+    "${command[@]}" </dev/null >>"$directory/dockerd.log" 2>&1 &
+    local daemon=$!
+    while read -r line; do
+        case $line in
+            start)
+                # A daemon that was killed leaves its file behind; its number may be somebody else's by now.
+                wait "$daemon" 2>/dev/null || true
+                rm -f /run/engine.pid
+                "${command[@]}" </dev/null >>"$directory/dockerd.log" 2>&1 &
+                daemon=$!
+                ;;
+            terminate) kill -TERM "$daemon" 2>/dev/null || true ;;
+            kill) kill -KILL "$daemon" 2>/dev/null || true ;;
+            quit) break ;;
+        esac
+    done
+}
+
+# Uses the host's cgroups where they are mounted, else mounts them, for this Engine only.
+engine_cgroups() {
+    if ! grep -qE '^[^ ]+ /sys/fs/cgroup(/[^ ]+)? cgroup2? ' /proc/mounts; then
+        mount -t tmpfs -o mode=755 tmpfs /sys/fs/cgroup
+        local controller
+        while read -r controller _ _ enabled; do
+            [ "$enabled" = 1 ] || continue
+            mkdir -p "/sys/fs/cgroup/$controller"
+            mount -t cgroup -o "$controller" cgroup "/sys/fs/cgroup/$controller" || rmdir "/sys/fs/cgroup/$controller"
+        done < <(tail -n +2 /proc/cgroups)
+        mountpoint -q /sys/fs/cgroup/memory || mountpoint -q /sys/fs/cgroup/devices ||
+            mount -t cgroup2 cgroup2 /sys/fs/cgroup || die "cannot mount cgroups" "mount them at /sys/fs/cgroup"
+    fi
+}
+
+# Removes an Engine's cgroups and files. Its processes and mounts are gone by then.
+engine_remove() {
+    local directory=$1 name=${1##*/} group
+    find /sys/fs/cgroup -depth -type d -path "*/komodo-test/$name*" -exec rmdir {} + 2>/dev/null || true
+    find /sys/fs/cgroup -maxdepth 2 -type d -name komodo-test -exec rmdir --ignore-fail-on-non-empty {} + 2>/dev/null || true
+    rm -rf --one-file-system "$directory"
+}
+
+# Host PIDs of all processes in the namespace that the keeper made.
+engine_namespace_pids() {
+    local namespace=$1 process
+    for process in /proc/[0-9]*; do
+        [ "$(readlink "$process/ns/pid" 2>/dev/null)" != "$namespace" ] || printf '%s\n' "${process#/proc/}"
+    done
+}
+
+engine_pids() {
+    local directory keeper pid
+    directory=$(engine_directory "${1:-}")
+    keeper=$(cat "$directory/keeper" 2>/dev/null) || die "no Engine ${1:-}"
+    for pid in $(engine_namespace_pids "$(readlink "/proc/$keeper/ns/pid_for_children")"); do
+        printf '%s %s\n' "$pid" "$(cat "/proc/$pid/comm" 2>/dev/null)"
+    done
+}
+
+# Removes Engines whose keeper is dead. Only folders of our own, and only processes that name the folder.
+engine_sweep() {
+    local directory keeper
+    for directory in "$ENGINES"/*/; do
+        directory=${directory%/}
+        [ -e "$directory/lock" ] || continue
+        (
+            exec 9<"$directory/lock" && flock -n 9 || exit 0
+            keeper=$(cat "$directory/keeper" 2>/dev/null || true)
+            if [ -n "$keeper" ] && tr '\0' ' ' <"/proc/$keeper/cmdline" 2>/dev/null | grep -qF " __inside $directory "; then
+                say "sweeping the Engine that a crashed run left at $directory"
+                # Its namespace dies with it: wait for that, so that no process holds the files.
+                namespace=$(readlink "/proc/$keeper/ns/pid_for_children" || true)
+                kill -KILL "$keeper" 2>/dev/null || true
+                for ((tick = 0; tick < 200; tick++)); do
+                    [ -n "$(engine_namespace_pids "$namespace")" ] || break
+                    sleep 0.05
+                done
+            fi
+            engine_remove "$directory"
+        ) 2>&1 || true
+    done
+}
+
+engine_start() {
+    local name=${1:-} directory
+    directory=$(engine_directory "$name")
+    shift
+    engine_setup
+    engine_check
+    engines_folder
+    engine_sweep
+    [ ! -e "$directory" ] || die "an Engine called $name is running" "scripts/engine stop $name"
+    local pipe log
+    pipe=$(mktemp -u "$ENGINES/.control-XXXXXX")
+    log=$(mktemp "$ENGINES/.log-XXXXXX")
+    mkfifo -m 600 "$pipe"
+    # Open for reading and writing: it never ends by itself, so the Engine lives until `stop`.
+    setsid "$PROJECT_ROOT/scripts/engine" run "$directory" "$@" <>"$pipe" >"$log" 2>&1 &
+    local keeper=$!
+    if ! engine_wait "$directory" "$keeper"; then
+        cat "$log" >&2
+        tail -n 5 "$directory/dockerd.log" >&2 2>/dev/null || true
+        echo quit 1<>"$pipe" || true
+        rm -f "$pipe" "$log"
+        die "the Engine $name did not start"
+    fi
+    mv "$pipe" "$directory/control"
+    rm -f "$log"
+    disown "$keeper"
+    engine_env "$name"
+}
+
+engine_wait() {
+    local directory=$1 keeper=$2 tick
+    for ((tick = 0; tick < ENGINE_START_SECONDS * 20; tick++)); do
+        kill -0 "$keeper" 2>/dev/null || return 1
+        if [ -S "$directory/docker.sock" ]; then
+            DOCKER_HOST=unix://$directory/docker.sock timeout "$ENGINE_START_SECONDS" docker version >/dev/null 2>&1 && return 0
+        fi
+        sleep 0.05
+    done
+    return 1
+}
+
+engine_env() {
+    local directory host='' engine=''
+    directory=$(engine_directory "${1:-}")
+    [ -e "$directory/network" ] || die "no Engine ${1:-}" "scripts/engine start ${1:-}"
+    # shellcheck disable=SC1091
+    . "$directory/network"
+    printf 'export DOCKER_HOST=unix://%s/docker.sock\n' "$directory"
+    printf 'export KOMODO_ENGINE_HOST_ADDRESS=%s\nexport KOMODO_ENGINE_ADDRESS=%s\n' "$host" "$engine"
+}
+
+engine_command() {
+    local directory=$1 command=$2
+    [ -p "$directory/control" ] || die "no Engine at $directory was started with scripts/engine start"
+    echo "$command" 1<>"$directory/control"
+}
+
+engine_stop() {
+    local directory keeper tick
+    directory=$(engine_directory "${1:-}")
+    [ -e "$directory" ] || return 0
+    keeper=$(cat "$directory/keeper" 2>/dev/null || true)
+    [ ! -p "$directory/control" ] || engine_command "$directory" quit
+    for ((tick = 0; tick < 200; tick++)); do
+        [ -e "$directory" ] || return 0
+        # What does not leave by itself within 2 s is killed; the keeper then removes the files.
+        if [ "$tick" = 40 ] && [ -n "$keeper" ]; then kill -KILL "$keeper" 2>/dev/null || true; fi
+        sleep 0.05
+    done
+    engine_sweep
+    [ ! -e "$directory" ] || die "the Engine at $directory does not go away" "look at it with: scripts/engine pids ${1:-}"
+}
+
+engine_restart() {
+    local directory how=terminate
+    directory=$(engine_directory "${1:-}")
+    [ "${2:-}" != kill ] || how=kill
+    engine_command "$directory" "$how"
+    engine_command "$directory" start
+    DOCKER_HOST=unix://$directory/docker.sock
+    export DOCKER_HOST
+    local tick
+    for ((tick = 0; tick < ENGINE_START_SECONDS * 20; tick++)); do
+        if timeout "$ENGINE_START_SECONDS" docker version >/dev/null 2>&1; then return 0; fi
+        sleep 0.05
+    done
+    die "the Engine ${1:-} did not come back: $(tail -n 3 "$directory/dockerd.log")"
+}
+
+engine_list() {
+    local directory
+    for directory in "$ENGINES"/*/; do
+        [ -e "$directory/network" ] || continue
+        directory=${directory%/}
+        if flock -n "$directory/lock" true; then echo "${directory##*/} dead"; else echo "${directory##*/} running"; fi
+    done
+}
