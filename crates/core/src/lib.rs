@@ -1,1 +1,12 @@
-//! The control plane.
+//! Komodo Core: the control plane.
+//!
+//! Requests take one road ([`dispatch`]): authenticate, resolve names, authorize, run, record, publish. Desired state
+//! lives in [`store`], observed state in [`fleet`], work in progress in [`tasks`]. [`App`] owns everything: there are no
+//! statics, and two Cores fit into one process.
+
+pub mod app;
+pub mod clock;
+pub mod dispatch;
+mod ops;
+
+pub use app::App;
