@@ -5,6 +5,7 @@
 #   docker.sock   its API          lock        held while its keeper (engine_run) lives
 #   dockerd.log   its log          keeper      PID of the process that unshared the namespaces
 #   network       its addresses    control     named pipe of commands (only when started with `start`)
+#   daemon        dockerd's PID, as its namespace counts          ended   exit status of a dockerd that has ended
 
 # Short, because a socket's path may have no more than 107 bytes.
 ENGINES=${KOMODO_ENGINES:-/tmp/komodo-engines}
@@ -50,8 +51,10 @@ engine_directory() {
 
 # The folder is ours alone: others must not plant files where root removes and mounts.
 engines_folder() {
-    mkdir -p -m 700 "$ENGINES"
-    [ -O "$ENGINES" ] && [ ! -L "$ENGINES" ] || die "$ENGINES belongs to somebody else" "remove it, or set KOMODO_ENGINES"
+    [ -d "$ENGINES" ] || mkdir -m 700 "$ENGINES" 2>/dev/null || [ -d "$ENGINES" ] || die "cannot make the folder $ENGINES"
+    if [ ! -O "$ENGINES" ] || [ -L "$ENGINES" ]; then
+        die "$ENGINES belongs to somebody else" "remove it, or set KOMODO_ENGINES"
+    fi
 }
 
 # engine_run DIRECTORY [OPTIONS]: keeps one Engine until standard input ends or says `quit`.
@@ -66,10 +69,16 @@ engine_run() {
     engine_check
     engines_folder
     engine_sweep
-    mkdir -m 700 "$directory" || die "$directory is in use"
-    exec {lock}>"$directory/lock"
+    # Locked before it has its name, so that no sweep takes it for a dead one.
+    local new=$ENGINES/.new-${directory##*/} lock
+    mkdir -m 700 "$new" || die "$directory is in use"
+    exec {lock}>"$new/lock"
     flock -n "$lock" || die "$directory is in use"
-    mkfifo "$directory/inside" "$directory/outside"
+    mkfifo "$new/inside" "$new/outside"
+    if ! mv -T --no-clobber "$new" "$directory" || [ -e "$new" ]; then
+        rm -rf "$new"
+        die "$directory is in use"
+    fi
 
     # The keeper must outlive signals meant for the test run, because it cleans up.
     trap '' INT TERM HUP
@@ -171,29 +180,39 @@ BATCH
     engine_cgroups
     echo '{}' >"$directory/daemon.json"
     # Ignored signals are inherited down to the containers, where a shell could then never trap them.
-    local command=(env --default-signal=HUP,INT,QUIT,TERM dockerd
+    local daemon_command=(env "--default-signal=HUP,INT,QUIT,TERM" dockerd
         --config-file "$directory/daemon.json" --host "unix://$directory/docker.sock"
         --data-root "$directory/data" --exec-root /run/engine --pidfile /run/engine.pid
-        --cgroup-parent "/komodo-test/${directory##*/}" --exec-opt native.cgroupdriver=cgroupfs
+        --cgroup-parent "/komodo-test-${directory##*/}" --exec-opt native.cgroupdriver=cgroupfs
         --bip "$bridge" --default-address-pool "base=$pool,size=27"
         --storage-driver overlay2 --shutdown-timeout 3 --live-restore="$live_restore" "$@")
 
-    "${command[@]}" </dev/null >>"$directory/dockerd.log" 2>&1 &
+    engine_daemon "$directory" "${daemon_command[@]}" &
     local daemon=$!
     while read -r line; do
         case $line in
             start)
+                wait "$daemon" || true
                 # A daemon that was killed leaves its file behind; its number may be somebody else's by now.
-                wait "$daemon" 2>/dev/null || true
-                rm -f /run/engine.pid
-                "${command[@]}" </dev/null >>"$directory/dockerd.log" 2>&1 &
+                rm -f "$directory/ended" /run/engine.pid
+                engine_daemon "$directory" "${daemon_command[@]}" &
                 daemon=$!
                 ;;
-            terminate) kill -TERM "$daemon" 2>/dev/null || true ;;
-            kill) kill -KILL "$daemon" 2>/dev/null || true ;;
+            terminate) kill -TERM "$(cat "$directory/daemon")" || true ;;
+            kill) kill -KILL "$(cat "$directory/daemon")" || true ;;
             quit) break ;;
         esac
     done
+}
+
+# Runs the daemon and leaves a mark when it has ended.
+engine_daemon() {
+    local directory=$1 status=0
+    shift
+    "$@" </dev/null >>"$directory/dockerd.log" 2>&1 &
+    echo $! >"$directory/daemon"
+    wait $! || status=$?
+    echo "$status" >"$directory/ended"
 }
 
 # Uses the host's cgroups where they are mounted, else mounts them, for this Engine only.
@@ -213,17 +232,20 @@ engine_cgroups() {
 
 # Removes an Engine's cgroups and files. Its processes and mounts are gone by then.
 engine_remove() {
-    local directory=$1 name=${1##*/} group
-    find /sys/fs/cgroup -depth -type d -path "*/komodo-test/$name*" -exec rmdir {} + 2>/dev/null || true
-    find /sys/fs/cgroup -maxdepth 2 -type d -name komodo-test -exec rmdir --ignore-fail-on-non-empty {} + 2>/dev/null || true
+    local directory=$1 name=${1##*/}
+    find /sys/fs/cgroup -depth -type d \( -path "*/komodo-test-$name" -o -path "*/komodo-test-$name/*" \) -exec rmdir {} + \
+        2>/dev/null || true
     rm -rf --one-file-system "$directory"
 }
 
-# Host PIDs of all processes in the namespace that the keeper made.
-engine_namespace_pids() {
-    local namespace=$1 process
+# engine_processes NAME NAMESPACE: host PIDs of everything in an Engine: what is in its PID namespace, and its containers,
+# which have namespaces of their own and are known by their cgroup.
+engine_processes() {
+    local process
     for process in /proc/[0-9]*; do
-        [ "$(readlink "$process/ns/pid" 2>/dev/null)" != "$namespace" ] || printf '%s\n' "${process#/proc/}"
+        if [ "$(readlink "$process/ns/pid" 2>/dev/null)" = "$2" ] || grep -qsF "/komodo-test-$1/" "$process/cgroup"; then
+            printf '%s\n' "${process#/proc/}"
+        fi
     done
 }
 
@@ -231,7 +253,7 @@ engine_pids() {
     local directory keeper pid
     directory=$(engine_directory "${1:-}")
     keeper=$(cat "$directory/keeper" 2>/dev/null) || die "no Engine ${1:-}"
-    for pid in $(engine_namespace_pids "$(readlink "/proc/$keeper/ns/pid_for_children")"); do
+    for pid in $(engine_processes "$1" "$(readlink "/proc/$keeper/ns/pid_for_children")"); do
         printf '%s %s\n' "$pid" "$(cat "/proc/$pid/comm" 2>/dev/null)"
     done
 }
@@ -243,7 +265,9 @@ engine_sweep() {
         directory=${directory%/}
         [ -e "$directory/lock" ] || continue
         (
-            exec 9<"$directory/lock" && flock -n 9 || exit 0
+            # Another sweep may be faster.
+            { exec 9<"$directory/lock"; } 2>/dev/null || exit 0
+            flock -n 9 || exit 0
             keeper=$(cat "$directory/keeper" 2>/dev/null || true)
             if [ -n "$keeper" ] && tr '\0' ' ' <"/proc/$keeper/cmdline" 2>/dev/null | grep -qF " __inside $directory "; then
                 say "sweeping the Engine that a crashed run left at $directory"
@@ -251,13 +275,14 @@ engine_sweep() {
                 namespace=$(readlink "/proc/$keeper/ns/pid_for_children" || true)
                 kill -KILL "$keeper" 2>/dev/null || true
                 for ((tick = 0; tick < 200; tick++)); do
-                    [ -n "$(engine_namespace_pids "$namespace")" ] || break
+                    [ -n "$(engine_processes "${directory##*/}" "$namespace")" ] || break
                     sleep 0.05
                 done
             fi
             engine_remove "$directory"
-        ) 2>&1 || true
+        ) >&2 || true
     done
+    find "$ENGINES" -mindepth 1 -maxdepth 1 -name '.*' -mmin +600 -exec rm -rf --one-file-system {} + 2>/dev/null || true
 }
 
 engine_start() {
@@ -293,6 +318,7 @@ engine_wait() {
     local directory=$1 keeper=$2 tick
     for ((tick = 0; tick < ENGINE_START_SECONDS * 20; tick++)); do
         kill -0 "$keeper" 2>/dev/null || return 1
+        [ ! -e "$directory/ended" ] || return 1
         if [ -S "$directory/docker.sock" ]; then
             DOCKER_HOST=unix://$directory/docker.sock timeout "$ENGINE_START_SECONDS" docker version >/dev/null 2>&1 && return 0
         fi
@@ -334,14 +360,19 @@ engine_stop() {
 }
 
 engine_restart() {
-    local directory how=terminate
+    local directory how='terminate'
     directory=$(engine_directory "${1:-}")
-    [ "${2:-}" != kill ] || how=kill
+    [ "${2:-}" != kill ] || how="kill"
+    local tick
     engine_command "$directory" "$how"
+    for ((tick = 0; tick < ENGINE_START_SECONDS * 20; tick++)); do
+        [ ! -e "$directory/ended" ] || break
+        sleep 0.05
+    done
+    rm -f "$directory/ended"
     engine_command "$directory" start
     DOCKER_HOST=unix://$directory/docker.sock
     export DOCKER_HOST
-    local tick
     for ((tick = 0; tick < ENGINE_START_SECONDS * 20; tick++)); do
         if timeout "$ENGINE_START_SECONDS" docker version >/dev/null 2>&1; then return 0; fi
         sleep 0.05

@@ -164,7 +164,7 @@ impl Engine {
 
     /// Starts the daemon again on the same data, after [`Engine::kill`] or [`Engine::terminate`].
     pub async fn start_again(&mut self) -> Result<(), EngineError> {
-        self.keeper.command("start")?;
+        self.keeper.start_daemon()?;
         self.observer = self
             .keeper
             .wait_ready(Duration::from_secs(START_SECONDS))

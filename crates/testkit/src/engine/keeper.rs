@@ -109,7 +109,11 @@ impl Keeper {
                     Ok(Err(error)) => seen = error.to_string(),
                     Err(_) => seen = String::from("no answer"),
                 }
-                // The socket of a daemon that was killed is still there; a live daemon has a process.
+            }
+            if self.daemon_ended() {
+                return Err(EngineError::DaemonEnded {
+                    log: self.log_tail(),
+                });
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -120,7 +124,7 @@ impl Keeper {
         })
     }
 
-    pub(super) fn command(&mut self, command: &str) -> Result<(), EngineError> {
+    fn command(&mut self, command: &str) -> Result<(), EngineError> {
         let pipe = self
             .child
             .stdin
@@ -138,7 +142,7 @@ impl Keeper {
         self.command(command)?;
         let end = Instant::now() + deadline;
         while Instant::now() < end {
-            if !self.processes().iter().any(|(_, name)| name == "dockerd") {
+            if self.daemon_ended() {
                 return Ok(());
             }
             tokio::time::sleep(LOOK_EVERY).await;
@@ -150,7 +154,25 @@ impl Keeper {
         })
     }
 
-    /// Every live process in the Engine's PID namespace.
+    /// Starts a daemon that was ended; [`Keeper::wait_ready`] then waits for it.
+    pub(super) fn start_daemon(&mut self) -> Result<(), EngineError> {
+        let path = self.ended_mark();
+        // The mark of the last one must not be taken for the next one's.
+        fs::remove_file(&path).map_err(|source| EngineError::File { path, source })?;
+        self.command("start")
+    }
+
+    fn daemon_ended(&self) -> bool {
+        self.ended_mark().exists()
+    }
+
+    /// The file that `scripts/engine` leaves when the daemon has ended.
+    fn ended_mark(&self) -> PathBuf {
+        self.directory.join("ended")
+    }
+
+    /// Every live process in the Engine: those in its own PID namespace, and those of its containers, which have
+    /// namespaces of their own and are known by their cgroup.
     pub(super) fn processes(&self) -> Vec<(u32, String)> {
         let Some(namespace) = fs::read_to_string(self.directory.join("keeper"))
             .ok()
@@ -160,6 +182,12 @@ impl Keeper {
         else {
             return Vec::new();
         };
+        let name = self
+            .directory
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy();
+        let cgroup = format!("/komodo-test-{name}/");
         let Ok(entries) = fs::read_dir("/proc") else {
             return Vec::new();
         };
@@ -167,7 +195,11 @@ impl Keeper {
             .filter_map(|entry| {
                 let pid: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
                 // A zombie has no namespaces any more, so it does not count.
-                (fs::read_link(format!("/proc/{pid}/ns/pid")).ok()? == namespace).then_some(())?;
+                let inside = fs::read_link(format!("/proc/{pid}/ns/pid")).ok()? == namespace
+                    || fs::read_to_string(format!("/proc/{pid}/cgroup"))
+                        .ok()?
+                        .contains(&cgroup);
+                inside.then_some(())?;
                 let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
                 Some((pid, name.trim_end().to_owned()))
             })
@@ -182,6 +214,16 @@ impl Keeper {
             let _ = pipe.read_to_string(&mut words);
         }
         words.trim().to_owned()
+    }
+
+    /// Kills the keeper as a crash would: nobody cleans up, and the Engine's processes run on while the line is held.
+    #[cfg(test)]
+    pub(super) fn crash(&mut self) -> Option<std::process::ChildStdin> {
+        self.child.kill().expect("the keeper is our child");
+        // Waiting would close the line of command, at whose end the Engine's processes end by themselves.
+        let line = self.child.stdin.take();
+        self.child.wait().expect("the keeper is our child");
+        line
     }
 
     fn log_tail(&self) -> String {
