@@ -1,0 +1,2 @@
+//! km, the command line.
+fn main() {}
