@@ -104,6 +104,8 @@ pub struct Container {
     pub network_mode: String,
     /// Names of its networks.
     pub networks: Vec<String>,
+    /// Its addresses in its networks.
+    pub addresses: Vec<std::net::IpAddr>,
     /// Ports.
     pub ports: Vec<Port>,
     /// Names of its volumes, and sources of its binds.

@@ -1,1 +1,29 @@
-//! Pure decisions: guard, bulk plans, status. No async, no clock, no IO, no randomness.
+//! Decisions: what may be done, what will be done, what was observed to be the case.
+//!
+//! Everything here takes facts and returns facts. It must not wait, look at a clock, read a file, draw a random number
+//! or depend on the order of a hash map: the same facts give the same answer on Core, on an agent and in a test.
+
+mod containers;
+mod graph;
+mod guard;
+mod index;
+mod own_container;
+mod protected;
+mod settle;
+mod state;
+mod status;
+mod update;
+mod view;
+
+pub use containers::{
+    ContainersPlan, Observed, PlanError, PlanInput, WARNINGS_MAX, has_undo, plan_containers,
+    plan_hash,
+};
+pub use guard::{Decision, Form, guard, refusal};
+pub use own_container::{own_container_candidates, root_upper_dir};
+pub use protected::{ControlPath, protected_set};
+pub use settle::{operation_deadline_ms, settle, settle_skip, target_deadline_ms};
+pub use state::{StateEffect, reached, state_effect};
+pub use status::{LinkState, container_status, server_state};
+pub use update::{LOGS_MAX, update_logs, update_success};
+pub use view::{Gap, View};

@@ -1,0 +1,569 @@
+//! Plans of operations on containers: what happens to each in range, why not to others, in which order, and what
+//! follows from it.
+
+use std::{collections::BTreeSet, net::IpAddr};
+
+use komodo_agent_api::{AgentOperation, Container, ProtectedContainer};
+use komodo_api::{
+    container::{ContainerAction, ContainerOperation, ContainerQuery, Scope},
+    engine::{ContainerStateStatusEnum, Port, PortTypeEnum},
+    plan::{Effect, PlanCounts, PlanItem, Reason, ReasonCode},
+    resource::ContainerRef,
+};
+
+use crate::{
+    Decision, Form,
+    graph::{Dependencies, Tie, order},
+    guard::{guard, verb},
+    index::{Found, Index},
+    settle::target_deadline_ms,
+    state::state_effect,
+};
+
+#[cfg(test)]
+mod tests;
+
+/// Warnings that a plan carries at most; what is left out is counted in the last one.
+pub const WARNINGS_MAX: usize = 50;
+/// Dependants that an item names at most.
+const DEPENDANTS_MAX: usize = 50;
+/// Names that one warning lists at most.
+const WARNING_NAMES_MAX: usize = 10;
+
+/// What is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct PlanInput<'a> {
+    /// What is done.
+    pub action: ContainerAction,
+    /// To which containers.
+    pub scope: &'a Scope,
+    /// To which not.
+    pub exclude: &'a [ContainerRef],
+    /// Seconds that the request lets a container have to end, if it says.
+    pub time: Option<i32>,
+    /// Whether a reason was given to act on protected containers all the same.
+    pub overridden: bool,
+}
+
+impl<'a> From<&'a AgentOperation> for PlanInput<'a> {
+    fn from(op: &'a AgentOperation) -> Self {
+        PlanInput {
+            action: op.action,
+            scope: &op.scope,
+            exclude: &op.exclude,
+            time: op.time,
+            overridden: op.override_reason.is_some(),
+        }
+    }
+}
+
+impl<'a> From<&'a ContainerOperation> for PlanInput<'a> {
+    fn from(op: &'a ContainerOperation) -> Self {
+        PlanInput {
+            action: op.action,
+            scope: &op.scope,
+            exclude: &op.exclude,
+            time: op.time,
+            overridden: op.override_reason.is_some(),
+        }
+    }
+}
+
+/// The facts that a plan rests on.
+#[derive(Debug, Clone)]
+pub struct Observed<'a> {
+    /// All containers of the Engine, in any order.
+    pub containers: Vec<&'a Container>,
+    /// Those that are protected.
+    pub protected: &'a [ProtectedContainer],
+}
+
+impl<'a> Observed<'a> {
+    /// From any collection of containers.
+    pub fn new(
+        containers: impl IntoIterator<Item = &'a Container>,
+        protected: &'a [ProtectedContainer],
+    ) -> Self {
+        Observed {
+            containers: containers.into_iter().collect(),
+            protected,
+        }
+    }
+}
+
+/// What an operation will do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ContainersPlan {
+    /// The containers in range: protected ones first, then those acted on in order, then the rest.
+    pub items: Vec<PlanItem>,
+    /// For each item the time that acting on it may take; 0 where it is not acted on.
+    pub deadlines_ms: Vec<u64>,
+    /// Totals of the items.
+    pub counts: PlanCounts,
+    /// What else to know, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+impl ContainersPlan {
+    /// The items that are acted on, in order, each with the time it may take in ms.
+    pub fn acts(&self) -> impl Iterator<Item = (&PlanItem, u64)> {
+        self.items
+            .iter()
+            .zip(self.deadlines_ms.iter().copied())
+            .filter(|(item, _)| item.effect == Effect::Act)
+    }
+
+    /// The item because of which the request is refused, if one is.
+    pub fn refused(&self) -> Option<&PlanItem> {
+        self.items.iter().find(|item| item.effect == Effect::Refuse)
+    }
+}
+
+/// Why there is no plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// The container that was named is not there.
+    #[error("there is no container '{reference}' on this server")]
+    NotFound {
+        /// As the caller wrote it.
+        reference: String,
+    },
+    /// The reference is the beginning of several ids.
+    #[error("'{reference}' fits several containers: {}", names.join(", "))]
+    Ambiguous {
+        /// As the caller wrote it.
+        reference: String,
+        /// Some of those that it fits.
+        names: Vec<String>,
+    },
+    /// Neither containers nor a query.
+    #[error("no containers are named: give `containers` or a `query`")]
+    Empty,
+}
+
+/// Whether `UndoUpdate` can bring back what an action changed.
+pub const fn has_undo(action: ContainerAction) -> bool {
+    use ContainerAction::*;
+    match action {
+        Start | Stop | Pause | Unpause => true,
+        Restart | Destroy | Prune => false,
+    }
+}
+
+/// Plans an operation. The order of `observed.containers` does not matter.
+///
+/// A container that several rules leave out is listed with the first of: protected, excluded, state. In a list of
+/// names one that is not there is listed as gone; a single one that is not there is an error.
+///
+/// # Errors
+/// [`PlanError`], when the request names nothing, or one container that is not there or not clear.
+pub fn plan_containers(
+    op: &PlanInput<'_>,
+    observed: Observed<'_>,
+) -> Result<ContainersPlan, PlanError> {
+    let mut containers = observed.containers;
+    containers.sort_unstable_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+    containers.dedup_by(|a, b| a.id == b.id);
+    let index = Index::new(&containers);
+    let mut warnings = Warnings::default();
+
+    let Range { chosen, gone } = range(op.scope, &containers, &index)?;
+    let excluded = excluded(op.exclude, &containers, &index, &mut warnings);
+    let mut protected: Vec<&[Reason]> = vec![&[]; containers.len()];
+    for entry in observed.protected {
+        if let Found::One(at) = index.find(&entry.id) {
+            protected[at] = &entry.reasons;
+        }
+    }
+
+    let form = Form::from(op.scope);
+    let mut left_alone = Vec::new();
+    let mut acts = Vec::new();
+    let mut rest = Vec::new();
+    for &at in &chosen {
+        let container = containers[at];
+        let (effect, reason) = match guard(protected[at], op.action, form, op.overridden) {
+            Decision::Refuse(reason) => (Effect::Refuse, Some(reason)),
+            Decision::Skip(reason) => (Effect::Skip, Some(reason)),
+            Decision::Act if excluded.contains(&at) => {
+                (Effect::Skip, Some(Reason::new(ReasonCode::Excluded)))
+            }
+            Decision::Act => match state_effect(op.action, container.state, form).reason() {
+                Some(code) => (Effect::Skip, Some(Reason::new(code))),
+                None => {
+                    acts.push(at);
+                    continue;
+                }
+            },
+        };
+        let guarded = reason.as_ref().is_some_and(|reason| reason.code.protects());
+        let item = item(container, effect, reason, protected[at]);
+        if guarded {
+            left_alone.push(item)
+        } else {
+            rest.push(item)
+        }
+    }
+
+    let dependencies = Dependencies::new(&containers, &index);
+    let dependants_first = takes_away(op.action) && op.action != ContainerAction::Restart;
+    let order = order(&acts, containers.len(), |at| {
+        if dependants_first {
+            &dependencies.of[at]
+        } else {
+            &dependencies.on[at]
+        }
+    });
+    for ring in &order.cycles {
+        let names = ring.iter().map(|&at| containers[at].name.as_str());
+        warnings.push(format!(
+            "these depend on each other in a ring, which is broken at the first: {}",
+            list(names)
+        ));
+    }
+
+    let mut plan = ContainersPlan {
+        items: left_alone,
+        ..ContainersPlan::default()
+    };
+    plan.deadlines_ms = vec![0; plan.items.len()];
+    let acted: BTreeSet<usize> = acts.iter().copied().collect();
+    for (&at, after) in order.sequence.iter().zip(&order.after) {
+        let container = containers[at];
+        let mut item = item(container, Effect::Act, None, protected[at]);
+        item.after = after
+            .iter()
+            .map(|&other| containers[other].id.clone())
+            .collect();
+        if takes_away(op.action) {
+            let feels = |&&(other, _): &&(usize, Tie)| {
+                runs(containers[other].state) && !acted.contains(&other) && runs(container.state)
+            };
+            let felt: Vec<(usize, Tie)> = dependencies.of[at]
+                .iter()
+                .filter(feels)
+                .take(DEPENDANTS_MAX)
+                .copied()
+                .collect();
+            item.dependants = felt
+                .iter()
+                .map(|&(other, _)| containers[other].name.clone())
+                .collect();
+            item.ports = if runs(container.state) {
+                published(&container.ports)
+            } else {
+                Vec::new()
+            };
+            // Undone by nothing but a restart of the dependants, so it is said in a sentence too.
+            let cut_off = felt.iter().filter(|(_, tie)| *tie == Tie::Network);
+            let cut_off: Vec<&str> = cut_off
+                .map(|&(other, _)| containers[other].name.as_str())
+                .collect();
+            if !cut_off.is_empty() && op.action != ContainerAction::Pause {
+                warnings.push(format!(
+                    "{} without network: {} the network of '{}'",
+                    list(cut_off.iter().copied()),
+                    if cut_off.len() == 1 {
+                        "it shares"
+                    } else {
+                        "they share"
+                    },
+                    container.name
+                ));
+            }
+        }
+        item.comes_back =
+            op.action == ContainerAction::Stop && container.restart_policy == "always";
+        if op.action == ContainerAction::Prune {
+            item.bytes = container.size_rw;
+        }
+        plan.deadlines_ms.push(target_deadline_ms(
+            op.action,
+            container.stop_timeout_s,
+            op.time,
+        ));
+        plan.items.push(item);
+    }
+    plan.items.extend(rest);
+    plan.items.extend(gone);
+    plan.deadlines_ms.resize(plan.items.len(), 0);
+    plan.counts = counts(&plan.items);
+    plan.warnings = warnings.finish();
+    Ok(plan)
+}
+
+/// Hash over every fact that a plan shows, 64 hex digits. Two plans with the same hash do the same to the same.
+pub fn plan_hash(operation: &str, server_id: &str, plan: &ContainersPlan) -> String {
+    let shown = (
+        operation,
+        server_id,
+        &plan.items,
+        &plan.counts,
+        &plan.warnings,
+    );
+    let bytes = serde_json::to_vec(&shown).expect("a plan is plain text, numbers and lists");
+    blake3::hash(&bytes).to_hex().to_string()
+}
+
+/// Whether an action ends a run, if only for a moment.
+const fn takes_away(action: ContainerAction) -> bool {
+    use ContainerAction::*;
+    match action {
+        Restart | Pause | Stop | Destroy | Prune => true,
+        Start | Unpause => false,
+    }
+}
+
+const fn runs(state: ContainerStateStatusEnum) -> bool {
+    use ContainerStateStatusEnum::*;
+    matches!(state, Running | Restarting | Paused | Stopping)
+}
+
+struct Range {
+    /// Positions, ascending.
+    chosen: Vec<usize>,
+    /// Named, but not there.
+    gone: Vec<PlanItem>,
+}
+
+fn range(scope: &Scope, containers: &[&Container], index: &Index<'_>) -> Result<Range, PlanError> {
+    let ambiguous = |reference: &ContainerRef, hits: &[usize]| PlanError::Ambiguous {
+        reference: reference.0.clone(),
+        names: hits.iter().map(|&at| containers[at].name.clone()).collect(),
+    };
+    let mut gone = Vec::new();
+    let chosen = match scope {
+        Scope::One(reference) => match index.find(&reference.0) {
+            Found::One(at) => vec![at],
+            Found::None => {
+                return Err(PlanError::NotFound {
+                    reference: reference.0.clone(),
+                });
+            }
+            Found::Several(hits) => return Err(ambiguous(reference, &hits)),
+        },
+        Scope::Listed(references) if references.is_empty() => return Err(PlanError::Empty),
+        Scope::Listed(references) => {
+            let mut chosen = BTreeSet::new();
+            let mut missing = BTreeSet::new();
+            for reference in references {
+                match index.find(&reference.0) {
+                    Found::One(at) => {
+                        chosen.insert(at);
+                    }
+                    Found::None => {
+                        missing.insert(&reference.0);
+                    }
+                    Found::Several(hits) => return Err(ambiguous(reference, &hits)),
+                }
+            }
+            gone.extend(missing.into_iter().map(|name| PlanItem {
+                reason: Some(Reason::new(ReasonCode::Gone)),
+                ..item(
+                    &Container {
+                        name: name.clone(),
+                        ..Container::default()
+                    },
+                    Effect::Skip,
+                    None,
+                    &[],
+                )
+            }));
+            chosen.into_iter().collect()
+        }
+        Scope::Matching(query) => {
+            let query = Query::new(query);
+            (0..containers.len())
+                .filter(|&at| query.matches(containers[at]))
+                .collect()
+        }
+        Scope::All => (0..containers.len()).collect(),
+    };
+    Ok(Range { chosen, gone })
+}
+
+/// A query, prepared once for all containers.
+struct Query<'a> {
+    query: &'a ContainerQuery,
+    terms: Vec<String>,
+    labels: Vec<(&'a str, Option<&'a str>)>,
+}
+
+impl<'a> Query<'a> {
+    fn new(query: &'a ContainerQuery) -> Self {
+        Query {
+            query,
+            terms: query.terms.iter().map(|term| term.to_lowercase()).collect(),
+            labels: query
+                .labels
+                .iter()
+                .map(|label| {
+                    label
+                        .split_once('=')
+                        .map_or((label.as_str(), None), |(key, value)| (key, Some(value)))
+                })
+                .collect(),
+        }
+    }
+
+    fn matches(&self, container: &Container) -> bool {
+        let query = self.query;
+        let name = if self.terms.is_empty() {
+            String::new()
+        } else {
+            container.name.to_lowercase()
+        };
+        self.terms.iter().all(|term| name.contains(term))
+            && (query.states.is_empty() || query.states.contains(&container.state))
+            && (query.images.is_empty()
+                || query
+                    .images
+                    .iter()
+                    .any(|image| is_image(&container.image, image)))
+            && (query.projects.is_empty()
+                || container
+                    .project()
+                    .is_some_and(|project| query.projects.iter().any(|asked| asked == project)))
+            && self.labels.iter().all(|(key, value)| {
+                container
+                    .labels
+                    .get(*key)
+                    .is_some_and(|found| value.is_none_or(|value| found == value))
+            })
+    }
+}
+
+/// Whether `asked` means `image`: the same, or the same without its tag and digest.
+fn is_image(image: &str, asked: &str) -> bool {
+    let without_digest = image.split_once('@').map_or(image, |(name, _)| name);
+    // A colon before the last slash belongs to the port of a registry.
+    let name = match without_digest.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => name,
+        _ => without_digest,
+    };
+    asked == image || asked == without_digest || asked == name
+}
+
+fn excluded(
+    exclude: &[ContainerRef],
+    containers: &[&Container],
+    index: &Index<'_>,
+    warnings: &mut Warnings,
+) -> BTreeSet<usize> {
+    let mut positions = BTreeSet::new();
+    for reference in exclude {
+        match index.find(&reference.0) {
+            Found::One(at) => {
+                positions.insert(at);
+            }
+            // Leaving out more than was meant does no harm; acting on one that was not meant would.
+            Found::Several(_) => positions.extend(
+                (0..containers.len())
+                    .filter(|&at| containers[at].id.starts_with(reference.0.as_str())),
+            ),
+            Found::None => warnings.push(format!("there is no container '{reference}' to exclude")),
+        }
+    }
+    positions
+}
+
+fn item(
+    container: &Container,
+    effect: Effect,
+    reason: Option<Reason>,
+    protected: &[Reason],
+) -> PlanItem {
+    PlanItem {
+        container: container.name.clone(),
+        id: container.id.clone(),
+        state: container.state,
+        image: Some(container.image.clone()).filter(|image| !image.is_empty()),
+        project: container.project().map(str::to_owned),
+        effect,
+        reason,
+        protected: protected.to_vec(),
+        dependants: Vec::new(),
+        ports: Vec::new(),
+        after: Vec::new(),
+        comes_back: false,
+        bytes: None,
+    }
+}
+
+fn counts(items: &[PlanItem]) -> PlanCounts {
+    let mut counts = PlanCounts::default();
+    for item in items {
+        let count = match (item.effect, item.reason.as_ref().map(|reason| reason.code)) {
+            (Effect::Act, _) => &mut counts.act,
+            (Effect::Refuse, _) => &mut counts.refused,
+            (Effect::Skip, Some(ReasonCode::Excluded)) => &mut counts.excluded,
+            (Effect::Skip, Some(code)) if code.protects() => &mut counts.protected,
+            (Effect::Skip, _) => &mut counts.unchanged,
+        };
+        *count += 1;
+    }
+    counts
+}
+
+/// Published ports as `docker ps` writes their host side, sorted.
+fn published(ports: &[Port]) -> Vec<String> {
+    let shown = ports.iter().filter_map(|port| {
+        let number = port.public_port?;
+        let host = port.ip.as_deref().unwrap_or("0.0.0.0");
+        let host = match host.parse::<IpAddr>() {
+            Ok(IpAddr::V6(address)) => format!("[{address}]"),
+            _ => host.to_owned(),
+        };
+        let protocol = match port.typ {
+            PortTypeEnum::Tcp | PortTypeEnum::Empty => "tcp",
+            PortTypeEnum::Udp => "udp",
+            PortTypeEnum::Sctp => "sctp",
+        };
+        Some((number, format!("{host}:{number}/{protocol}")))
+    });
+    let shown: BTreeSet<(u16, String)> = shown.collect();
+    shown.into_iter().map(|(_, text)| text).collect()
+}
+
+/// Names, the first few of them.
+fn list<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    let names: Vec<&str> = names.collect();
+    match names.len().checked_sub(WARNING_NAMES_MAX) {
+        None | Some(0) => names.join(", "),
+        Some(more) => format!("{} and {more} more", names[..WARNING_NAMES_MAX].join(", ")),
+    }
+}
+
+#[derive(Default)]
+struct Warnings {
+    kept: Vec<String>,
+    left_out: usize,
+}
+
+impl Warnings {
+    fn push(&mut self, warning: String) {
+        if self.kept.len() < WARNINGS_MAX - 1 {
+            self.kept.push(warning);
+        } else {
+            self.left_out += 1;
+        }
+    }
+
+    fn finish(mut self) -> Vec<String> {
+        if self.left_out > 0 {
+            self.kept
+                .push(format!("and {} more warnings", self.left_out));
+        }
+        self.kept
+    }
+}
+
+/// `cannot <verb> …`, for states in which an action is not applicable.
+pub(crate) fn not_applicable(action: ContainerAction, state: ContainerStateStatusEnum) -> String {
+    match state {
+        ContainerStateStatusEnum::Empty => {
+            format!("cannot {} it: its state is not known", verb(action))
+        }
+        state => format!("cannot {} it: it is {}", verb(action), state.as_str()),
+    }
+}

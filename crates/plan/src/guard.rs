@@ -1,0 +1,181 @@
+//! The guard: reason × form × action → act, skip or refuse. One table; a new reason or verb is a new row or column
+//! here and no code elsewhere.
+
+use komodo_api::{
+    container::{ContainerAction, Scope},
+    plan::{Reason, ReasonCode},
+};
+
+#[cfg(test)]
+mod tests;
+
+/// How a container came to be meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// With others, by a rule: all, a query, a pattern, a schedule.
+    Bulk,
+    /// In a list of names.
+    Listed,
+    /// Alone, in its own request.
+    Named,
+}
+
+impl From<&Scope> for Form {
+    fn from(scope: &Scope) -> Self {
+        match scope {
+            Scope::One(_) => Form::Named,
+            Scope::Listed(_) => Form::Listed,
+            Scope::Matching(_) | Scope::All => Form::Bulk,
+        }
+    }
+}
+
+/// What may be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// It may be acted on.
+    Act,
+    /// It is left alone and listed.
+    Skip(Reason),
+    /// The request is refused.
+    Refuse(Reason),
+}
+
+/// Rows of the table: kinds of reasons that are treated alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Row {
+    /// The branch itself: the agent, Core.
+    Branch,
+    /// What the branch hangs on.
+    ControlPath,
+    /// Left out of bulk operations, nothing more.
+    Label,
+    /// Protects nothing.
+    None,
+}
+
+const fn row(code: ReasonCode) -> Row {
+    match code {
+        ReasonCode::Agent | ReasonCode::Core => Row::Branch,
+        ReasonCode::AgentDependency | ReasonCode::CoreDependency | ReasonCode::Declared => {
+            Row::ControlPath
+        }
+        ReasonCode::Label => Row::Label,
+        ReasonCode::Already
+        | ReasonCode::NotApplicable
+        | ReasonCode::Excluded
+        | ReasonCode::Gone => Row::None,
+    }
+}
+
+/// Columns of the table: kinds of actions that are treated alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Column {
+    /// Brings something back to life.
+    Revives,
+    /// Takes it away, if only for a moment.
+    TakesAway,
+    /// Removes by rule, whatever its form.
+    Prune,
+}
+
+const fn column(action: ContainerAction) -> Column {
+    use ContainerAction::*;
+    match action {
+        Start | Unpause => Column::Revives,
+        Restart | Pause | Stop | Destroy => Column::TakesAway,
+        Prune => Column::Prune,
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Cell {
+    Refuse,
+    Skip,
+    Act,
+}
+
+const fn cell(row: Row, form: Form, column: Column, overridden: bool) -> Cell {
+    match (row, form, column, overridden) {
+        (Row::None, ..) => Cell::Act,
+        // Every prune is a bulk operation.
+        (_, _, Column::Prune, _) | (_, Form::Bulk, ..) => Cell::Skip,
+        (Row::Label, Form::Listed | Form::Named, ..) => Cell::Act,
+        (Row::ControlPath | Row::Branch, Form::Listed, ..) => Cell::Skip,
+        (Row::ControlPath | Row::Branch, Form::Named, Column::Revives, _) => Cell::Act,
+        (Row::ControlPath, Form::Named, Column::TakesAway, overridden) => {
+            if overridden {
+                Cell::Act
+            } else {
+                Cell::Refuse
+            }
+        }
+        // No override lifts this one: it would leave nobody to undo it.
+        (Row::Branch, Form::Named, Column::TakesAway, _) => Cell::Refuse,
+    }
+}
+
+/// Decides what may be done to a container that is protected for `reasons` (none: it may be acted on).
+///
+/// Where several reasons speak, the severest answer counts, and of those that give it the strongest reason is named.
+pub fn guard(
+    reasons: &[Reason],
+    action: ContainerAction,
+    form: Form,
+    overridden: bool,
+) -> Decision {
+    let severest = reasons
+        .iter()
+        .map(|reason| {
+            (
+                cell(row(reason.code), form, column(action), overridden),
+                strength(reason.code),
+                reason,
+            )
+        })
+        .min_by_key(|(cell, strength, _)| (*cell, *strength));
+    match severest {
+        None | Some((Cell::Act, ..)) => Decision::Act,
+        Some((Cell::Skip, _, reason)) => Decision::Skip(reason.clone()),
+        Some((Cell::Refuse, _, reason)) => Decision::Refuse(reason.clone()),
+    }
+}
+
+/// Order of reasons, the strongest first.
+pub(crate) fn strength(code: ReasonCode) -> impl Ord + Copy {
+    (row(code), code)
+}
+
+/// What a refusal says: the container, the reason, and the way to do it all the same.
+pub fn refusal(container: &str, action: ContainerAction, reason: &Reason) -> String {
+    let way = match (row(reason.code), action) {
+        (
+            Row::Branch,
+            ContainerAction::Restart | ContainerAction::Stop | ContainerAction::Pause,
+        ) => {
+            format!(
+                "If you mean it, run `docker {} {container}` on the host.",
+                verb(action)
+            )
+        }
+        (Row::Branch, _) => format!("If you mean it, run `docker rm -f {container}` on the host."),
+        _ => {
+            "If you mean it, send the request again with `override` and your reason (needs Write)."
+                .to_owned()
+        }
+    };
+    format!("'{container}' is protected: {}. {way}", reason.sentence())
+}
+
+/// The Engine's word for an action.
+pub(crate) const fn verb(action: ContainerAction) -> &'static str {
+    match action {
+        ContainerAction::Start => "start",
+        ContainerAction::Restart => "restart",
+        ContainerAction::Pause => "pause",
+        ContainerAction::Unpause => "unpause",
+        ContainerAction::Stop => "stop",
+        ContainerAction::Destroy => "destroy",
+        ContainerAction::Prune => "prune",
+    }
+}

@@ -1,0 +1,184 @@
+//! Verdicts: from what is observed on the host, never from how a call or a connection ended. And how long acting may
+//! take before one looks.
+
+use komodo_agent_api::Container;
+use komodo_api::{
+    container::ContainerAction,
+    engine::ContainerStateStatusEnum,
+    plan::{Effect, PlanItem, Reason, ReasonCode},
+    update::VerdictKind,
+};
+
+use crate::{
+    ContainersPlan, Form, containers::not_applicable, guard::refusal, guard::verb, state::reached,
+};
+
+#[cfg(test)]
+mod tests;
+
+/// What the Engine waits for the end of a container that says nothing itself.
+const STOP_TIMEOUT_S_DEFAULT: u64 = 10;
+/// What a container, or a request, may ask to be waited for at most.
+const STOP_TIMEOUT_S_MAX: u64 = 3_600;
+/// What the Engine may need beyond waiting: to kill, to unmount, to take down a network.
+const MARGIN_STOP_MS: u64 = 20_000;
+/// To set up a container and start its process.
+const MARGIN_START_MS: u64 = 60_000;
+/// To freeze or thaw.
+const MARGIN_PAUSE_MS: u64 = 20_000;
+/// To remove what it wrote.
+const MARGIN_REMOVE_MS: u64 = 120_000;
+/// What an operation takes besides its targets.
+const MARGIN_OPERATION_MS: u64 = 10_000;
+
+/// Time within which the Engine has to answer for one container, ms. `time` is what the request says, and wins over
+/// the stop timeout of the container; both in seconds, negative is forever (bounded all the same).
+pub fn target_deadline_ms(
+    action: ContainerAction,
+    stop_timeout_s: Option<i64>,
+    time: Option<i32>,
+) -> u64 {
+    use ContainerAction::*;
+    let stop_s = match time.map(i64::from).or(stop_timeout_s) {
+        None => STOP_TIMEOUT_S_DEFAULT,
+        Some(seconds) => u64::try_from(seconds)
+            .unwrap_or(STOP_TIMEOUT_S_MAX)
+            .min(STOP_TIMEOUT_S_MAX),
+    };
+    match action {
+        Start => MARGIN_START_MS,
+        Pause | Unpause => MARGIN_PAUSE_MS,
+        Stop => stop_s * 1000 + MARGIN_STOP_MS,
+        Restart => stop_s * 1000 + MARGIN_STOP_MS + MARGIN_START_MS,
+        Destroy => stop_s * 1000 + MARGIN_STOP_MS + MARGIN_REMOVE_MS,
+        Prune => MARGIN_REMOVE_MS,
+    }
+}
+
+/// Time within which a plan is through even if every target needs all of its own, ms: the sum shared by the
+/// `concurrency` that works on it, and the longest chain of those that wait for each other.
+pub fn operation_deadline_ms(plan: &ContainersPlan, concurrency: u32) -> u64 {
+    let mut ends = std::collections::BTreeMap::new();
+    let (mut sum, mut longest) = (0_u64, 0_u64);
+    // Items come in order, so that what one waits for is known already.
+    for (item, deadline) in plan.acts() {
+        let begins = item
+            .after
+            .iter()
+            .filter_map(|id| ends.get(id.as_str()))
+            .max()
+            .copied()
+            .unwrap_or(0);
+        let end = deadline.saturating_add(begins);
+        ends.insert(item.id.as_str(), end);
+        longest = longest.max(end);
+        sum = sum.saturating_add(deadline);
+    }
+    (sum / u64::from(concurrency.max(1)))
+        .saturating_add(longest)
+        .saturating_add(MARGIN_OPERATION_MS)
+}
+
+type Settled = (VerdictKind, Option<Reason>, Option<String>);
+
+/// The verdict on a target that was to be acted on.
+///
+/// - `before`: its state when it was planned.
+/// - `observed`: the container as it is after the call, or after the agent came back; `None` is gone.
+/// - `acted`: whether the ask reached the Engine, or may have (a step that was begun and never recorded as answered).
+/// - `error`: what the Engine said, or why it was not asked or did not answer.
+/// - `restarted`: whether its run is another one than before, where that can be told.
+pub fn settle(
+    action: ContainerAction,
+    before: ContainerStateStatusEnum,
+    observed: Option<&Container>,
+    acted: bool,
+    error: Option<&str>,
+    restarted: Option<bool>,
+) -> Settled {
+    use ContainerAction::*;
+    use ContainerStateStatusEnum::{Created, Empty, Exited};
+    let failed = |why: String| (VerdictKind::Failed, None, Some(why));
+    let done = (VerdictKind::Done, None, None);
+    let Some(container) = observed else {
+        let never_there =
+            error.is_some_and(|error| error.to_ascii_lowercase().contains("no such container"));
+        return match action {
+            // A stopped container with `--rm` goes by itself.
+            Destroy | Prune | Stop if acted && !never_there => done,
+            _ => (
+                VerdictKind::Skipped,
+                Some(Reason::new(ReasonCode::Gone)),
+                None,
+            ),
+        };
+    };
+    let state = container.state;
+    if state == Empty {
+        return (
+            VerdictKind::Unknown,
+            None,
+            Some(error.unwrap_or("its state is not known").to_owned()),
+        );
+    }
+    if !acted {
+        return match reached(action, state) && action != Restart {
+            true => (
+                VerdictKind::Unchanged,
+                Some(Reason::new(ReasonCode::Already)),
+                None,
+            ),
+            false => failed(error.unwrap_or("it was not tried").to_owned()),
+        };
+    }
+    // A short job may have ended before anybody looked.
+    let ran_and_ended = matches!(action, Start | Restart)
+        && state == Exited
+        && (restarted == Some(true) || (action == Start && before == Created));
+    match action {
+        _ if ran_and_ended => match container.exit_code {
+            Some(0) => done,
+            Some(code) => failed(format!("it started and ended with exit code {code}")),
+            None => failed("it started and ended".to_owned()),
+        },
+        Restart if reached(action, state) => match (restarted, error) {
+            (Some(true), _) | (None, None) => done,
+            (Some(false), error) => failed(error.unwrap_or("it still runs as before").to_owned()),
+            (None, Some(error)) => (VerdictKind::Unknown, None, Some(error.to_owned())),
+        },
+        _ if reached(action, state) => done,
+        _ => failed(match error {
+            Some(error) => error.to_owned(),
+            None => format!(
+                "the Engine was asked to {} it, but it is {}",
+                verb(action),
+                state.as_str()
+            ),
+        }),
+    }
+}
+
+/// The verdict on an item that the plan leaves alone.
+///
+/// What nobody named is left as it is (`unchanged`) where the action does not apply to it; whoever names a container
+/// is told that it cannot be done.
+pub fn settle_skip(item: &PlanItem, action: ContainerAction, form: Form) -> Settled {
+    let reason = item.reason.clone();
+    match (item.effect, reason.as_ref().map(|reason| reason.code)) {
+        (Effect::Refuse, _) => {
+            let why = reason
+                .as_ref()
+                .map(|reason| refusal(&item.container, action, reason));
+            (VerdictKind::Failed, reason, why)
+        }
+        (_, Some(ReasonCode::NotApplicable)) if form == Form::Named => (
+            VerdictKind::Failed,
+            reason,
+            Some(not_applicable(action, item.state)),
+        ),
+        (_, Some(ReasonCode::Already | ReasonCode::NotApplicable)) => {
+            (VerdictKind::Unchanged, reason, None)
+        }
+        _ => (VerdictKind::Skipped, reason, None),
+    }
+}
