@@ -47,3 +47,6 @@ install_packages() {
         apt-get install -y -q --no-install-recommends "$@" </dev/null >&2 9>&-
     ) 9>/tmp/komodo-install.lock || die "apt-get could not install $*" "$remedy"
 }
+
+# version_at_least VERSION MINIMUM
+version_at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n1)" = "$2" ]; }

@@ -1,0 +1,63 @@
+# shellcheck shell=bash
+# Runs named stages one after the other, keeps their logs, and counts tests. Sourced by scripts/test after common.sh.
+#
+# A stage is a function `stage_NAME`; its first failing command ends it. Tests are counted from what the runners report,
+# never from what we expect of them.
+
+LOGS=$PROJECT_ROOT/target/test-logs
+PASSED=0 FAILED=0 SKIPPED=0
+STAGE_LOG_LINES=60
+
+# run_stage NAME SECONDS REMEDY: returns 1 when the stage failed, after showing the end of its log.
+run_stage() {
+    local name=$1 seconds=$2 remedy=$3 log started status=0
+    log=$LOGS/$name.log
+    started=$SECONDS
+    printf '==> %s\n' "$name"
+    # A shell of its own: `set -e` holds in it, and the deadline reaches everything that it starts.
+    timeout --kill-after=20 "$seconds" "$PROJECT_ROOT/scripts/test" __stage "$name" >"$log" 2>&1 || status=$?
+    count_tests "$name"
+    if [ "$status" = 0 ]; then
+        printf '    ok, %s s\n' "$((SECONDS - started))"
+        return 0
+    fi
+    tail -n "$STAGE_LOG_LINES" "$log" | sed 's/^/    | /'
+    [ "$status" != 124 ] || printf '    stage %s was ended after %s s\n' "$name" "$seconds"
+    printf '    FAILED: stage %s (status %s, %s s), log: %s\n' "$name" "$status" "$((SECONDS - started))" "${log#"$PROJECT_ROOT"/}"
+    printf '    remedy: %s\n' "$remedy"
+    return 1
+}
+
+# report_tests PASSED FAILED SKIPPED: called inside a stage, once per runner.
+report_tests() { printf '%s %s %s\n' "$@" >>"$LOGS/$STAGE.counts"; }
+
+count_tests() {
+    local passed failed skipped
+    [ -e "$LOGS/$1.counts" ] || return 0
+    while read -r passed failed skipped; do
+        PASSED=$((PASSED + passed)) FAILED=$((FAILED + failed)) SKIPPED=$((SKIPPED + skipped))
+    done <"$LOGS/$1.counts"
+}
+
+# count_cargo LOG: sums the lines `test result: ...` of cargo test.
+count_cargo() {
+    # shellcheck disable=SC2046 # three numbers
+    report_tests $(awk '/^test result: / { for (i = 1; i < NF; i++) { n = $i + 0
+            if ($(i + 1) ~ /^passed/) p += n; if ($(i + 1) ~ /^failed/) f += n; if ($(i + 1) ~ /^ignored/) s += n } }
+        END { print p + 0, f + 0, s + 0 }' "$1")
+}
+
+# count_nextest LOG: the line `Summary [...] 13 tests run: 12 passed (1 slow), 1 failed, 0 skipped`.
+count_nextest() {
+    # shellcheck disable=SC2046 # three numbers
+    report_tests $(sed -n 's/.*Summary \[[^]]*\] *//p' "$1" | tail -n 1 | tr ',:(' '\n' | awk '
+        $2 == "passed" { p = $1 } $2 == "skipped" { s = $1 }
+        $2 == "failed" || $2 == "timed" || $2 == "exec" { f += $1 } END { print p + 0, f + 0, s + 0 }')
+}
+
+# count_json FILE PASSED FAILED SKIPPED: expressions over the report `r` of a runner of JavaScript tests.
+count_json() {
+    # shellcheck disable=SC2046 # three numbers
+    report_tests $(node -e 'const r = JSON.parse(require("fs").readFileSync(process.argv[1], "utf8"));
+        console.log(process.argv.slice(2).map(e => Function("r", "return " + e)(r)).join(" "))' "$@")
+}
