@@ -1,0 +1,229 @@
+//! One HTTP request to the Engine on one connection of its own: no pool, so no request ever meets a connection that
+//! went stale, and dropping an answer closes the connection, which ends the request at the Engine.
+
+use std::{io, sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use http::{Method, Request, Response, header};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::{TcpStream, UnixStream},
+    task::JoinHandle,
+    time::{Instant, timeout_at},
+};
+
+use crate::{
+    Endpoint,
+    error::{EngineError, MESSAGE_CHARS_MAX, UnreachableWhy},
+};
+
+/// Time to connect.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
+/// Bytes of a refusal that are read.
+const REFUSAL_BYTES_MAX: usize = 16 * 1024;
+
+/// A point in time, with the length it came from for the error text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline {
+    at: Instant,
+    length: Duration,
+}
+
+impl Deadline {
+    pub(crate) fn after(length: Duration) -> Self {
+        Deadline {
+            at: Instant::now() + length,
+            length,
+        }
+    }
+
+    pub(crate) async fn run<T>(
+        self,
+        work: impl Future<Output = Result<T, EngineError>>,
+    ) -> Result<T, EngineError> {
+        timeout_at(self.at, work)
+            .await
+            .unwrap_or(Err(EngineError::NoAnswer(self.length)))
+    }
+}
+
+/// The task that drives a connection; it ends with whatever holds this.
+#[derive(Debug)]
+struct Connection(JoinHandle<()>);
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// An answer whose body is yet to be read.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    response: Response<Incoming>,
+    _connection: Connection,
+}
+
+/// Connections to one endpoint.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    endpoint: Arc<Endpoint>,
+}
+
+impl Client {
+    pub(crate) fn new(endpoint: Endpoint) -> Self {
+        Client {
+            endpoint: Arc::new(endpoint),
+        }
+    }
+
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Sends a request and waits for the head of the answer; refusals are errors.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        deadline: Deadline,
+    ) -> Result<Answer, EngineError> {
+        deadline
+            .run(async {
+                let answer = match &*self.endpoint {
+                    Endpoint::Unix(socket) => {
+                        let connected = self.connect(UnixStream::connect(socket)).await?;
+                        self.exchange(TokioIo::new(connected), method, path).await?
+                    }
+                    Endpoint::Tcp { host, port } => {
+                        let connected = self
+                            .connect(TcpStream::connect((host.as_str(), *port)))
+                            .await?;
+                        self.exchange(TokioIo::new(connected), method, path).await?
+                    }
+                };
+                let status = answer.response.status();
+                if status.is_success() || status == http::StatusCode::NOT_MODIFIED {
+                    return Ok(answer);
+                }
+                Err(EngineError::Status {
+                    status: status.as_u16(),
+                    message: answer.refusal().await,
+                })
+            })
+            .await
+    }
+
+    async fn connect<S>(
+        &self,
+        connecting: impl Future<Output = io::Result<S>>,
+    ) -> Result<S, EngineError> {
+        let result = match tokio::time::timeout(CONNECT_DEADLINE, connecting).await {
+            Ok(result) => result,
+            Err(_) => return Err(EngineError::NoAnswer(CONNECT_DEADLINE)),
+        };
+        result.map_err(|error| {
+            let why = match (&*self.endpoint, error.kind()) {
+                (Endpoint::Unix(path), io::ErrorKind::NotFound) => {
+                    UnreachableWhy::Absent(path.clone())
+                }
+                (Endpoint::Unix(path), io::ErrorKind::PermissionDenied) => {
+                    UnreachableWhy::Forbidden(path.clone())
+                }
+                (endpoint, io::ErrorKind::ConnectionRefused) => {
+                    UnreachableWhy::Refused(endpoint.to_string())
+                }
+                (endpoint, _) => UnreachableWhy::Other(endpoint.to_string(), error),
+            };
+            EngineError::Unreachable(why)
+        })
+    }
+
+    async fn exchange<IO>(&self, io: IO, method: Method, path: &str) -> Result<Answer, EngineError>
+    where
+        IO: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+    {
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(io)
+            .await
+            .map_err(EngineError::Broken)?;
+        let connection = Connection(tokio::spawn(async move {
+            // Whatever ends the connection reaches the one who reads the answer.
+            let _ = connection.await;
+        }));
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, "docker")
+            .body(Empty::<Bytes>::new())
+            .expect("paths are made of checked references and literals");
+        let response = sender
+            .send_request(request)
+            .await
+            .map_err(EngineError::Broken)?;
+        Ok(Answer {
+            response,
+            _connection: connection,
+        })
+    }
+}
+
+impl Answer {
+    pub(crate) fn status(&self) -> u16 {
+        self.response.status().as_u16()
+    }
+
+    /// The whole body, up to a limit.
+    pub(crate) async fn bytes(
+        mut self,
+        max: usize,
+        deadline: Deadline,
+    ) -> Result<Bytes, EngineError> {
+        deadline
+            .run(async {
+                let mut whole = BytesMut::new();
+                while let Some(part) = self.part().await? {
+                    if whole.len() + part.len() > max {
+                        return Err(EngineError::TooLarge(max));
+                    }
+                    whole.extend_from_slice(&part);
+                }
+                Ok(whole.freeze())
+            })
+            .await
+    }
+
+    /// The next part of the body, `None` at its end.
+    pub(crate) async fn part(&mut self) -> Result<Option<Bytes>, EngineError> {
+        while let Some(frame) = self.response.body_mut().frame().await {
+            if let Ok(part) = frame.map_err(EngineError::Broken)?.into_data() {
+                return Ok(Some(part));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn refusal(mut self) -> String {
+        #[derive(serde::Deserialize)]
+        struct Refusal {
+            message: String,
+        }
+        let status = self.response.status();
+        let mut text = Vec::new();
+        while text.len() < REFUSAL_BYTES_MAX {
+            match self.part().await {
+                Ok(Some(part)) => text.extend_from_slice(&part),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        let message = match serde_json::from_slice::<Refusal>(&text) {
+            Ok(refusal) => refusal.message,
+            Err(_) => String::from_utf8_lossy(&text).trim().to_owned(),
+        };
+        if message.is_empty() {
+            return format!("the Engine answered {status}");
+        }
+        message.chars().take(MESSAGE_CHARS_MAX).collect()
+    }
+}

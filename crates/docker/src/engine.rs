@@ -1,0 +1,458 @@
+//! The Engine's API, call by call.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use http::Method;
+use komodo_api::container::{ContainerAction, TerminationSignal};
+use serde::{Deserialize, de::DeserializeOwned};
+
+use crate::{
+    Endpoint, EngineError, EventStream, Granted, Inspected, Listed, LogOptions, LogReader,
+    client::{Client, Deadline},
+    event::ACTIONS,
+};
+
+/// Time for a call that only reads.
+pub const CALL_DEADLINE: Duration = Duration::from_secs(10);
+/// Time to list all containers of a large host.
+const LIST_DEADLINE: Duration = Duration::from_secs(30);
+/// Bytes of a list: 10,000 containers with many labels.
+const LIST_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of one document.
+const DOCUMENT_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Characters of a name or id.
+const REFERENCE_CHARS_MAX: usize = 255;
+
+/// The oldest API that is spoken: 1.40. Engine 20.10 has 1.41.
+pub(crate) const API_MINOR_MIN: u32 = 40;
+/// The newest API that is asked for; newer Engines speak it too.
+const API_MINOR_MAX: u32 = 51;
+/// The API in which `stop` takes a signal.
+const API_MINOR_STOP_SIGNAL: u32 = 42;
+
+/// What the Engine says of its version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineVersion {
+    /// Version of the Engine.
+    pub version: String,
+    /// API version in use from now on.
+    pub api_version: String,
+}
+
+/// What the Engine says of itself and of its host.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct EngineInfo {
+    /// Id of the Engine.
+    #[serde(rename = "ID")]
+    pub id: String,
+    /// Host name.
+    pub name: String,
+    /// Distribution.
+    pub operating_system: String,
+    /// Kernel release.
+    pub kernel_version: String,
+}
+
+/// How an act is carried out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ActOptions {
+    /// Signal to stop with; absent is the container's own.
+    pub signal: Option<TerminationSignal>,
+    /// Seconds to wait for its end before it is killed; absent is the container's own.
+    pub time_s: Option<i32>,
+}
+
+/// How the Engine took an act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It says that it did it.
+    Acted,
+    /// It says that there was nothing to do.
+    NotModified,
+}
+
+/// An Engine. Cheap to clone; all clones share the negotiated version.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    client: Client,
+    api_minor: Arc<AtomicU32>,
+}
+
+impl Engine {
+    /// The Engine at an endpoint. Nothing is sent before the first call.
+    pub fn new(endpoint: Endpoint) -> Self {
+        Engine {
+            client: Client::new(endpoint),
+            api_minor: Arc::new(AtomicU32::new(41)),
+        }
+    }
+
+    /// Where it listens.
+    pub fn endpoint(&self) -> &Endpoint {
+        self.client.endpoint()
+    }
+
+    /// Asks for its version and speaks the newest API that both know from then on.
+    pub async fn negotiate(&self) -> Result<EngineVersion, EngineError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Version {
+            version: String,
+            api_version: String,
+        }
+        let deadline = Deadline::after(CALL_DEADLINE);
+        let answer = self.client.send(Method::GET, "/version", deadline).await?;
+        let body = answer.bytes(DOCUMENT_BYTES_MAX, deadline).await?;
+        let Version {
+            version,
+            api_version,
+        } = serde_json::from_slice(&body)
+            .map_err(|error| EngineError::Malformed("version", error))?;
+        let minor = match api_version
+            .split_once('.')
+            .map(|(major, minor)| (major, minor.parse::<u32>()))
+        {
+            Some(("1", Ok(minor))) if minor >= API_MINOR_MIN => minor.min(API_MINOR_MAX),
+            _ => return Err(EngineError::TooOld(api_version.chars().take(20).collect())),
+        };
+        self.api_minor.store(minor, Ordering::Relaxed);
+        Ok(EngineVersion {
+            version,
+            api_version: format!("1.{minor}"),
+        })
+    }
+
+    /// What it says of itself. A socket proxy may refuse that.
+    pub async fn info(&self) -> Result<EngineInfo, EngineError> {
+        self.get("info", "/info", DOCUMENT_BYTES_MAX, CALL_DEADLINE)
+            .await
+    }
+
+    /// Whether it answers at all.
+    pub async fn ping(&self, within: Duration) -> Result<(), EngineError> {
+        let deadline = Deadline::after(within);
+        let answer = self.client.send(Method::GET, "/_ping", deadline).await?;
+        answer.bytes(DOCUMENT_BYTES_MAX, deadline).await.map(drop)
+    }
+
+    /// Subscribes to what happens to containers and to their networks from now on.
+    pub async fn events(&self) -> Result<EventStream, EngineError> {
+        let filters = serde_json::json!({ "type": ["container", "network"], "event": ACTIONS });
+        let path = format!("/events?filters={}", query_value(&filters.to_string()));
+        let answer = self
+            .client
+            .send(
+                Method::GET,
+                &self.path(&path),
+                Deadline::after(CALL_DEADLINE),
+            )
+            .await?;
+        Ok(EventStream::new(answer))
+    }
+
+    /// All containers, in whatever state.
+    pub async fn containers(&self) -> Result<Vec<Listed>, EngineError> {
+        self.get(
+            "list",
+            "/containers/json?all=1",
+            LIST_BYTES_MAX,
+            LIST_DEADLINE,
+        )
+        .await
+    }
+
+    /// Inspects a container.
+    pub async fn inspect(&self, container: &str) -> Result<Inspected, EngineError> {
+        let path = format!("/containers/{}/json", reference(container)?);
+        self.get("inspect", &path, DOCUMENT_BYTES_MAX, CALL_DEADLINE)
+            .await
+    }
+
+    /// The Engine's own document of a container, as it is.
+    pub async fn inspect_document(
+        &self,
+        container: &str,
+    ) -> Result<serde_json::Value, EngineError> {
+        let path = format!("/containers/{}/json", reference(container)?);
+        self.get("inspect", &path, DOCUMENT_BYTES_MAX, CALL_DEADLINE)
+            .await
+    }
+
+    /// Lines of a container's log.
+    pub async fn logs(
+        &self,
+        container: &str,
+        options: &LogOptions,
+    ) -> Result<LogReader, EngineError> {
+        let path = format!(
+            "/containers/{}/logs?{}",
+            reference(container)?,
+            options.query()
+        );
+        let answer = self
+            .client
+            .send(
+                Method::GET,
+                &self.path(&path),
+                Deadline::after(CALL_DEADLINE),
+            )
+            .await?;
+        Ok(LogReader::new(answer, options))
+    }
+
+    /// Carries out what was granted; the only way to change anything. The answer says what the Engine says, which is
+    /// not yet what is: observe it.
+    pub async fn act(
+        &self,
+        granted: Granted,
+        options: ActOptions,
+        within: Duration,
+    ) -> Result<Outcome, EngineError> {
+        let id = reference(granted.container())?;
+        let deadline = Deadline::after(within);
+        let time = options
+            .time_s
+            .map(|seconds| format!("t={seconds}"))
+            .unwrap_or_default();
+        match granted.action() {
+            ContainerAction::Start => {
+                self.post(&format!("/containers/{id}/start"), deadline)
+                    .await
+            }
+            ContainerAction::Restart => {
+                self.post(&format!("/containers/{id}/restart?{time}"), deadline)
+                    .await
+            }
+            ContainerAction::Pause => {
+                self.post(&format!("/containers/{id}/pause"), deadline)
+                    .await
+            }
+            ContainerAction::Unpause => {
+                self.post(&format!("/containers/{id}/unpause"), deadline)
+                    .await
+            }
+            ContainerAction::Stop => self.stop(id, options, deadline).await,
+            ContainerAction::Destroy => {
+                self.stop(id, options, deadline).await?;
+                match self.remove(id, deadline).await {
+                    // With --rm the Engine removes it by itself, and may be at it.
+                    Err(EngineError::Status { status: 404, .. }) => Ok(Outcome::Acted),
+                    Err(EngineError::Status {
+                        status: 409,
+                        message,
+                    }) if message.contains("already in progress") => {
+                        self.wait(id, "removed", deadline).await
+                    }
+                    other => other,
+                }
+            }
+            ContainerAction::Prune => self.remove(id, deadline).await,
+        }
+    }
+
+    async fn stop(
+        &self,
+        id: &str,
+        options: ActOptions,
+        deadline: Deadline,
+    ) -> Result<Outcome, EngineError> {
+        let signal = options.signal.map(TerminationSignal::as_str);
+        let time = options
+            .time_s
+            .map(|seconds| format!("t={seconds}"))
+            .unwrap_or_default();
+        match signal {
+            None => {
+                self.post(&format!("/containers/{id}/stop?{time}"), deadline)
+                    .await
+            }
+            Some(signal) if self.api_minor.load(Ordering::Relaxed) >= API_MINOR_STOP_SIGNAL => {
+                self.post(
+                    &format!("/containers/{id}/stop?signal={signal}&{time}"),
+                    deadline,
+                )
+                .await
+            }
+            // An older Engine ignores the signal of a stop: send it, wait as a stop would, and then stop, which marks
+            // the container as stopped by hand and kills what is left.
+            Some(signal) => {
+                match self
+                    .post(&format!("/containers/{id}/kill?signal={signal}"), deadline)
+                    .await
+                {
+                    Err(EngineError::Status { status: 409, .. }) => {
+                        return self
+                            .post(&format!("/containers/{id}/stop?{time}"), deadline)
+                            .await;
+                    }
+                    other => other?,
+                };
+                let patience = match options.time_s {
+                    Some(seconds) => u64::try_from(seconds).ok(),
+                    None => {
+                        let inspected = self.inspect(id).await?;
+                        u64::try_from(inspected.config.stop_timeout.unwrap_or(10)).ok()
+                    }
+                };
+                let waiting = self.wait(id, "not-running", deadline);
+                let ended = match patience {
+                    Some(seconds) => {
+                        tokio::time::timeout(Duration::from_secs(seconds), waiting).await
+                    }
+                    None => Ok(waiting.await),
+                };
+                if let Ok(Err(error)) = ended {
+                    return Err(error);
+                }
+                self.post(&format!("/containers/{id}/stop?t=0"), deadline)
+                    .await?;
+                Ok(Outcome::Acted)
+            }
+        }
+    }
+
+    async fn remove(&self, id: &str, deadline: Deadline) -> Result<Outcome, EngineError> {
+        self.call(Method::DELETE, &format!("/containers/{id}"), deadline)
+            .await
+    }
+
+    async fn wait(
+        &self,
+        id: &str,
+        condition: &str,
+        deadline: Deadline,
+    ) -> Result<Outcome, EngineError> {
+        match self
+            .post(
+                &format!("/containers/{id}/wait?condition={condition}"),
+                deadline,
+            )
+            .await
+        {
+            Err(error) if error.is_not_found() => Ok(Outcome::Acted),
+            other => other,
+        }
+    }
+
+    async fn post(&self, path: &str, deadline: Deadline) -> Result<Outcome, EngineError> {
+        self.call(Method::POST, path, deadline).await
+    }
+
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        deadline: Deadline,
+    ) -> Result<Outcome, EngineError> {
+        let answer = self.client.send(method, &self.path(path), deadline).await?;
+        let outcome = if answer.status() == 304 {
+            Outcome::NotModified
+        } else {
+            Outcome::Acted
+        };
+        // A wait answers its head at once and its body at the end.
+        answer.bytes(DOCUMENT_BYTES_MAX, deadline).await?;
+        Ok(outcome)
+    }
+
+    async fn get<T: DeserializeOwned>(
+        &self,
+        what: &'static str,
+        path: &str,
+        bytes_max: usize,
+        within: Duration,
+    ) -> Result<T, EngineError> {
+        let deadline = Deadline::after(within);
+        let answer = self
+            .client
+            .send(Method::GET, &self.path(path), deadline)
+            .await?;
+        let body = answer.bytes(bytes_max, deadline).await?;
+        serde_json::from_slice(&body).map_err(|error| EngineError::Malformed(what, error))
+    }
+
+    fn path(&self, path: &str) -> String {
+        format!(
+            "/v1.{}{}",
+            self.api_minor.load(Ordering::Relaxed),
+            path.trim_end_matches(['?', '&'])
+        )
+    }
+}
+
+/// A name or id that can be part of a path: the characters that the Engine allows in names, and no others.
+fn reference(text: &str) -> Result<&str, EngineError> {
+    let name = text.strip_prefix('/').unwrap_or(text);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    let valid = name.len() <= REFERENCE_CHARS_MAX
+        && name
+            .bytes()
+            .next()
+            .is_some_and(|first| first.is_ascii_alphanumeric())
+        && name.bytes().all(plain);
+    if valid {
+        Ok(name)
+    } else {
+        Err(EngineError::BadReference(text.chars().take(80).collect()))
+    }
+}
+
+/// A value of a query, percent-encoded.
+fn query_value(text: &str) -> String {
+    use std::fmt::Write;
+    text.bytes().fold(
+        String::with_capacity(text.len() * 2),
+        |mut encoded, byte| {
+            if byte.is_ascii_alphanumeric() {
+                encoded.push(char::from(byte));
+            } else {
+                // Writing to a String cannot fail.
+                let _ = write!(encoded, "%{byte:02X}");
+            }
+            encoded
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_can_be_a_name_reaches_a_path() {
+        for good in ["web", "/web", "a.b_c-1", &"f".repeat(64)] {
+            assert!(reference(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "/",
+            "..",
+            ".",
+            "a/b",
+            "a?b",
+            "a b",
+            "-a",
+            "ü",
+            "a%2e",
+            "a\r\nb",
+            &"f".repeat(300),
+        ] {
+            assert!(reference(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn query_values_are_encoded() {
+        assert_eq!(
+            query_value(r#"{"a":["b c"]}"#),
+            "%7B%22a%22%3A%5B%22b%20c%22%5D%7D"
+        );
+    }
+}
