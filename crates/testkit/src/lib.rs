@@ -1,3 +1,4 @@
 //! Real Engines, fleets, clients by role and scenarios for tests.
 
 pub mod engine;
+pub mod installation;

@@ -1,0 +1,320 @@
+//! An installation as users have it: the real Core and the real agent as processes or containers, on loopback and on
+//! private Engines.
+//!
+//! Programs are taken from the folder that the test itself was built into (or `KOMODO_TEST_PROGRAMS`), so
+//! `cargo build --workspace --bins` comes before the tests.
+
+use std::{
+    fs,
+    io::Write,
+    net::{IpAddr, SocketAddr, TcpListener},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use komodo_api::{
+    container::{ContainerListItem, ListContainers},
+    onboarding_key::CreateOnboardingKey,
+    resource::ServerRef,
+    server::{GetServerState, ServerState},
+};
+use komodo_client::{Client, Credentials};
+
+use crate::engine::{Container, Engine};
+
+/// Longest wait for a program to come up or for a server to reach a state.
+const STATE_SECONDS: u64 = 60;
+/// Time between two looks at a state.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Why an installation did not come about.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Path of one of our programs.
+///
+/// # Errors
+/// When it has not been built.
+pub fn program(name: &str) -> Result<PathBuf, Failure> {
+    let folder = match std::env::var_os("KOMODO_TEST_PROGRAMS") {
+        Some(folder) => PathBuf::from(folder),
+        None => {
+            let test = std::env::current_exe()?;
+            let folder = test.parent().ok_or("the test has no folder")?;
+            match folder.file_name() {
+                Some(name) if name == "deps" => folder.parent().ok_or("deps has no parent")?.to_owned(),
+                _ => folder.to_owned(),
+            }
+        }
+    };
+    let path = folder.join(name);
+    if !path.is_file() {
+        return Err(format!("{} is not there; first: cargo build --workspace --bins", path.display()).into());
+    }
+    Ok(path)
+}
+
+/// Waits until `look` finds something.
+///
+/// # Errors
+/// When it does not within the deadline; `what` then says what was waited for.
+pub async fn wait_for<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> Result<T, Failure> {
+    let end = Instant::now() + Duration::from_secs(STATE_SECONDS);
+    loop {
+        if let Some(found) = look().await {
+            return Ok(found);
+        }
+        if Instant::now() > end {
+            return Err(format!("waited {STATE_SECONDS} s in vain for: {what}").into());
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// A program that is killed when the test ends, however it ends.
+#[derive(Debug)]
+pub struct Program {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Program {
+    fn start(command: &mut Command, log: PathBuf) -> Result<Self, Failure> {
+        let output = fs::OpenOptions::new().create(true).append(true).open(&log)?;
+        let child = command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).spawn()?;
+        Ok(Program { child, log })
+    }
+
+    /// Its PID.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has printed.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Kills it (`SIGKILL`) and waits for its end.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Asks it to end (`SIGTERM`) and waits for that.
+    ///
+    /// # Errors
+    /// When the signal cannot be sent.
+    pub fn terminate(&mut self) -> Result<(), Failure> {
+        Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A running Core with an empty database, an administrator, and a client with an API key.
+#[derive(Debug)]
+pub struct Core {
+    /// The process.
+    pub program: Program,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// A client of the administrator.
+    pub client: Client,
+    /// Credentials of that client.
+    pub credentials: Credentials,
+    /// Name and password of the administrator.
+    pub admin: (String, String),
+    directory: tempfile::TempDir,
+}
+
+impl Core {
+    /// Starts a Core that listens on `at` and waits until it answers.
+    ///
+    /// # Errors
+    /// When it cannot be started or does not answer; the error holds what it printed.
+    pub async fn start(at: IpAddr) -> Result<Self, Failure> {
+        let directory = tempfile::TempDir::new()?;
+        // The port is free for as long as nobody else takes it; tests ask the kernel for theirs the same way.
+        let address = TcpListener::bind((at, 0))?.local_addr()?;
+        let output = command("komodo-core", directory.path(), address)?.args(["bootstrap", "--api-key", "test"]).output()?;
+        if !output.status.success() {
+            return Err(format!("bootstrap: {}", String::from_utf8_lossy(&output.stderr)).into());
+        }
+        let made: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+        let text = |name: &str| made[name].as_str().map(str::to_owned).ok_or_else(|| format!("bootstrap gives no {name}"));
+        let credentials = Credentials::ApiKey { key: text("key")?, secret: text("secret")? };
+        let client = Client::new(&format!("http://{address}"), credentials.clone())?;
+        let program =
+            Program::start(&mut command("komodo-core", directory.path(), address)?, directory.path().join("core.log"))?;
+        let core =
+            Core { program, address, client, credentials, admin: (text("username")?, text("password")?), directory };
+        core.wait_ready().await?;
+        Ok(core)
+    }
+
+    /// Starts it again on the same database and the same address, after it was killed.
+    ///
+    /// # Errors
+    /// As [`Core::start`].
+    pub async fn start_again(&mut self) -> Result<(), Failure> {
+        let log = self.directory.path().join("core.log");
+        self.program = Program::start(&mut command("komodo-core", self.directory.path(), self.address)?, log)?;
+        self.wait_ready().await
+    }
+
+    async fn wait_ready(&self) -> Result<(), Failure> {
+        wait_for("Core to answer", || async { self.client.user().await.ok() })
+            .await
+            .map_err(|error| format!("{error}\n{}", self.program.log()).into())
+            .map(drop)
+    }
+
+    /// Its data directory.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// A join string for new agents.
+    ///
+    /// # Errors
+    /// When Core refuses.
+    pub async fn join_string(&self) -> Result<String, Failure> {
+        let key = CreateOnboardingKey { name: "test".into(), ..CreateOnboardingKey::default() };
+        Ok(self.client.call(&key).await?.private_key)
+    }
+
+    /// Waits until a server has a state.
+    ///
+    /// # Errors
+    /// When it has not within the deadline; the error holds what Core printed.
+    pub async fn wait_server(&self, server: &str, state: ServerState) -> Result<(), Failure> {
+        let ask = GetServerState { server: ServerRef(server.into()) };
+        wait_for(&format!("server {server} to be {state:?}"), || async {
+            self.client.call(&ask).await.ok().filter(|answer| answer.status == state)
+        })
+        .await
+        .map_err(|error| format!("{error}\n{}", self.program.log()).into())
+        .map(drop)
+    }
+
+    /// Waits until Core's view of a server fulfils a condition.
+    ///
+    /// # Errors
+    /// When it does not within the deadline.
+    pub async fn wait_containers(
+        &self,
+        server: &str,
+        what: &str,
+        condition: impl Fn(&[ContainerListItem]) -> bool,
+    ) -> Result<Vec<ContainerListItem>, Failure> {
+        let ask = ListContainers { server: ServerRef(server.into()) };
+        wait_for(what, || async { self.client.call(&ask).await.ok().filter(|list| condition(list)) }).await
+    }
+
+    /// Starts an agent as a process on the host of the test, for an Engine.
+    ///
+    /// # Errors
+    /// When it does not connect within the deadline.
+    pub async fn agent_process(&self, engine: &Engine, server: &str) -> Result<Agent, Failure> {
+        let directory = tempfile::TempDir::new()?;
+        let join = secret_file(directory.path(), &self.join_string().await?)?;
+        let mut agent = Agent { program: None, server: server.to_owned(), address: self.address, directory, join };
+        agent.start(&engine.docker_host())?;
+        self.wait_server(server, ServerState::Ok)
+            .await
+            .map_err(|error| format!("{error}\n{}", agent.program.as_ref().map(Program::log).unwrap_or_default()))?;
+        Ok(agent)
+    }
+
+    /// A container that runs the agent as users run it; add to it what the test is about.
+    ///
+    /// # Errors
+    /// When the image cannot be made.
+    pub async fn agent_container(&self, engine: &Engine, name: &str, server: &str) -> Result<AgentContainer, Failure> {
+        engine.image_from_binary(&program("komodo-periphery")?, AGENT_IMAGE).await?;
+        let state = tempfile::TempDir::new()?;
+        secret_file(state.path(), &self.join_string().await?)?;
+        let container = Container::from_image(name, AGENT_IMAGE)
+            .bind(engine.socket(), "/var/run/docker.sock")
+            .bind(state.path(), "/etc/komodo")
+            .env("PERIPHERY_ROOT_DIRECTORY", "/etc/komodo")
+            .env("PERIPHERY_CORE_ADDRESS", format!("ws://{}", self.address))
+            .env("PERIPHERY_ONBOARDING_KEY_FILE", format!("/etc/komodo/{JOIN_FILE}"))
+            .env("PERIPHERY_CONNECT_AS", server);
+        Ok(AgentContainer { container, state })
+    }
+}
+
+/// Image of the agent's containers.
+pub const AGENT_IMAGE: &str = "komodo-test/periphery:1";
+const JOIN_FILE: &str = "onboarding_key";
+
+/// A container of the agent that is yet to be started, and its state, which must outlive it.
+#[derive(Debug)]
+pub struct AgentContainer {
+    /// The container.
+    pub container: Container,
+    /// Its root directory.
+    pub state: tempfile::TempDir,
+}
+
+/// An agent as a process.
+#[derive(Debug)]
+pub struct Agent {
+    /// The process; none while it is stopped.
+    pub program: Option<Program>,
+    server: String,
+    address: SocketAddr,
+    directory: tempfile::TempDir,
+    join: PathBuf,
+}
+
+impl Agent {
+    /// Starts it (again) for the Engine at `docker_host`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(&mut self, docker_host: &str) -> Result<(), Failure> {
+        let mut command = Command::new(program("komodo-periphery")?);
+        command
+            .env("DOCKER_HOST", docker_host)
+            .env("PERIPHERY_ROOT_DIRECTORY", self.directory.path())
+            .env("PERIPHERY_CORE_ADDRESS", format!("ws://{}", self.address))
+            .env("PERIPHERY_ONBOARDING_KEY_FILE", &self.join)
+            .env("PERIPHERY_CONNECT_AS", &self.server);
+        self.program = Some(Program::start(&mut command, self.directory.path().join("periphery.log"))?);
+        Ok(())
+    }
+
+    /// Its root directory.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+}
+
+fn secret_file(folder: &Path, text: &str) -> Result<PathBuf, Failure> {
+    let path = folder.join(JOIN_FILE);
+    let mut file = fs::File::create(&path)?;
+    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    file.write_all(text.as_bytes())?;
+    Ok(path)
+}
+
+fn command(name: &str, directory: &Path, address: SocketAddr) -> Result<Command, Failure> {
+    let mut command = Command::new(program(name)?);
+    command
+        .env("KOMODO_DATA_DIRECTORY", directory)
+        .env("KOMODO_BIND_IP", address.ip().to_string())
+        .env("KOMODO_PORT", address.port().to_string())
+        .env("KOMODO_HOST", format!("http://{address}"))
+        .env("KOMODO_LOCAL_AUTH", "true");
+    Ok(command)
+}
