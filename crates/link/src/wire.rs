@@ -37,7 +37,7 @@ pub const CONNECT_AS_BYTES_MAX: usize = 256;
 pub(crate) const LINK_BODY_BYTES_MAX: usize = 8 * 1024;
 
 /// Largest hello and largest answer to it, in bytes.
-pub const HELLO_BYTES_MAX: usize = 256 * 1024;
+pub const HELLO_BYTES_MAX: usize = 1024 * 1024;
 
 /// Longest refusal reason that is kept, in bytes; the rest is cut.
 const REASON_BYTES_MAX: usize = 2 * 1024;

@@ -247,6 +247,8 @@ where
         );
 
         let mut up_since = None;
+        // For the hello, or after a refusal for Core to close.
+        let mut waiting = true;
         let mut deadline = pin!(tokio::time::sleep(timings.hello));
         let ended = loop {
             tokio::select! {
@@ -257,16 +259,23 @@ where
                     Err(error) => SessionError::Broken(Box::new(error)),
                 },
                 () = cancel.cancelled() => break SessionError::Stopped,
-                Ok(()) = phases.changed() => match *phases.borrow_and_update() {
-                    Phase::New => {}
-                    Phase::Up => {
-                        up_since = Some(Instant::now());
-                        self.link_is_up(&link).await;
+                Ok(()) = phases.changed() => {
+                    let phase = *phases.borrow_and_update();
+                    match phase {
+                        Phase::New => {}
+                        Phase::Up => {
+                            up_since = Some(Instant::now());
+                            waiting = false;
+                            self.link_is_up(&link, &handlers);
+                        }
+                        // Core closes as soon as it has our answer.
+                        Phase::Refused => {
+                            waiting = true;
+                            deadline.as_mut().reset(Instant::now() + CLOSE_GRACE);
+                        }
                     }
-                    // Core closes as soon as it has our answer.
-                    Phase::Refused => deadline.as_mut().reset(Instant::now() + CLOSE_GRACE),
-                },
-                () = deadline.as_mut(), if up_since.is_none() || *phases.borrow() == Phase::Refused => {
+                }
+                () = deadline.as_mut(), if waiting => {
                     break SessionError::Timeout { stage: Stage::Hello, after: timings.hello };
                 }
             }
@@ -290,18 +299,19 @@ where
         }
     }
 
-    async fn link_is_up(&self, link: &LinkUp) {
+    fn link_is_up(&self, link: &LinkUp, handlers: &Handlers) {
         tracing::info!(core.key = %link.core_key, "link with core is up");
         if let Some(path) = self.config.known_cores.clone() {
             let key = link.core_key;
-            let saved =
-                tokio::task::spawn_blocking(move || known::save_known_core(&path, &key)).await;
-            if let Ok(Err(error)) = saved {
-                tracing::error!(
-                    error = with_causes(&error),
-                    "core's key cannot be kept; the onboarding key is needed at the next start"
-                );
-            }
+            // A slow disk must not hold up the link; the end of the session waits for this.
+            handlers.executor.tasks.spawn_blocking(move || {
+                if let Err(error) = known::save_known_core(&path, &key) {
+                    tracing::error!(
+                        error = with_causes(&error),
+                        "core's key cannot be kept; the onboarding key is needed at the next start"
+                    );
+                }
+            });
         }
         self.state.send_replace(LinkState::Up {
             since: Instant::now(),
