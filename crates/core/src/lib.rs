@@ -5,8 +5,12 @@
 //! statics, and two Cores fit into one process.
 
 pub mod app;
+pub mod auth;
 pub mod clock;
+pub mod desired;
 pub mod dispatch;
+pub mod id;
 mod ops;
+pub mod store;
 
 pub use app::App;
