@@ -261,7 +261,7 @@ pub fn plan_containers(
                 .collect();
             if !cut_off.is_empty() && op.action != ContainerAction::Pause {
                 warnings.push(format!(
-                    "{} without network: {} the network of '{}'",
+                    "{} will be left without network: {} that of '{}'",
                     list(cut_off.iter().copied()),
                     if cut_off.len() == 1 {
                         "it shares"

@@ -15,6 +15,9 @@ mod status;
 mod update;
 mod view;
 
+#[cfg(test)]
+mod table;
+
 pub use containers::{
     ContainersPlan, Observed, PlanError, PlanInput, WARNINGS_MAX, has_undo, plan_containers,
     plan_hash,

@@ -149,7 +149,11 @@ fn log(stage: &str, text: String, success: bool, start_ts: UnixMs, end_ts: UnixM
 
 fn bounded(mut text: String) -> String {
     if text.len() > TEXT_BYTES_MAX {
-        text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+        let end = (0..=TEXT_BYTES_MAX)
+            .rev()
+            .find(|&end| text.is_char_boundary(end))
+            .unwrap_or(0);
+        text.truncate(end);
         text.push('…');
     }
     text

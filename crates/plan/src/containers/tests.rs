@@ -1,1 +1,600 @@
-//! Tables.
+use expect_test::{Expect, expect};
+
+use super::*;
+use crate::{
+    ControlPath, protected_set,
+    table::{ACTIONS, PROTECTING, STATES, action, id, scope, world},
+};
+
+mod order;
+
+/// Plans `what` (`stop all`, `restart one web override`, `stop all -x web`) in a world where `periphery` is the agent.
+fn plan(containers: &[Container], what: &str) -> Result<ContainersPlan, PlanError> {
+    let (what, exclude) = what.split_once(" -x ").unwrap_or((what, ""));
+    let exclude: Vec<ContainerRef> = exclude
+        .split_whitespace()
+        .map(|name| ContainerRef(name.into()))
+        .collect();
+    let (what, overridden) = match what.strip_suffix(" override") {
+        Some(what) => (what, true),
+        None => (what, false),
+    };
+    let (verb, rest) = what.split_once(' ').unwrap();
+    let path = ControlPath {
+        own_container: Some(id("periphery")),
+        core_depends_on: vec!["coredb".into()],
+        ..ControlPath::default()
+    };
+    let protected = protected_set(containers, &path);
+    let scope = scope(rest);
+    let input = PlanInput {
+        action: action(verb),
+        scope: &scope,
+        exclude: &exclude,
+        time: None,
+        overridden,
+    };
+    plan_containers(&input, Observed::new(containers, &protected))
+}
+
+fn print(plan: &ContainersPlan, containers: &[Container]) -> String {
+    let name = |id: &String| {
+        containers
+            .iter()
+            .find(|it| it.id == *id)
+            .map_or("?", |it| it.name.as_str())
+    };
+    let mut printed = String::new();
+    for item in &plan.items {
+        printed += &format!(
+            "{} {}",
+            item.container,
+            serde_json::to_value(item.effect).unwrap().as_str().unwrap()
+        );
+        if let Some(reason) = &item.reason {
+            printed += &format!(
+                " {}",
+                serde_json::to_value(reason.code).unwrap().as_str().unwrap()
+            );
+        }
+        if !item.after.is_empty() {
+            printed += &format!(
+                " after {}",
+                item.after.iter().map(name).collect::<Vec<_>>().join(",")
+            );
+        }
+        if !item.dependants.is_empty() {
+            printed += &format!(" hits {}", item.dependants.join(","));
+        }
+        if !item.ports.is_empty() {
+            printed += &format!(" dark {}", item.ports.join(","));
+        }
+        if item.comes_back {
+            printed += " comes-back";
+        }
+        if let Some(bytes) = item.bytes {
+            printed += &format!(" {bytes}B");
+        }
+        printed.push('\n');
+    }
+    for warning in &plan.warnings {
+        printed += &format!("! {warning}\n");
+    }
+    printed
+}
+
+fn check(containers: &str, what: &str, expect: Expect) {
+    let mut containers = world(containers);
+    let printed = match plan(&containers, what) {
+        Ok(plan) => {
+            assert_counts(&plan);
+            print(&plan, &containers)
+        }
+        Err(error) => format!("error: {error}\n"),
+    };
+    expect.assert_eq(&printed);
+    let hash =
+        |plan: Result<ContainersPlan, PlanError>| plan.map(|plan| plan_hash("x", "s", &plan));
+    let forwards = hash(plan(&containers, what));
+    containers.reverse();
+    assert_eq!(
+        forwards,
+        hash(plan(&containers, what)),
+        "the order of the list must not matter"
+    );
+}
+
+fn assert_counts(plan: &ContainersPlan) {
+    let PlanCounts {
+        act,
+        protected,
+        unchanged,
+        excluded,
+        refused,
+    } = plan.counts;
+    assert_eq!(
+        (act + protected + unchanged + excluded + refused) as usize,
+        plan.items.len()
+    );
+    assert_eq!(plan.acts().count(), act as usize);
+    assert_eq!(plan.deadlines_ms.len(), plan.items.len());
+    for (item, deadline) in plan.items.iter().zip(&plan.deadlines_ms) {
+        assert_eq!(item.effect == Effect::Act, *deadline > 0);
+        assert_eq!(item.effect == Effect::Act, item.reason.is_none());
+    }
+}
+
+const HOST: &str = "
+    periphery running restart=unless-stopped
+    web running image=nginx:1.27 ports=8080,::-8080 restart=always
+    job exited bytes=100
+    fresh created
+    ice paused
+    loop restarting
+    corpse dead bytes=7
+    going removing
+    labelled running skip=true
+    labelled-old exited skip=true
+    declared running protect=true
+    coredb running
+";
+
+#[test]
+fn each_verb_on_all() {
+    for (what, expected) in [
+        (
+            "start all",
+            expect![[r#"
+            coredb skip core-dependency
+            declared skip declared
+            labelled skip label
+            labelled-old skip label
+            periphery skip agent
+            fresh act
+            job act
+            corpse skip not-applicable
+            going skip not-applicable
+            ice skip not-applicable
+            loop skip already
+            web skip already
+        "#]],
+        ),
+        (
+            "restart all",
+            expect![[r#"
+            coredb skip core-dependency
+            declared skip declared
+            labelled skip label
+            labelled-old skip label
+            periphery skip agent
+            loop act
+            web act dark 0.0.0.0:8080/tcp,[::]:8080/tcp
+            corpse skip not-applicable
+            fresh skip not-applicable
+            going skip not-applicable
+            ice skip not-applicable
+            job skip not-applicable
+        "#]],
+        ),
+        (
+            "pause all",
+            expect![[r#"
+            coredb skip core-dependency
+            declared skip declared
+            labelled skip label
+            labelled-old skip label
+            periphery skip agent
+            web act dark 0.0.0.0:8080/tcp,[::]:8080/tcp
+            corpse skip not-applicable
+            fresh skip not-applicable
+            going skip not-applicable
+            ice skip already
+            job skip not-applicable
+            loop skip not-applicable
+        "#]],
+        ),
+        (
+            "unpause all",
+            expect![[r#"
+            coredb skip core-dependency
+            declared skip declared
+            labelled skip label
+            labelled-old skip label
+            periphery skip agent
+            ice act
+            corpse skip not-applicable
+            fresh skip not-applicable
+            going skip not-applicable
+            job skip not-applicable
+            loop skip not-applicable
+            web skip already
+        "#]],
+        ),
+        (
+            "stop all",
+            expect![[r#"
+            coredb skip core-dependency
+            declared skip declared
+            labelled skip label
+            labelled-old skip label
+            periphery skip agent
+            ice act
+            loop act
+            web act dark 0.0.0.0:8080/tcp,[::]:8080/tcp comes-back
+            corpse skip already
+            fresh skip already
+            going skip not-applicable
+            job skip already
+        "#]],
+        ),
+        (
+            "destroy all",
+            expect![[r#"
+            coredb skip core-dependency
+            declared skip declared
+            labelled skip label
+            labelled-old skip label
+            periphery skip agent
+            corpse act
+            fresh act
+            going act
+            ice act
+            job act
+            loop act
+            web act dark 0.0.0.0:8080/tcp,[::]:8080/tcp
+        "#]],
+        ),
+        (
+            "prune all",
+            expect![[r#"
+            coredb skip core-dependency
+            declared skip declared
+            labelled skip label
+            labelled-old skip label
+            periphery skip agent
+            corpse act 7B
+            fresh act
+            job act 100B
+            going skip not-applicable
+            ice skip not-applicable
+            loop skip not-applicable
+            web skip not-applicable
+        "#]],
+        ),
+    ] {
+        check(HOST, what, expected);
+    }
+}
+
+#[test]
+fn each_verb_by_name_in_each_state() {
+    let mut printed = format!("{:11}", "");
+    for action in ACTIONS {
+        printed += &format!("{:15}", crate::guard::verb(action));
+    }
+    printed = printed.trim_end().to_owned() + "\n";
+    for state in STATES {
+        let container = Container {
+            id: id("web"),
+            name: "web".into(),
+            state,
+            ..Container::default()
+        };
+        let mut line = format!(
+            "{:11}",
+            if state.as_str().is_empty() {
+                "?"
+            } else {
+                state.as_str()
+            }
+        );
+        for action in ACTIONS {
+            let scope = Scope::One(ContainerRef("web".into()));
+            let input = PlanInput {
+                action,
+                scope: &scope,
+                exclude: &[],
+                time: None,
+                overridden: false,
+            };
+            let plan = plan_containers(&input, Observed::new([&container], &[])).unwrap();
+            let word = match &plan.items[0].reason {
+                None => "act".to_owned(),
+                Some(reason) => serde_json::to_value(reason.code)
+                    .unwrap()
+                    .as_str()
+                    .unwrap()
+                    .to_owned(),
+            };
+            line += &format!("{word:15}");
+        }
+        printed += line.trim_end();
+        printed.push('\n');
+    }
+    expect![[r#"
+                   start          restart        pause          unpause        stop           destroy        prune
+        running    already        act            act            already        act            act            not-applicable
+        created    act            act            not-applicable not-applicable already        act            act
+        restarting already        act            not-applicable not-applicable act            act            not-applicable
+        stopping   not-applicable act            not-applicable not-applicable act            act            not-applicable
+        removing   not-applicable not-applicable not-applicable not-applicable not-applicable act            not-applicable
+        paused     not-applicable act            already        act            act            act            not-applicable
+        exited     act            act            not-applicable not-applicable already        act            act
+        dead       not-applicable not-applicable not-applicable not-applicable already        act            act
+        ?          not-applicable not-applicable not-applicable not-applicable act            act            not-applicable
+    "#]].assert_eq(&printed);
+}
+
+/// Values of `komodo.skip`: five keep a container out of every bulk verb, two do not.
+#[test]
+fn the_label_by_value_for_every_verb() {
+    let cases = [
+        ("skip=true", true),
+        ("skip=", true),
+        ("skip=0", true),
+        ("skip=no", true),
+        ("skip=False", true),
+        ("skip=false", false),
+        ("", false),
+    ];
+    for (label, skipped) in cases {
+        for (verb, state) in [
+            ("start", "exited"),
+            ("restart", "running"),
+            ("pause", "running"),
+            ("unpause", "paused"),
+            ("stop", "running"),
+            ("prune", "exited"),
+        ] {
+            let containers = world(&format!("web {state} {label}"));
+            for form in ["all", "match term=web"] {
+                let plan = plan(&containers, &format!("{verb} {form}")).unwrap();
+                assert_eq!(
+                    (plan.counts.protected, plan.counts.act),
+                    (u32::from(skipped), u32::from(!skipped))
+                );
+            }
+            // Named, one acts; but a prune is never of one that is named.
+            let named = plan(&containers, &format!("{verb} list web")).unwrap();
+            assert_eq!(
+                named.counts.act == 1,
+                !skipped || verb != "prune",
+                "{verb} {label}"
+            );
+        }
+    }
+}
+
+#[test]
+fn by_name() {
+    check(
+        HOST,
+        "stop one web",
+        expect![[r#"
+        web act dark 0.0.0.0:8080/tcp,[::]:8080/tcp comes-back
+    "#]],
+    );
+    check(
+        HOST,
+        "stop one labelled",
+        expect![[r#"
+        labelled act
+    "#]],
+    );
+    check(
+        HOST,
+        "stop one periphery",
+        expect![[r#"
+        periphery refuse agent
+    "#]],
+    );
+    check(
+        HOST,
+        "stop one periphery override",
+        expect![[r#"
+        periphery refuse agent
+    "#]],
+    );
+    check(
+        HOST,
+        "stop one declared",
+        expect![[r#"
+        declared refuse declared
+    "#]],
+    );
+    check(
+        HOST,
+        "stop one declared override",
+        expect![[r#"
+        declared act
+    "#]],
+    );
+    check(
+        HOST,
+        "stop one coredb override",
+        expect![[r#"
+        coredb act
+    "#]],
+    );
+    check(
+        HOST,
+        "start one periphery",
+        expect![[r#"
+        periphery skip already
+    "#]],
+    );
+    check(
+        HOST,
+        "stop one job",
+        expect![[r#"
+        job skip already
+    "#]],
+    );
+    check(
+        HOST,
+        "restart one job",
+        expect![[r#"
+        job act
+    "#]],
+    );
+    check(
+        HOST,
+        "stop one nobody",
+        expect![[r#"
+        error: there is no container 'nobody' on this server
+    "#]],
+    );
+    check(
+        HOST,
+        "stop one /web",
+        expect![[r#"
+        web act dark 0.0.0.0:8080/tcp,[::]:8080/tcp comes-back
+    "#]],
+    );
+}
+
+#[test]
+fn by_id_and_its_beginning() {
+    let long = "a".repeat(62);
+    let mut containers = world("one running\ntwo running\nabcdefabcdef running");
+    containers[0].id = format!("{long}01");
+    containers[1].id = format!("{long}02");
+    let names = |reference: &str| match plan(&containers, &format!("stop one {reference}")) {
+        Ok(plan) => plan.items[0].container.clone(),
+        Err(error) => error.to_string(),
+    };
+    assert_eq!(names(&format!("{long}02")), "two");
+    assert_eq!(
+        names("aaaaaaaaaaa"),
+        "there is no container 'aaaaaaaaaaa' on this server"
+    );
+    assert_eq!(
+        names("aaaaaaaaaaaa"),
+        "'aaaaaaaaaaaa' fits several containers: one, two"
+    );
+    // A name wins over the beginning of an id.
+    assert_eq!(names("abcdefabcdef"), "abcdefabcdef");
+    let unclear = plan(&containers, "stop all -x aaaaaaaaaaaa").unwrap();
+    assert_eq!(
+        unclear.counts.excluded, 2,
+        "when in doubt more is left out, not less"
+    );
+}
+
+#[test]
+fn a_list_of_names() {
+    check(
+        HOST,
+        "stop list web labelled declared periphery job web nobody",
+        expect![[r#"
+        declared skip declared
+        periphery skip agent
+        labelled act
+        web act dark 0.0.0.0:8080/tcp,[::]:8080/tcp comes-back
+        job skip already
+        nobody skip gone
+    "#]],
+    );
+    check(
+        HOST,
+        "stop list",
+        expect![[r#"
+        error: no containers are named: give `containers` or a `query`
+    "#]],
+    );
+    check(
+        HOST,
+        "stop list nobody",
+        expect![[r#"
+        nobody skip gone
+    "#]],
+    );
+}
+
+#[test]
+fn excluded_by_name_or_id() {
+    check(
+        HOST,
+        "stop all -x web loop nobody",
+        expect![[r#"
+        coredb skip core-dependency
+        declared skip declared
+        labelled skip label
+        labelled-old skip label
+        periphery skip agent
+        ice act
+        corpse skip already
+        fresh skip already
+        going skip not-applicable
+        job skip already
+        loop skip excluded
+        web skip excluded
+        ! there is no container 'nobody' to exclude
+    "#]],
+    );
+    check(
+        HOST,
+        &format!("pause all -x {} {}", id("web"), &id("loop")[..12]),
+        expect![[r#"
+        coredb skip core-dependency
+        declared skip declared
+        labelled skip label
+        labelled-old skip label
+        periphery skip agent
+        corpse skip not-applicable
+        fresh skip not-applicable
+        going skip not-applicable
+        ice skip already
+        job skip not-applicable
+        loop skip excluded
+        web skip excluded
+    "#]],
+    );
+    // What is protected is said to be, also where the caller left it out.
+    check(
+        HOST,
+        "stop list labelled periphery -x labelled periphery",
+        expect![[r#"
+        periphery skip agent
+        labelled skip excluded
+    "#]],
+    );
+}
+
+#[test]
+fn a_query_needs_all_its_conditions() {
+    let containers = "
+        shop-web running image=reg.example:5000/nginx:1.27 project=shop label=tier:front
+        shop-db running image=postgres@sha256:abc project=shop
+        blog-web exited image=nginx project=blog label=tier:front
+        Shop-Cron running image=cron:2 label=tier:back
+    ";
+    for (query, expected) in [
+        ("match term=shop", "Shop-Cron shop-db shop-web"),
+        ("match term=SHOP term=web", "shop-web"),
+        ("match state=exited state=paused", "blog-web"),
+        ("match image=nginx", "blog-web"),
+        ("match image=reg.example:5000/nginx", "shop-web"),
+        ("match image=reg.example:5000/nginx:1.27", "shop-web"),
+        ("match image=reg.example", ""),
+        ("match image=postgres", "shop-db"),
+        ("match image=cron:1", ""),
+        (
+            "match project=shop project=blog",
+            "blog-web shop-db shop-web",
+        ),
+        ("match label=tier", "Shop-Cron blog-web shop-web"),
+        ("match label=tier=front project=shop", "shop-web"),
+        ("match label=tier=", ""),
+        ("match", "Shop-Cron blog-web shop-db shop-web"),
+        ("match term=nothing", ""),
+    ] {
+        let plan = plan(&world(containers), &format!("destroy {query}")).unwrap();
+        let names: Vec<&str> = plan
+            .items
+            .iter()
+            .map(|item| item.container.as_str())
+            .collect();
+        assert_eq!(names.join(" "), expected, "{query}");
+    }
+}

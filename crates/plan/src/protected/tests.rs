@@ -1,1 +1,257 @@
-//! Tables.
+use expect_test::{Expect, expect};
+
+use super::*;
+use crate::table::{id, world};
+
+fn check(containers: &str, path: ControlPath, expect: Expect) {
+    let mut containers = world(containers);
+    let mut printed = String::new();
+    for entry in protected_set(&containers, &path) {
+        assert_eq!(entry.id, id(&entry.name));
+        let reasons: Vec<String> = entry
+            .reasons
+            .iter()
+            .map(|reason| {
+                let code = serde_json::to_value(reason.code).unwrap();
+                let detail = reason
+                    .detail
+                    .as_ref()
+                    .map(|detail| format!(" ({detail})"))
+                    .unwrap_or_default();
+                format!("{}{detail}", code.as_str().unwrap())
+            })
+            .collect();
+        printed += &format!("{}: {}\n", entry.name, reasons.join(", "));
+    }
+    let forwards = protected_set(&containers, &path);
+    containers.reverse();
+    assert_eq!(
+        forwards,
+        protected_set(&containers, &path),
+        "the order of the list must not matter"
+    );
+    expect.assert_eq(&printed);
+}
+
+fn agent(name: &str) -> ControlPath {
+    ControlPath {
+        own_container: Some(id(name)),
+        ..ControlPath::default()
+    }
+}
+
+#[test]
+fn labels_protect_by_exact_rules() {
+    check(
+        "
+        yes running skip=true
+        empty running skip=
+        zero running skip=0
+        no running skip=no
+        upper running skip=False
+        spaced exited skip=false,
+        off running skip=false
+        none running
+        declared running protect=true
+        declared-upper running protect=True
+        declared-empty running protect=
+        both running protect=true skip=true
+        only-declared running protect=true skip=false
+        ",
+        ControlPath::default(),
+        expect![[r#"
+            both: declared (komodo.protect=true), label (komodo.skip=true)
+            declared: declared (komodo.protect=true)
+            empty: label (komodo.skip=)
+            no: label (komodo.skip=no)
+            only-declared: declared (komodo.protect=true)
+            spaced: label (komodo.skip=false,)
+            upper: label (komodo.skip=False)
+            yes: label (komodo.skip=true)
+            zero: label (komodo.skip=0)
+        "#]],
+    );
+}
+
+#[test]
+fn the_agent_is_known_by_id_and_never_by_name() {
+    check(
+        "periphery running\nrenamed running\nkomodo-periphery running",
+        agent("renamed"),
+        expect![[r#"
+        renamed: agent
+    "#]],
+    );
+    check(
+        "periphery running\nkomodo-core running",
+        ControlPath::default(),
+        expect![[""]],
+    );
+}
+
+#[test]
+fn komodo_skip_false_turns_only_its_own_reason_off() {
+    check(
+        "periphery running skip=false net=vpn\nvpn running skip=false",
+        agent("periphery"),
+        expect![[r#"
+        periphery: agent
+        vpn: agent-dependency (periphery uses its network)
+    "#]],
+    );
+}
+
+#[test]
+fn all_agents_on_the_engine_are_protected() {
+    let path = ControlPath {
+        own_container: Some(id("one")),
+        agents_on_engine: vec![id("one"), id("two"), id("elsewhere")],
+        ..ControlPath::default()
+    };
+    check(
+        "one running\ntwo running net=sidecar\nsidecar running\nthree running",
+        path,
+        expect![[r#"
+        one: agent
+        sidecar: agent-dependency (two uses its network)
+        two: agent (of another server on this Engine)
+    "#]],
+    );
+}
+
+#[test]
+fn who_shares_a_network_depends_on_its_owner() {
+    check(
+        "periphery running net=vpn\nvpn running net=base\nbase running\nother running net=vpn",
+        agent("periphery"),
+        expect![[r#"
+            base: agent-dependency (periphery uses its network)
+            periphery: agent
+            vpn: agent-dependency (periphery uses its network)
+        "#]],
+    );
+    // A ring, and an owner that is gone.
+    check(
+        "periphery running net=a\na running net=b\nb running net=a",
+        agent("periphery"),
+        expect![[r#"
+        a: agent-dependency (periphery uses its network)
+        b: agent-dependency (periphery uses its network)
+        periphery: agent
+    "#]],
+    );
+    check(
+        "periphery running net=periphery",
+        agent("periphery"),
+        expect![[r#"
+        periphery: agent
+    "#]],
+    );
+    check(
+        "periphery running net=gone",
+        agent("periphery"),
+        expect![[r#"
+        periphery: agent
+    "#]],
+    );
+}
+
+#[test]
+fn core_and_what_it_needs() {
+    let path = ControlPath {
+        core_container: Some(id("core")),
+        core_depends_on: vec!["db".into(), id("proxy"), "not-here".into(), "/slash".into()],
+        ..ControlPath::default()
+    };
+    check(
+        "core running net=gluetun\ndb running\ndb-2 running\nproxy running\nslash exited\ngluetun running",
+        path,
+        expect![[r#"
+        core: core
+        db: core-dependency (named in KOMODO_DEPENDS_ON_CONTAINERS)
+        gluetun: core-dependency (core uses its network)
+        proxy: core-dependency (named in KOMODO_DEPENDS_ON_CONTAINERS)
+        slash: core-dependency (named in KOMODO_DEPENDS_ON_CONTAINERS)
+    "#]],
+    );
+}
+
+#[test]
+fn the_socket_proxy_by_name_service_address_and_port() {
+    for (host, expected) in [
+        ("proxy", "proxy"),
+        ("proxy:2375", "proxy"),
+        ("docker-proxy:2375", "proxy"),
+        ("172.18.0.5", "proxy"),
+        ("172.18.0.5:2375", "proxy"),
+        ("127.0.0.1:2375", "published"),
+        ("localhost:2375", "published"),
+        ("localhost", "published"),
+        ("192.168.1.10:2375", "published"),
+        ("192.168.1.99:2375", ""),
+        ("127.0.0.1:2376", ""),
+        ("prox", ""),
+        ("elsewhere.example:2375", ""),
+        ("[fd00::5]:2375", "proxy"),
+    ] {
+        let path = ControlPath {
+            socket_proxy: Some(host.into()),
+            host_addresses: vec!["192.168.1.10".parse().unwrap()],
+            ..ControlPath::default()
+        };
+        let containers = world(
+            "proxy running service=docker-proxy ip=172.18.0.5 ip=fd00::5 ports=/
+             published running ip=172.18.0.6 ports=2375
+             web running ip=172.18.0.7 ports=80",
+        );
+        let set = protected_set(&containers, &path);
+        let names: Vec<&str> = set.iter().map(|entry| entry.name.as_str()).collect();
+        assert_eq!(names.join(" "), expected, "{host}");
+        assert!(
+            set.iter()
+                .all(|entry| entry.reasons[0].code == ReasonCode::AgentDependency)
+        );
+    }
+}
+
+#[test]
+fn what_answers_for_core() {
+    for (peer, expected) in [
+        ("172.18.0.5:443", "traefik"),
+        ("[::ffff:172.18.0.5]:443", "traefik"),
+        ("127.0.0.1:443", "traefik"),
+        ("192.168.1.10:443", "traefik"),
+        ("127.0.0.1:8443", "tunnel"),
+        ("10.9.9.9:443", ""),
+        ("192.168.1.10:8443", ""),
+        ("127.0.0.1:9120", "core"),
+        ("172.18.0.9:9120", "core"),
+    ] {
+        let path = ControlPath {
+            core_peer: Some(peer.parse().unwrap()),
+            core_container: Some(id("core")),
+            host_addresses: vec!["192.168.1.10".parse().unwrap()],
+            ..ControlPath::default()
+        };
+        let containers = world(
+            "traefik running ip=172.18.0.5 ports=443,::-443
+             tunnel running ip=172.18.0.6 ports=127.0.0.1-8443
+             core running ip=172.18.0.9 ports=9120",
+        );
+        let set = protected_set(&containers, &path);
+        let found = set.iter().filter(|entry| {
+            entry
+                .reasons
+                .iter()
+                .any(|it| it.code == ReasonCode::AgentDependency)
+        });
+        let mut found: Vec<&str> = found.map(|entry| entry.name.as_str()).collect();
+        // Core at the other end is protected as Core, and not once more as what leads to it.
+        let core = set.iter().find(|entry| entry.name == "core").unwrap();
+        assert_eq!(core.reasons, [Reason::new(ReasonCode::Core)]);
+        if found.is_empty() && expected == "core" {
+            found.push("core");
+        }
+        assert_eq!(found.join(" "), expected, "{peer}");
+    }
+}
