@@ -203,6 +203,7 @@ BATCH
             quit) break ;;
         esac
     done
+    engine_thaw "${directory##*/}"
 }
 
 # Runs the daemon and leaves a mark when it has ended.
@@ -215,38 +216,61 @@ engine_daemon() {
     echo "$status" >"$directory/ended"
 }
 
-# Uses the host's cgroups where they are mounted, else mounts them, for this Engine only.
+cgroups_are_mounted() { grep -qE '^[^ ]+ /sys/fs/cgroup(/[^ ]+)? cgroup2? ' /proc/mounts; }
+
+# Uses the host's cgroups where they are mounted, else mounts them, in this mount namespace only.
 engine_cgroups() {
-    if ! grep -qE '^[^ ]+ /sys/fs/cgroup(/[^ ]+)? cgroup2? ' /proc/mounts; then
-        mount -t tmpfs -o mode=755 tmpfs /sys/fs/cgroup
-        local controller
-        while read -r controller _ _ enabled; do
-            [ "$enabled" = 1 ] || continue
-            mkdir -p "/sys/fs/cgroup/$controller"
-            mount -t cgroup -o "$controller" cgroup "/sys/fs/cgroup/$controller" || rmdir "/sys/fs/cgroup/$controller"
-        done < <(tail -n +2 /proc/cgroups)
-        mountpoint -q /sys/fs/cgroup/memory || mountpoint -q /sys/fs/cgroup/devices ||
-            mount -t cgroup2 cgroup2 /sys/fs/cgroup || die "cannot mount cgroups" "mount them at /sys/fs/cgroup"
-    fi
+    local controller enabled
+    cgroups_are_mounted && return 0
+    mount -t tmpfs -o mode=755 tmpfs /sys/fs/cgroup
+    while read -r controller _ _ enabled; do
+        [ "$enabled" = 1 ] || continue
+        mkdir "/sys/fs/cgroup/$controller"
+        mount -t cgroup -o "$controller" cgroup "/sys/fs/cgroup/$controller" 2>/dev/null || rmdir "/sys/fs/cgroup/$controller"
+    done < <(tail -n +2 /proc/cgroups)
+    [ -d /sys/fs/cgroup/devices ] || mount -t cgroup2 cgroup2 /sys/fs/cgroup ||
+        die "cannot mount cgroups at /sys/fs/cgroup" "look at /proc/cgroups and dmesg"
 }
 
 # Removes an Engine's cgroups and files. Its processes and mounts are gone by then.
 engine_remove() {
-    local directory=$1 name=${1##*/}
-    find /sys/fs/cgroup -depth -type d \( -path "*/komodo-test-$name" -o -path "*/komodo-test-$name/*" \) -exec rmdir {} + \
-        2>/dev/null || true
+    local directory=$1
+    if cgroups_are_mounted; then
+        engine_remove_cgroups "${directory##*/}"
+    else
+        unshare --mount --propagation private "$PROJECT_ROOT/scripts/engine" __cgroups "${directory##*/}" || true
+    fi
     rm -rf --one-file-system "$directory"
+}
+
+engine_remove_cgroups() {
+    local tick
+    engine_cgroups
+    # What was killed takes a moment to leave its cgroup.
+    for ((tick = 0; tick < 200; tick++)); do
+        engine_thaw "$1"
+        find /sys/fs/cgroup -depth -type d \( -path "*/komodo-test-$1" -o -path "*/komodo-test-$1/*" \) -exec rmdir {} + \
+            2>/dev/null && return 0
+        sleep 0.02
+    done
+    say "cgroups of the Engine $1 could not be removed: $(find /sys/fs/cgroup -path "*/komodo-test-$1*" -name cgroup.procs -exec cat {} + | sort -u | tr '\n' ' ')"
+}
+
+# A frozen process (a paused container under cgroup v1) does not die of SIGKILL before it is thawed.
+engine_thaw() {
+    local state
+    for state in "/sys/fs/cgroup/freezer/komodo-test-$1"/*/freezer.state; do
+        [ ! -e "$state" ] || echo THAWED >"$state" 2>/dev/null || true
+    done
 }
 
 # engine_processes NAME NAMESPACE: host PIDs of everything in an Engine: what is in its PID namespace, and its containers,
 # which have namespaces of their own and are known by their cgroup.
 engine_processes() {
-    local process
-    for process in /proc/[0-9]*; do
-        if [ "$(readlink "$process/ns/pid" 2>/dev/null)" = "$2" ] || grep -qsF "/komodo-test-$1/" "$process/cgroup"; then
-            printf '%s\n' "${process#/proc/}"
-        fi
-    done
+    {
+        [ -z "$2" ] || find /proc/[0-9]*/ns/pid -lname "$2" 2>/dev/null
+        grep -lsF "/komodo-test-$1/" /proc/[0-9]*/cgroup
+    } | cut -d / -f 3 | sort -nu || true
 }
 
 engine_pids() {
@@ -275,6 +299,7 @@ engine_sweep() {
                 namespace=$(readlink "/proc/$keeper/ns/pid_for_children" || true)
                 kill -KILL "$keeper" 2>/dev/null || true
                 for ((tick = 0; tick < 200; tick++)); do
+                    engine_thaw "${directory##*/}"
                     [ -n "$(engine_processes "${directory##*/}" "$namespace")" ] || break
                     sleep 0.05
                 done

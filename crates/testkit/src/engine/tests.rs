@@ -267,6 +267,9 @@ async fn a_dropped_engine_leaves_nothing_behind() {
         .to_string_lossy()
         .into_owned();
     engine.run(Container::idle("web")).await.unwrap();
+    // Under cgroup v1 a frozen process does not even die of SIGKILL.
+    engine.run(Container::idle("frozen")).await.unwrap();
+    engine.pause("frozen").await.unwrap();
     let (directory, processes) = (engine.directory().to_owned(), engine.processes());
     assert!(
         processes.len() >= 4,
@@ -287,6 +290,8 @@ async fn a_dropped_engine_leaves_nothing_behind() {
 async fn a_start_sweeps_what_a_killed_keeper_left() {
     let mut crashed = Engine::start().await.unwrap();
     crashed.run(Container::idle("web")).await.unwrap();
+    crashed.run(Container::idle("frozen")).await.unwrap();
+    crashed.pause("frozen").await.unwrap();
     let (directory, processes) = (crashed.directory().to_owned(), crashed.processes());
     let name = directory
         .file_name()
@@ -327,4 +332,23 @@ async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(20), future)
         .await
         .expect("within 20 s")
+}
+
+/// Tests must fail with the reason where no Engine can be started; here the right to make namespaces is missing.
+#[test]
+fn engine_that_cannot_be_had_names_the_reason() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/engine");
+    let directory = keeper::engines_folder().join("without-rights");
+    let output = std::process::Command::new("setpriv")
+        .arg("--bounding-set=-sys_admin")
+        .args([script.as_path(), Path::new("run"), &directory])
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(
+        words.contains("does not let us make namespaces") && words.contains("remedy:"),
+        "{words}"
+    );
 }
