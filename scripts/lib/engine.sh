@@ -268,9 +268,10 @@ engine_thaw() {
 # which have namespaces of their own and are known by their cgroup.
 engine_processes() {
     {
-        [ -z "$2" ] || find /proc/[0-9]*/ns/pid -lname "$2" 2>/dev/null
-        grep -lsF "/komodo-test-$1/" /proc/[0-9]*/cgroup
-    } | cut -d / -f 3 | sort -nu || true
+        # Processes come and go meanwhile, which both report as a failure.
+        [ -z "$2" ] || find /proc/[0-9]*/ns/pid -lname "pid:?${2//[!0-9]/}?" 2>/dev/null || true
+        grep -lsF "/komodo-test-$1/" /proc/[0-9]*/cgroup || true
+    } | cut -d / -f 3 | sort -nu
 }
 
 engine_pids() {
