@@ -10,9 +10,9 @@ use komodo_agent_api::{Container, depends_on};
 use crate::index::{Found, Index};
 
 /// Replicas of one service that a container counts as depending on; more than that are left out of the order.
-const REPLICAS_MAX: usize = 64;
+const REPLICAS_MAX: usize = 32;
 /// Containers that one container counts as depending on.
-const DEPENDENCIES_MAX: usize = 256;
+const DEPENDENCIES_MAX: usize = 128;
 
 /// Why one container depends on another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
