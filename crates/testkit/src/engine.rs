@@ -86,7 +86,6 @@ impl Engine {
     /// As [`Engine::start`], with options.
     pub async fn start_with(options: EngineOptions) -> Result<Self, EngineError> {
         options.check()?;
-        report_engine_test()?;
         let busybox = keeper::script(["images"]).await?;
         let mut keeper = Keeper::spawn(&options)?;
         let observer = keeper
@@ -94,6 +93,7 @@ impl Engine {
             .await?;
         let addresses = keeper.addresses()?;
         observer.load_image(Path::new(busybox.trim())).await?;
+        report_engine_test()?;
         Ok(Self {
             observer,
             addresses,
