@@ -13,6 +13,8 @@ ENGINES=${KOMODO_ENGINES:-/tmp/komodo-engines}
 # Every Engine takes a /22 of it: the link with the host, the default bridge, and networks made later.
 ENGINE_SLOTS=128
 ENGINE_START_SECONDS=30
+# Another version of the Engine, unpacked into a folder, runs instead of the installed one.
+[ -z "${KOMODO_ENGINE_BIN:-}" ] || export PATH="$KOMODO_ENGINE_BIN:$PATH"
 
 engine_setup() {
     local missing=()

@@ -64,8 +64,12 @@ binary_archive() {
     [ -n "$tag" ] || die "no tag for the image" "scripts/engine image BINARY TAG"
     name=$(basename "$binary")
     archive=$(test_cache_directory)/$name-$(printf '%s' "$tag" | tr -c 'A-Za-z0-9._-' _)-$(sha256sum "$binary" | cut -c 1-16).tar
-    if [ ! -e "$archive" ]; then
+    (
+        # Tests that start together want the same image: one builds it, the others wait.
+        flock -w 300 9 || die "another build of the image $tag has been running for 5 minutes"
+        [ ! -e "$archive" ] || exit 0
         root=$(mktemp -d)
+        trap 'rm -rf "$root"' EXIT
         busybox_root "$root"
         mkdir -p "$root/usr/local/bin"
         cp -L "$binary" "$root/usr/local/bin/$name"
@@ -75,10 +79,9 @@ binary_archive() {
             mkdir -p "$root$(dirname "$library")"
             cp -L "$library" "$root$library"
         done
-        # Builds of yesterday are of no use to anybody.
-        find "$(dirname "$archive")" -maxdepth 1 -name "$name-*.tar" -mtime +1 -delete
+        # Earlier builds are of no use to anybody, save to a test that is reading one.
+        find "$(dirname "$archive")" -maxdepth 1 -name "$name-*.tar" -mmin +60 -delete
         image_archive "$tag" "{\"Entrypoint\":[\"/usr/local/bin/$name\"],\"Env\":[\"PATH=/usr/local/bin:/bin\"]}" "$root" "$archive" >/dev/null
-        rm -rf "$root"
-    fi
+    ) 9>"$(test_cache_directory)/$name.lock"
     printf '%s\n' "$archive"
 }

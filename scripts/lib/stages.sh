@@ -6,7 +6,19 @@
 
 LOGS=$PROJECT_ROOT/target/test-logs
 PASSED=0 FAILED=0 SKIPPED=0
-STAGE_LOG_LINES=60
+STAGE_LOG_LINES=60 STAGE_PID=''
+
+# For INT and TERM: ends the running stage with all that it started, and then the run.
+cancel_stage() {
+    trap '' INT TERM
+    printf 'cancelled\n'
+    if [ -n "$STAGE_PID" ]; then
+        kill -TERM "$STAGE_PID" 2>/dev/null || true
+        wait "$STAGE_PID" || true
+    fi
+    timeout 60 "$PROJECT_ROOT/scripts/test" __stage leftovers >/dev/null 2>&1 || true
+    exit 130
+}
 
 # run_stage NAME SECONDS REMEDY: returns 1 when the stage failed, after showing the end of its log.
 run_stage() {
@@ -15,7 +27,10 @@ run_stage() {
     started=$SECONDS
     printf '==> %s\n' "$name"
     # A shell of its own: `set -e` holds in it, and the deadline reaches everything that it starts.
-    timeout --kill-after=20 "$seconds" "$PROJECT_ROOT/scripts/test" __stage "$name" >"$log" 2>&1 || status=$?
+    timeout --kill-after=20 "$seconds" "$PROJECT_ROOT/scripts/test" __stage "$name" >"$log" 2>&1 &
+    STAGE_PID=$!
+    wait "$STAGE_PID" || status=$?
+    STAGE_PID=''
     count_tests "$name"
     if [ "$status" = 0 ]; then
         printf '    ok, %s s\n' "$((SECONDS - started))"
