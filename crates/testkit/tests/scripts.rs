@@ -4,9 +4,9 @@ use std::{path::Path, process::Command};
 
 /// Feeds a runner's output to one of the counting functions: `passed failed skipped`.
 fn check(function: &str, output: &str, expected: &str) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a temporary folder");
     let log = folder.path().join("log");
-    std::fs::write(&log, output).unwrap();
+    std::fs::write(&log, output).expect("a file in it");
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let script = format!(
         "set -euo pipefail; . scripts/lib/common.sh; . scripts/lib/stages.sh; \
@@ -18,7 +18,7 @@ fn check(function: &str, output: &str, expected: &str) {
         .args(["-c", &script])
         .env("LOG", &log)
         .output()
-        .unwrap();
+        .expect("bash runs");
     let words = String::from_utf8_lossy(&output.stderr);
     assert_eq!(
         String::from_utf8_lossy(&output.stdout).trim(),
