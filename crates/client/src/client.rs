@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use komodo_api::{Module, Operation, UnixMs, update::Update, user::User};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{
     credentials::Credentials, error::ClientError, http::Http, live::Live, watch::UpdateWatch,
@@ -93,12 +93,12 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::call`].
-    pub async fn call_by_name(
+    pub async fn call_by_name<T: DeserializeOwned>(
         &self,
         module: Module,
         name: &str,
-        params: &Value,
-    ) -> Result<Answer<Value>, ClientError> {
+        params: &Map<String, Value>,
+    ) -> Result<Answer<T>, ClientError> {
         let body = serde_json::to_vec(params).map_err(ClientError::Request)?;
         self.post(module, name, body).await
     }

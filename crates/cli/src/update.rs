@@ -1,0 +1,183 @@
+//! `km update`: what was done, and changes to resources.
+
+use std::io;
+
+use komodo_api::{
+    resource::ResourceTarget,
+    server::ListServers,
+    update::{GetUpdate, ListUpdates, OperationKind, Update, UpdateListItem, UpdateStatus},
+};
+use serde_json::Map;
+
+use crate::{
+    args::UpdateCommand,
+    execute,
+    failure::{Failure, Outcome},
+    plan, request,
+    session::Session,
+    table::{self, Format, Text, toned},
+    terminal::{Terminal, Tone},
+    words,
+};
+
+/// `km update`.
+///
+/// # Errors
+/// When Core refuses or cannot be reached.
+pub async fn update(session: &mut Session, command: &UpdateCommand) -> Result<Outcome, Failure> {
+    match command {
+        UpdateCommand::Ls { page, formatted } => list(session, *page, formatted.format).await,
+        UpdateCommand::Get { id, formatted } => get(session, id, formatted.format).await,
+        UpdateCommand::Watch { id, formatted } => {
+            let client = session.client()?;
+            let update = client.call(&GetUpdate { id: id.clone() }).await?;
+            let verb = plan::verb(
+                name(update.operation, update.request.as_deref()).as_str(),
+                &Map::new(),
+            );
+            execute::watch(session, &client, id, Some(update), formatted.format, &verb).await
+        }
+        UpdateCommand::Change(operation) => {
+            request::request(session, operation, Format::Json).await
+        }
+    }
+}
+
+/// `km update ls`.
+///
+/// # Errors
+/// When Core refuses or cannot be reached.
+pub async fn list(session: &mut Session, page: u32, format: Format) -> Result<Outcome, Failure> {
+    let client = session.client()?;
+    let answer = client.call(&ListUpdates { query: None, page }).await?;
+    if format == Format::Json {
+        table::json(&mut session.terminal, &answer)?;
+        return Ok(Outcome::Success);
+    }
+    let servers = client
+        .call(&ListServers {
+            limit: Some(0),
+            ..ListServers::default()
+        })
+        .await?;
+    let names = servers
+        .into_iter()
+        .map(|server| (server.id, server.name))
+        .collect::<Vec<_>>();
+    print(&mut session.terminal, &answer.updates, &names)?;
+    if let Some(next) = answer.next_page {
+        session
+            .terminal
+            .note(format!("there are older ones: --page {next}"))?;
+    }
+    Ok(Outcome::Success)
+}
+
+async fn get(session: &mut Session, id: &str, format: Format) -> Result<Outcome, Failure> {
+    let update = session
+        .client()?
+        .call(&GetUpdate { id: id.to_owned() })
+        .await?;
+    match format {
+        Format::Json => table::json(&mut session.terminal, &update)?,
+        Format::Table => print_whole(&mut session.terminal, &update)?,
+    }
+    Ok(Outcome::Success)
+}
+
+/// Prints Updates; `names` are ids and names of servers.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn print(
+    terminal: &mut Terminal,
+    updates: &[UpdateListItem],
+    names: &[(String, String)],
+) -> io::Result<()> {
+    if updates.is_empty() {
+        return terminal.note("nothing was done yet");
+    }
+    let now = (terminal.now)();
+    let rows: Vec<_> = updates
+        .iter()
+        .map(|update| {
+            let result = match (update.status, update.success, &update.waiting_for) {
+                (UpdateStatus::Complete, true, _) => toned(Tone::Good, "succeeded"),
+                (UpdateStatus::Complete, false, _) => toned(Tone::Bad, "failed"),
+                (_, _, Some(waiting)) => {
+                    toned(Tone::Warn, format!("waiting for {}", waiting.server))
+                }
+                (UpdateStatus::Queued, ..) => toned(Tone::Warn, "queued"),
+                (UpdateStatus::InProgress, ..) => toned(Tone::Warn, "running"),
+            };
+            let took = match update.end_ts {
+                Some(end) => words::duration(end.saturating_sub(update.start_ts).unsigned_abs()),
+                None => "-".into(),
+            };
+            [
+                Text::from(update.id.as_str()),
+                name(update.operation, update.request.as_deref()).into(),
+                target(&update.target, names).into(),
+                result,
+                words::ago(update.start_ts, now).into(),
+                took.into(),
+                Text::from(update.username.as_str()),
+            ]
+        })
+        .collect();
+    table::print(
+        terminal,
+        [
+            "ID",
+            "OPERATION",
+            "TARGET",
+            "RESULT",
+            "STARTED",
+            "TOOK",
+            "BY",
+        ],
+        rows,
+    )
+}
+
+fn print_whole(terminal: &mut Terminal, update: &Update) -> io::Result<()> {
+    let now = (terminal.now)();
+    let head = format!(
+        "{} by {}, started {}",
+        name(update.operation, update.request.as_deref()),
+        update.operator,
+        words::ago(update.start_ts, now)
+    );
+    terminal.line(head)?;
+    execute::print_verdicts(terminal, update)?;
+    for log in &update.logs {
+        let tone = if log.success { Tone::Good } else { Tone::Bad };
+        let stage = terminal.paint(tone, &log.stage);
+        terminal.line(format!("\n{stage}"))?;
+        for line in log.stdout.lines().chain(log.stderr.lines()) {
+            terminal.line(format!("  {line}"))?;
+        }
+    }
+    let state = match (update.status, update.success) {
+        (UpdateStatus::Complete, true) => "succeeded",
+        (UpdateStatus::Complete, false) => "failed",
+        _ => "not ended yet",
+    };
+    terminal.line(format!("\n{state}"))
+}
+
+fn target(target: &ResourceTarget, names: &[(String, String)]) -> String {
+    let (kind, id) = target.parts();
+    match names.iter().find(|(known, _)| known == id) {
+        Some((_, name)) => name.clone(),
+        None => match kind {
+            komodo_api::resource::ResourceTargetVariant::System => "system".into(),
+            kind => format!("{kind:?} {id}"),
+        },
+    }
+}
+
+/// The name of what was done: older clients know no value for newer operations.
+fn name(kind: OperationKind, request: Option<&str>) -> String {
+    request.map_or_else(|| format!("{kind:?}"), str::to_owned)
+}
