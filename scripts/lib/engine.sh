@@ -20,12 +20,17 @@ engine_setup() {
     local missing=()
     # A `docker` client may be there without an Engine, so every program is looked for by itself.
     has dockerd && has containerd && has runc || missing+=(docker.io)
-    has docker || missing+=(docker.io)
+    has docker || missing+=("$(docker_client_package)")
     has ip || missing+=(iproute2)
     has iptables || missing+=(iptables)
     has busybox && busybox_is_static || missing+=(busybox-static)
     has unshare && has flock && has setsid || missing+=(util-linux)
     [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
+}
+
+# Debian 12 has the client in the Engine's package, later ones have it by itself.
+docker_client_package() {
+    if apt-cache show docker-cli >/dev/null 2>&1; then echo docker-cli; else echo docker.io; fi
 }
 
 # The dynamic busybox of Debian would need libraries inside the image.

@@ -287,6 +287,23 @@ async fn a_dropped_engine_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn a_panic_takes_the_engine_along() {
+    let (sender, directory) = tokio::sync::oneshot::channel();
+    let test = tokio::task::LocalSet::new();
+    let test = test.run_until(async {
+        tokio::task::spawn_local(async {
+            let engine = Engine::start().await.unwrap();
+            engine.run(Container::idle("web")).await.unwrap();
+            sender.send(engine.directory().to_owned()).unwrap();
+            panic!("as a failing test does");
+        })
+        .await
+    });
+    assert!(test.await.unwrap_err().is_panic());
+    assert!(!directory.await.unwrap().exists());
+}
+
+#[tokio::test]
 async fn a_start_sweeps_what_a_killed_keeper_left() {
     let mut crashed = Engine::start().await.unwrap();
     crashed.run(Container::idle("web")).await.unwrap();
