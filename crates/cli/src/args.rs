@@ -15,7 +15,7 @@ use crate::{
 #[command(name = "km", version, max_term_width = 110, after_help = EXIT_CODES)]
 pub struct Km {
     /// Where Core is.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Where Core is")]
     pub access: Access,
     /// What is done.
     #[command(subcommand)]

@@ -8,7 +8,7 @@ use std::{
 
 use komodo_api::auth::{CreateApiKey, JwtOrTwoFactor, LoginLocalUser};
 use komodo_client::{Client, Credentials};
-use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, value};
+use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, Value, value};
 
 use crate::{
     args::Login,
@@ -123,7 +123,16 @@ pub fn store(file: &Path, profile: Option<&str>, login: &Stored<'_>) -> io::Resu
         } else {
             names[0]
         };
-        table.insert(name, value(text));
+        match table.get_mut(name).and_then(Item::as_value_mut) {
+            Some(old) => {
+                let decor = old.decor().clone();
+                *old = Value::from(text);
+                *old.decor_mut() = decor;
+            }
+            None => {
+                table.insert(name, value(text));
+            }
+        }
     }
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder)?;

@@ -109,16 +109,21 @@ pub fn kebab(name: &str) -> String {
 pub fn command(operation: &OperationSpec) -> Command {
     let shape = shape(operation);
     let mut command = Command::new(kebab(operation.name))
-        .about(shape.about)
-        .visible_alias(operation.name)
+        .about(shape.about.trim_end_matches('.').to_owned())
+        .alias(operation.name)
         .aliases(
             operation
                 .aliases
                 .iter()
                 .flat_map(|alias| [kebab(alias), (*alias).to_owned()]),
         );
-    for field in shape.fields.into_iter().filter(|field| !field.secret) {
-        command = command.arg(argument(field));
+    for (order, field) in shape
+        .fields
+        .into_iter()
+        .filter(|field| !field.secret)
+        .enumerate()
+    {
+        command = command.arg(argument(field).display_order(order));
     }
     command
 }
@@ -268,7 +273,7 @@ fn argument(field: Field) -> Arg {
         Kind::List(item) => (true, *item),
         kind => (false, kind),
     };
-    let mut help = field.help;
+    let mut help = field.help.trim_end_matches('.').to_owned();
     if let Kind::Object(keys) = &kind {
         let names: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
         let keys = if names.is_empty() {
@@ -276,7 +281,7 @@ fn argument(field: Field) -> Arg {
         } else {
             format!("; keys: {}", names.join(", "))
         };
-        help = format!("{help} JSON, or key=value&key=value{keys}");
+        help = format!("{help}. JSON, or key=value&key=value{keys}");
     }
     let mut arg = Arg::new(field.name.clone())
         .help(help)

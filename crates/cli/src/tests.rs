@@ -1,5 +1,7 @@
 //! The command line as a whole: every operation can be reached, help and tables read as they should.
 
+mod golden;
+
 use std::{
     io::{self, Write},
     sync::{Arc, Mutex},

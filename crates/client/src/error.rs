@@ -125,8 +125,8 @@ impl ClientError {
         let mut source = self.source();
         while let Some(cause) = source {
             let text = cause.to_string();
-            // Wrappers of HTTP libraries repeat the text of what they wrap.
-            if !report.ends_with(&text) {
+            // Wrappers of HTTP libraries repeat the text of what they wrap, or say nothing of their own.
+            if !report.ends_with(&text) && !text.starts_with("client error (") {
                 report = format!("{report}: {text}");
             }
             source = cause.source();
