@@ -1,5 +1,7 @@
 //! Every method of `AgentApi` through client, link and router, against an agent that remembers what it was asked.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::{
     sync::{
         Arc, Mutex,

@@ -66,7 +66,7 @@ impl Default for CoreTimings {
 /// What Core knows about keys, and what it decides.
 pub trait Policy: Send + Sync + 'static {
     /// What Core calls an agent that it knows, a server id for example.
-    type Identity: Send + 'static;
+    type Identity: Send + Sync + 'static;
 
     /// Says who the owner of a proven key is. This is also the place to probe an older link of the same identity.
     fn recognise(&self, peer: &Peer) -> impl Future<Output = Recognition<Self::Identity>> + Send;
@@ -87,6 +87,22 @@ pub trait Policy: Send + Sync + 'static {
         peer: &Peer,
         identity: &Self::Identity,
     ) -> impl Future<Output = Result<Bytes, Refusal>> + Send;
+}
+
+impl<P: Policy> Policy for Arc<P> {
+    type Identity = P::Identity;
+
+    async fn recognise(&self, peer: &Peer) -> Recognition<Self::Identity> {
+        P::recognise(self, peer).await
+    }
+
+    async fn join(&self, peer: &Peer, token: Option<JoinToken>) -> Result<Self::Identity, Refusal> {
+        P::join(self, peer, token).await
+    }
+
+    async fn hello(&self, peer: &Peer, identity: &Self::Identity) -> Result<Bytes, Refusal> {
+        P::hello(self, peer, identity).await
+    }
 }
 
 /// What Core knows about a key.

@@ -52,23 +52,26 @@ impl Body for LinkBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match ready!(self.stream.poll_data(context)) {
-            Some(Ok(bytes)) => {
-                self.stream
-                    .flow_control()
-                    .release_capacity(bytes.len())
-                    .map_err(BodyError)?;
-                Poll::Ready(Some(Ok(Frame::data(bytes))))
-            }
-            // The agent had the whole answer out before it had read the whole request. That is a proper end.
-            Some(Err(error)) if error.reason() == Some(Reason::NO_ERROR) => Poll::Ready(None),
-            Some(Err(error)) => Poll::Ready(Some(Err(BodyError(error)))),
-            None => Poll::Ready(
-                ready!(self.stream.poll_trailers(context))
-                    .map(|trailers| trailers.map(Frame::trailers))
-                    .map_err(BodyError)
-                    .transpose(),
-            ),
+        loop {
+            return match ready!(self.stream.poll_data(context)) {
+                // The end of a stream often comes in a frame of its own that holds nothing.
+                Some(Ok(bytes)) if bytes.is_empty() => continue,
+                Some(Ok(bytes)) => {
+                    let released = self.stream.flow_control().release_capacity(bytes.len());
+                    Poll::Ready(Some(
+                        released.map(|()| Frame::data(bytes)).map_err(BodyError),
+                    ))
+                }
+                // The agent had the whole answer out before it had read the whole request. That is a proper end.
+                Some(Err(error)) if error.reason() == Some(Reason::NO_ERROR) => Poll::Ready(None),
+                Some(Err(error)) => Poll::Ready(Some(Err(BodyError(error)))),
+                None => Poll::Ready(
+                    ready!(self.stream.poll_trailers(context))
+                        .map(|trailers| trailers.map(Frame::trailers))
+                        .map_err(BodyError)
+                        .transpose(),
+                ),
+            };
         }
     }
 

@@ -58,7 +58,10 @@ impl Drive {
         );
         tokio::select! {
             biased;
-            ended = &mut connection => reason(ended, &liveness),
+            ended = &mut connection => match close.is_cancelled() {
+                true => Closed::ByCore,
+                false => reason(ended, &liveness),
+            },
             silent = keep_alive => silent,
             () = close.cancelled() => {
                 // Streams that do not end within the grace are cut with the connection.

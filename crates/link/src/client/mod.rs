@@ -35,8 +35,12 @@ pub const REQUESTS_IN_FLIGHT_MAX: usize = 1024;
 /// Stream window, in bytes: what a stalled reader may hold up, and the speed limit at a given round trip time.
 const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 
-/// Connection window, in bytes. Far above the stream window, so that stalled streams never block the others.
-const CONNECTION_WINDOW_BYTES: u32 = 64 * 1024 * 1024;
+/// Connection window, in bytes: room for every stream that may be open, so that stalled ones never block the others.
+const CONNECTION_WINDOW_BYTES: u32 = STREAM_WINDOW_BYTES * REQUESTS_IN_FLIGHT_MAX as u32;
+
+/// What small unread frames may cost before h2 ends the connection, in bytes of overhead. By default this would follow
+/// from the connection window; it is what protects Core from an agent that floods it.
+const SMALL_FRAMES_BUDGET_BYTES: usize = 64 * 1024 * 1024;
 
 /// Most bytes of one request body that wait to be sent.
 const SEND_BUFFER_BYTES_MAX: usize = 256 * 1024;
@@ -152,6 +156,7 @@ impl LinkClient {
         let (send, mut connection) = h2::client::Builder::new()
             .initial_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .data_frame_budget(SMALL_FRAMES_BUDGET_BYTES)
             .max_frame_size(crate::wire::FRAME_BYTES_MAX as u32)
             .max_header_list_size(HEADER_LIST_BYTES_MAX)
             .max_send_buffer_size(SEND_BUFFER_BYTES_MAX)
@@ -263,6 +268,11 @@ impl LinkClient {
         }
     }
 
+    /// How long ago something was last heard of the agent.
+    pub fn silent_for(&self) -> Duration {
+        self.link.liveness.last_read().elapsed()
+    }
+
     /// Waits for the end of the link and says why it ended.
     pub async fn closed(&self) -> Closed {
         let mut closed = self.link.closed.clone();
@@ -280,12 +290,13 @@ impl LinkClient {
 
     /// Ends the link: no new requests, a short grace for those that are about to end, then the connection goes.
     pub fn close(&self) {
+        // In this order, so that the end cannot look like the agent's.
+        self.link.close.cancel();
         self.link
             .send
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        self.link.close.cancel();
     }
 
     fn closed_reason(&self) -> Closed {
@@ -332,7 +343,7 @@ impl LinkClient {
     }
 
     async fn link_reason(&self, error: &h2::Error) -> Option<Closed> {
-        if error.is_reset() && error.is_remote() {
+        if error.is_reset() {
             return None;
         }
         timeout(REASON_WAIT, self.closed()).await.ok()

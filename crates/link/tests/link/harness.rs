@@ -33,6 +33,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::relay::{Weather, relay};
+
 /// Longest wait for anything that must happen.
 pub const SOON: Duration = Duration::from_secs(20);
 
@@ -64,17 +66,14 @@ impl TestPolicy {
     }
 }
 
-#[derive(Clone)]
-pub struct SharedPolicy(pub Arc<TestPolicy>);
-
-impl Policy for SharedPolicy {
+impl Policy for TestPolicy {
     type Identity = String;
 
     async fn recognise(&self, peer: &Peer) -> Recognition<String> {
-        if let Some(refusal) = self.0.refusal.lock().unwrap().clone() {
+        if let Some(refusal) = self.refusal.lock().unwrap().clone() {
             return Recognition::Refused(refusal);
         }
-        match self.0.known.lock().unwrap().get(&peer.key) {
+        match self.known.lock().unwrap().get(&peer.key) {
             Some(name) => Recognition::Known(name.clone()),
             None => Recognition::Unknown,
         }
@@ -87,18 +86,17 @@ impl Policy for SharedPolicy {
                 "core does not know this agent, and it has no onboarding key",
             ));
         };
-        if !self.0.tokens.lock().unwrap().remove(token.reveal()) {
+        if !self.tokens.lock().unwrap().remove(token.reveal()) {
             return Err(Refusal::new(
                 "onboarding_key_invalid",
                 "the onboarding key is spent or unknown",
             ));
         }
-        self.0
-            .known
+        self.known
             .lock()
             .unwrap()
             .insert(peer.key, peer.connect_as.clone());
-        self.0.joins.lock().unwrap().push(peer.clone());
+        self.joins.lock().unwrap().push(peer.clone());
         Ok(peer.connect_as.clone())
     }
 
@@ -133,7 +131,7 @@ impl TestCore {
     ) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let acceptor = Acceptor::new(identity, SharedPolicy(Arc::clone(policy)), timings).unwrap();
+        let acceptor = Acceptor::new(identity, Arc::clone(policy), timings).unwrap();
         let (sender, outcomes) = mpsc::channel(64);
         let links: Arc<Mutex<JoinSet<()>>> = Arc::default();
         let router = Router::new()
@@ -175,7 +173,7 @@ impl TestCore {
 }
 
 type CoreState = (
-    Acceptor<SharedPolicy>,
+    Acceptor<Arc<TestPolicy>>,
     mpsc::Sender<Outcome>,
     Arc<Mutex<JoinSet<()>>>,
 );
@@ -221,10 +219,14 @@ impl TestAgent {
 
     /// Waits until the state fits and returns it.
     pub async fn until(&mut self, what: &str, fits: impl FnMut(&LinkState) -> bool) -> LinkState {
-        soon(what, self.state.wait_for(fits))
-            .await
-            .expect("agent runs")
-            .clone()
+        let mut state = self.state.clone();
+        match timeout(SOON, state.wait_for(fits)).await {
+            Ok(found) => found.expect("agent runs").clone(),
+            Err(_) => panic!(
+                "not within {SOON:?}: {what}; last: {:?}",
+                *self.state.borrow()
+            ),
+        }
     }
 
     pub async fn until_up(&mut self) -> LinkState {
@@ -297,44 +299,85 @@ pub fn service() -> Router {
 }
 
 /// Dials into an acceptor in the same process, without sockets.
-pub struct MemoryDialler {
-    pub acceptor: Acceptor<SharedPolicy>,
-    pub outcomes: mpsc::Sender<Outcome>,
-    pub tasks: Arc<Mutex<JoinSet<()>>>,
+pub struct PolicyDialler<P: Policy> {
+    acceptor: Acceptor<P>,
+    outcomes: mpsc::Sender<Result<Link<P::Identity>, EstablishError>>,
+    weather: Arc<Weather>,
+    tasks: Mutex<JoinSet<()>>,
 }
 
-impl MemoryDialler {
-    pub fn new(
-        identity: &Identity,
-        policy: &Arc<TestPolicy>,
-        timings: CoreTimings,
-    ) -> (Self, mpsc::Receiver<Outcome>) {
-        let acceptor = Acceptor::new(identity, SharedPolicy(Arc::clone(policy)), timings).unwrap();
+pub type Outcomes<I> = mpsc::Receiver<Result<Link<I>, EstablishError>>;
+
+impl<P: Policy> PolicyDialler<P> {
+    pub fn new(acceptor: &Acceptor<P>, weather: &Arc<Weather>) -> (Self, Outcomes<P::Identity>) {
         let (outcomes, receiver) = mpsc::channel(64);
+        let (acceptor, weather) = (acceptor.clone(), Arc::clone(weather));
         (
             Self {
                 acceptor,
                 outcomes,
-                tasks: Arc::default(),
+                weather,
+                tasks: Mutex::default(),
             },
             receiver,
         )
     }
 }
 
-impl Dial for MemoryDialler {
+impl<P: Policy> Dial for PolicyDialler<P> {
     async fn dial(&self) -> Result<Dialled, SessionError> {
-        let (near, far) = tokio::io::duplex(64 * 1024);
+        let (agent, agent_side) = tokio::io::duplex(64 * 1024);
+        let (core, core_side) = tokio::io::duplex(64 * 1024);
         let (acceptor, outcomes) = (self.acceptor.clone(), self.outcomes.clone());
-        self.tasks.lock().unwrap().spawn(async move {
-            let outcome = acceptor.establish(far, Origin::default()).await;
+        let weather = Arc::clone(&self.weather);
+        let mut tasks = self.tasks.lock().unwrap();
+        tasks.spawn(async move { relay(agent_side, core_side, &weather).await });
+        tasks.spawn(async move {
+            let outcome = acceptor.establish(core, Origin::default()).await;
             let _ = outcomes.send(outcome).await;
         });
         Ok(Dialled {
-            io: Box::new(near),
+            io: Box::new(agent),
             core_address: None,
             local_address: None,
         })
+    }
+}
+
+/// A Core and an agent that it knows, linked in memory.
+pub struct MemoryPair {
+    pub outcomes: mpsc::Receiver<Outcome>,
+    pub agent: TestAgent,
+    pub link: Link<String>,
+}
+
+impl MemoryPair {
+    pub async fn start(service: Router, weather: &Arc<Weather>) -> Self {
+        Self::start_with(service, weather, CoreTimings::default(), fast_agent()).await
+    }
+
+    pub async fn start_with(
+        service: Router,
+        weather: &Arc<Weather>,
+        core_timings: CoreTimings,
+        agent_timings: AgentTimings,
+    ) -> Self {
+        let (core_id, agent_id) = (Identity::generate().unwrap(), Identity::generate().unwrap());
+        let policy = TestPolicy::knowing(&[(agent_id.public_key(), "one")]);
+        let acceptor = Acceptor::new(&core_id, policy, core_timings).unwrap();
+        let (dialler, mut outcomes) = PolicyDialler::new(&acceptor, weather);
+        let config = AgentLinkConfig {
+            timings: agent_timings,
+            ..config(&agent_id, core_id.public_key(), None)
+        };
+        let mut agent = TestAgent::start(config, dialler, service);
+        let link = soon("a link", outcomes.recv()).await.unwrap().unwrap();
+        agent.until_up().await;
+        Self {
+            outcomes,
+            agent,
+            link,
+        }
     }
 }
 
