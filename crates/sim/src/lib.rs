@@ -1,1 +1,29 @@
-//! A simulated agent in memory: seeded, with faults on demand.
+//! A simulated host: an Engine with containers in memory ([`World`]), the agent's disk, and an agent on it
+//! ([`SimAgent`]) that implements `AgentApi` with the decisions of the real one.
+//!
+//! Deterministic by seed and by tokio's clock, so that a paused clock works. What the real agent gets from the Engine,
+//! the kernel and the disk is imitated here, faults included; what it decides is not, it is `komodo-plan`. Nothing here
+//! may know of Core.
+
+mod agent;
+mod carry_out;
+mod clock;
+mod containers;
+mod engine;
+mod events;
+mod fault;
+mod inspect;
+mod journal;
+mod log;
+mod seed;
+mod world;
+
+#[cfg(test)]
+mod tests;
+
+pub use agent::{AgentOptions, SimAgent, SimHost};
+pub use containers::parse_container;
+pub use engine::Quirk;
+pub use fault::Fault;
+pub use journal::{KillAt, OPERATIONS_MAX};
+pub use world::{EVENTS_BUFFER_MAX, World};

@@ -1,0 +1,649 @@
+//! A simulated agent: a process on a simulated host, which can be killed and started again.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use futures_util::{Stream, StreamExt, stream};
+use komodo_agent_api::{
+    AgentApi, AgentError, AgentErrorCode, AgentEvent, AgentHello, AgentOperation, AgentProperties,
+    AgentStream, CoreHello, EngineState, GoodbyeReason, LEVEL, LEVEL_MIN, LogRequest,
+    OperationEvent,
+};
+use komodo_api::{
+    engine::ContainerStateStatusEnum,
+    live::LogLine,
+    resource::ContainerRef,
+    stats::{SystemInformation, Timelength},
+};
+use komodo_plan::{
+    ControlPath, Observed, PlanError, PlanInput, operation_deadline_ms, plan_containers,
+    protected_set,
+};
+use serde::Serialize;
+use tokio::{sync::watch, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    carry_out,
+    events::Reader,
+    fault::Fault,
+    inspect,
+    journal::{Disk, KillAt, Next},
+    world::World,
+};
+
+/// What a simulated agent is.
+#[derive(Debug, Clone, Default)]
+pub struct AgentOptions {
+    /// Name of the container that it runs in; `None` runs on the host itself.
+    pub container: Option<String>,
+    /// Name of the host.
+    pub host_name: String,
+}
+
+/// A simulated host: its Engine and the disk of its agent.
+#[derive(Clone)]
+pub struct SimHost {
+    /// Its Engine.
+    pub world: World,
+    disk: Disk,
+    options: AgentOptions,
+}
+
+impl SimHost {
+    /// A host whose disk is empty.
+    pub fn new(world: World, options: AgentOptions) -> Self {
+        SimHost {
+            world,
+            disk: Disk::default(),
+            options,
+        }
+    }
+
+    /// Starts the agent. Operations that the one before it left open are settled. Only one may run at a time. Must be
+    /// called within a tokio runtime.
+    pub fn start(&self) -> SimAgent {
+        SimAgent::start(self.clone())
+    }
+
+    /// Whether the disk of the journal is full.
+    pub fn set_disk_full(&self, full: bool) {
+        self.disk.set_full(full);
+    }
+
+    /// Kills the agent, as by `SIGKILL`, when its journal is written next.
+    pub fn kill_at(&self, kill: Option<KillAt>) {
+        self.disk.kill_at(kill);
+    }
+}
+
+/// A running agent. A clone is the same process.
+#[derive(Clone)]
+pub struct SimAgent(Arc<Process>);
+
+pub(crate) struct Process {
+    pub(crate) world: World,
+    pub(crate) disk: Disk,
+    properties: AgentProperties,
+    host: SystemInformation,
+    /// Cancelled when the process has ended.
+    pub(crate) alive: CancellationToken,
+    /// Cancelled when the link is cut; what is under way goes on.
+    link: Mutex<CancellationToken>,
+    control: watch::Sender<ControlPath>,
+    goodbye: watch::Sender<Option<GoodbyeReason>>,
+    fault: watch::Sender<Fault>,
+    /// Frozen, as when its container is paused.
+    frozen: watch::Sender<bool>,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+impl SimAgent {
+    fn start(host: SimHost) -> Self {
+        let SimHost {
+            world,
+            disk,
+            options,
+        } = host;
+        let own = options
+            .container
+            .as_deref()
+            .and_then(|name| world.container(name))
+            .map(|own| own.id);
+        let properties = AgentProperties {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            container: own.clone(),
+            terminals_disabled: true,
+            container_terminals_disabled: true,
+            stats_polling_rate: Timelength::ThirtySeconds,
+            started_at: world.now(),
+        };
+        let host = SystemInformation {
+            name: Some("Simulated".to_owned()),
+            os: Some("Linux (simulated)".to_owned()),
+            kernel: Some("6.1.0-sim".to_owned()),
+            core_count: Some(2),
+            logical_core_count: Some(4),
+            host_name: Some(options.host_name),
+            cpu_brand: "Simulated CPU".to_owned(),
+            cpu_arch: "x86_64".to_owned(),
+            boot_ts: Some(world.now()),
+        };
+        let agent = SimAgent(Arc::new(Process {
+            world,
+            disk,
+            properties,
+            host,
+            alive: CancellationToken::new(),
+            link: Mutex::new(CancellationToken::new()),
+            control: watch::Sender::new(ControlPath {
+                own_container: own.clone(),
+                ..ControlPath::default()
+            }),
+            goodbye: watch::Sender::new(None),
+            fault: watch::Sender::new(Fault::None),
+            frozen: watch::Sender::new(false),
+            tasks: Mutex::new(JoinSet::new()),
+        }));
+        for id in agent.0.disk.open() {
+            agent.spawn(carry_out::settle_left_open(agent.0.clone(), id));
+        }
+        if let Some(own) = own {
+            agent.spawn(share_fate(agent.0.clone(), own));
+        }
+        agent
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        let alive = self.0.alive.clone();
+        tasks.spawn(async move { alive.run_until_cancelled(task).await.unwrap_or(()) });
+    }
+
+    /// Ends the process at once, as `SIGKILL` does. Every call and stream ends.
+    pub fn kill(&self) {
+        self.0.die();
+    }
+
+    /// Says goodbye and ends, as on `SIGTERM`.
+    pub fn terminate(&self) {
+        self.0.say_goodbye(GoodbyeReason::Signal {
+            signal: "SIGTERM".to_owned(),
+        });
+        self.0.die();
+    }
+
+    /// Says goodbye and goes on, as when the Engine tells that the own container is being paused.
+    pub fn goodbye(&self, reason: GoodbyeReason) {
+        self.0.say_goodbye(reason);
+    }
+
+    /// Cuts the link: every call and stream of now ends with an error. What is under way goes on, and the agent takes
+    /// new calls.
+    pub fn cut(&self) {
+        let mut link = self.0.link.lock().unwrap_or_else(PoisonError::into_inner);
+        link.cancel();
+        *link = CancellationToken::new();
+        self.0.goodbye.send_replace(None);
+    }
+
+    /// Changes what is wrong with the agent.
+    pub fn set_fault(&self, fault: Fault) {
+        self.0.fault.send_replace(fault);
+    }
+
+    /// Whether the process runs.
+    pub fn is_alive(&self) -> bool {
+        !self.0.alive.is_cancelled()
+    }
+
+    /// Waits until the link of now is gone: cut, or ended with the process.
+    pub async fn closed(&self) {
+        let link = self.0.link();
+        link.closed().await;
+    }
+}
+
+/// The link as a call sees it from beginning to end.
+struct Link {
+    alive: CancellationToken,
+    link: CancellationToken,
+}
+
+impl Link {
+    async fn closed(&self) {
+        tokio::select! {
+            () = self.alive.cancelled() => {}
+            () = self.link.cancelled() => {}
+        }
+    }
+}
+
+fn lost() -> AgentError {
+    AgentError::new(AgentErrorCode::Link, "the link to the agent was lost")
+}
+
+impl Process {
+    fn link(&self) -> Link {
+        let link = self
+            .link
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        Link {
+            alive: self.alive.clone(),
+            link,
+        }
+    }
+
+    fn die(&self) {
+        self.alive.cancel();
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.abort_all();
+    }
+
+    fn say_goodbye(&self, reason: GoodbyeReason) {
+        self.goodbye.send_if_modified(|said| {
+            let first = said.is_none();
+            said.get_or_insert(reason);
+            first
+        });
+    }
+
+    pub(crate) fn control(&self) -> ControlPath {
+        self.control.borrow().clone()
+    }
+
+    /// Stands still while the process hangs or is frozen.
+    async fn while_it_moves(&self) {
+        let mut fault = self.fault.subscribe();
+        let mut frozen = self.frozen.subscribe();
+        loop {
+            let hangs = *fault.borrow_and_update() == Fault::Hang;
+            let is_frozen = *frozen.borrow_and_update();
+            if !hangs && !is_frozen {
+                return;
+            }
+            // The senders live as long as the process, and this is it.
+            tokio::select! {
+                _ = fault.changed() => {}
+                _ = frozen.changed() => {}
+            }
+        }
+    }
+
+    /// Takes as long as the answer needs on a slow line.
+    async fn pass(&self, answer: &(impl Serialize + Sync)) {
+        let Fault::Slow(per_byte) = *self.fault.borrow() else {
+            return;
+        };
+        let bytes = serde_json::to_vec(answer).map_or(0, |bytes| bytes.len());
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        tokio::time::sleep(
+            per_byte
+                .saturating_mul(bytes)
+                .min(Duration::from_secs(365 * 24 * 3600)),
+        )
+        .await;
+    }
+
+    /// One call: stands still, is slow, or is cut, as the process is.
+    async fn call<T>(
+        &self,
+        work: impl Future<Output = Result<T, AgentError>>,
+    ) -> Result<T, AgentError> {
+        let link = self.link();
+        let answer = async {
+            self.while_it_moves().await;
+            let answer = work.await;
+            self.while_it_moves().await;
+            answer
+        };
+        tokio::select! {
+            biased;
+            () = link.closed() => Err(lost()),
+            answer = answer => answer,
+        }
+    }
+
+    /// One answer on a slow line.
+    async fn answer<T: Serialize + Sync>(
+        &self,
+        work: impl Future<Output = Result<T, AgentError>>,
+    ) -> Result<T, AgentError> {
+        self.call(async {
+            let answer = work.await?;
+            self.pass(&answer).await;
+            Ok(answer)
+        })
+        .await
+    }
+
+    /// A stream that stands still, is slow, or is cut, as the process is.
+    fn flow<T: Serialize + Send + Sync + 'static>(
+        self: &Arc<Self>,
+        items: impl Stream<Item = Result<T, AgentError>> + Send + 'static,
+    ) -> AgentStream<T> {
+        let state = (self.clone(), self.link(), items.boxed(), false);
+        stream::unfold(state, |(process, link, mut items, ended)| async move {
+            if ended {
+                return None;
+            }
+            let next = async {
+                process.while_it_moves().await;
+                let item = items.next().await;
+                if let Some(Ok(item)) = &item {
+                    process.pass(item).await;
+                }
+                process.while_it_moves().await;
+                item
+            };
+            // What is ready goes first, so that a goodbye is heard before the end that it announces.
+            tokio::select! {
+                biased;
+                item = next => item.map(|item| {
+                    let ended = item.is_err();
+                    (item, (process, link, items, ended))
+                }),
+                () = link.closed() => Some((Err(lost()), (process, link, items, true))),
+            }
+        })
+        .boxed()
+    }
+
+    fn follow_from(self: &Arc<Self>, id: String, seq: u64) -> AgentStream<OperationEvent> {
+        let disk = self.disk.clone();
+        let events = stream::unfold(seq, move |seq| {
+            let (disk, id) = (disk.clone(), id.clone());
+            async move {
+                loop {
+                    match disk.next(&id, seq) {
+                        Next::Event(event) => {
+                            let seq = event.seq;
+                            return Some((Ok(event), seq));
+                        }
+                        // An error is that the record was dropped; the next look finds the end.
+                        Next::Wait(mut changed) => _ = changed.changed().await,
+                        Next::End => return None,
+                    }
+                }
+            }
+        });
+        self.flow(events)
+    }
+
+    /// Plans an operation against what is there now, and writes it down.
+    fn accept(&self, operation: AgentOperation) -> Result<(), AgentError> {
+        self.disk.see_epoch(operation.epoch)?;
+        if let EngineState::Unreachable { why, .. } = self.world.engine() {
+            return Err(AgentError::new(
+                AgentErrorCode::EngineUnreachable,
+                format!("the Docker Engine does not answer: {why}; nothing was done"),
+            ));
+        }
+        let containers = self.world.containers();
+        let protected = protected_set(&containers, &self.control.borrow());
+        let plan = plan_containers(
+            &PlanInput::from(&operation),
+            Observed::new(&containers, &protected),
+        );
+        let plan = plan.map_err(|error| {
+            let code = match error {
+                PlanError::NotFound { .. } => AgentErrorCode::NotFound,
+                PlanError::Ambiguous { .. } | PlanError::Empty => AgentErrorCode::Invalid,
+            };
+            AgentError::new(code, error.to_string())
+        })?;
+        let now = self.world.now();
+        let deadline_ms = operation_deadline_ms(&plan, operation.concurrency);
+        let deadline = now.saturating_add(i64::try_from(deadline_ms).unwrap_or(i64::MAX));
+        let runs = containers
+            .into_iter()
+            .map(|container| (container.id, container.started_at))
+            .collect();
+        self.disk.accept(operation, plan, runs, deadline, now)
+    }
+}
+
+/// What happens to the agent's own container happens to the agent.
+async fn share_fate(process: Arc<Process>, own: String) {
+    use ContainerStateStatusEnum::*;
+    loop {
+        let mut subscription = process.world.subscribe();
+        loop {
+            match process.world.state_of(&own) {
+                Some(Paused) => {
+                    process.say_goodbye(GoodbyeReason::EngineEvent {
+                        action: "pause".to_owned(),
+                    });
+                    process.frozen.send_replace(true);
+                }
+                Some(Running | Created | Restarting | Empty) => {
+                    process.frozen.send_replace(false);
+                }
+                Some(Exited | Dead | Stopping | Removing) => {
+                    process.say_goodbye(GoodbyeReason::Signal {
+                        signal: "SIGTERM".to_owned(),
+                    });
+                    return process.die();
+                }
+                None => return process.die(),
+            }
+            if subscription.changes.recv().await.is_none() {
+                // Cut off for lagging: look again, from a new beginning.
+                break;
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl AgentApi for SimAgent {
+    async fn hello(&self, core: CoreHello) -> Result<AgentHello, AgentError> {
+        let process = &self.0;
+        process
+            .answer(async {
+                if core.level < LEVEL_MIN {
+                    return Err(AgentError::new(
+                        AgentErrorCode::Level,
+                        format!(
+                            "this agent speaks levels {LEVEL_MIN} to {LEVEL}, Core has {}",
+                            core.level
+                        ),
+                    ));
+                }
+                process.disk.see_epoch(core.epoch)?;
+                process.control.send_if_modified(|control| {
+                    let next = ControlPath {
+                        core_container: core.core_container,
+                        core_depends_on: core.core_depends_on,
+                        agents_on_engine: core.agents_on_engine,
+                        ..control.clone()
+                    };
+                    let changed = *control != next;
+                    *control = next;
+                    changed
+                });
+                Ok(AgentHello {
+                    level: LEVEL,
+                    agent: process.properties.clone(),
+                    open_operations: process.disk.operations(),
+                })
+            })
+            .await
+    }
+
+    async fn events(&self) -> Result<AgentStream<AgentEvent>, AgentError> {
+        let process = &self.0;
+        process
+            .call(async {
+                let reader = Reader::new(
+                    process.world.clone(),
+                    process.host.clone(),
+                    process.control.subscribe(),
+                    process.goodbye.subscribe(),
+                );
+                let events = stream::unfold(reader, |mut reader| async move {
+                    reader.next().await.map(|event| (event, reader))
+                });
+                Ok(process.flow(events))
+            })
+            .await
+    }
+
+    async fn inspect_container(
+        &self,
+        container: ContainerRef,
+    ) -> Result<serde_json::Value, AgentError> {
+        let process = &self.0;
+        process
+            .answer(async {
+                self.engine_answers()?;
+                let found = process
+                    .world
+                    .container(&container.0)
+                    .ok_or_else(|| not_found(&container))?;
+                Ok(inspect::document(&found))
+            })
+            .await
+    }
+
+    async fn container_log(
+        &self,
+        request: LogRequest,
+    ) -> Result<AgentStream<Vec<LogLine>>, AgentError> {
+        let process = &self.0;
+        process
+            .call(async {
+                self.engine_answers()?;
+                let opened = process.world.with_entry(&request.container.0, |entry| {
+                    let from = entry.log.tail(request.tail);
+                    (
+                        entry.container.id.clone(),
+                        from,
+                        entry.log.end(),
+                        entry.log.readers.clone(),
+                    )
+                });
+                let (id, from, end, reader) =
+                    opened.ok_or_else(|| not_found(&request.container))?;
+                let until = if request.follow { u64::MAX } else { end };
+                let world = process.world.clone();
+                let chunks = stream::unfold((from, reader), move |(from, reader)| {
+                    let (world, id, request) = (world.clone(), id.clone(), request.clone());
+                    async move {
+                        let (chunk, from) = next_chunk(&world, &id, &request, from, until).await?;
+                        Some((Ok(chunk), (from, reader)))
+                    }
+                });
+                Ok(process.flow(chunks))
+            })
+            .await
+    }
+
+    async fn operate(
+        &self,
+        operation: AgentOperation,
+    ) -> Result<AgentStream<OperationEvent>, AgentError> {
+        let process = &self.0;
+        process
+            .call(async {
+                let id = operation.id.clone();
+                if !process.disk.knows(&id) {
+                    process.accept(operation)?;
+                    self.spawn(carry_out::carry_out(process.clone(), id.clone()));
+                }
+                if *process.fault.borrow() == Fault::LosesAnswers {
+                    return Err(lost());
+                }
+                Ok(process.follow_from(id, 0))
+            })
+            .await
+    }
+
+    async fn follow(
+        &self,
+        operation: String,
+        seq: u64,
+    ) -> Result<AgentStream<OperationEvent>, AgentError> {
+        let process = &self.0;
+        process
+            .call(async {
+                if !process.disk.knows(&operation) {
+                    return Err(AgentError::new(
+                        AgentErrorCode::NotFound,
+                        format!("there is no operation '{operation}'"),
+                    ));
+                }
+                Ok(process.follow_from(operation, seq))
+            })
+            .await
+    }
+
+    async fn acknowledge(&self, operation: String) -> Result<(), AgentError> {
+        self.0
+            .answer(async { self.0.disk.acknowledge(&operation) })
+            .await
+    }
+}
+
+impl SimAgent {
+    fn engine_answers(&self) -> Result<(), AgentError> {
+        match self.0.world.engine() {
+            EngineState::Connected { .. } => Ok(()),
+            EngineState::Unreachable { why, .. } => Err(AgentError::new(
+                AgentErrorCode::EngineUnreachable,
+                format!("the Docker Engine does not answer: {why}"),
+            )),
+        }
+    }
+}
+
+fn not_found(container: &ContainerRef) -> AgentError {
+    AgentError::new(
+        AgentErrorCode::NotFound,
+        format!("there is no container '{container}'"),
+    )
+}
+
+/// The next lines that are wanted and the place after them; `None` is the end.
+async fn next_chunk(
+    world: &World,
+    id: &str,
+    request: &LogRequest,
+    mut from: u64,
+    until: u64,
+) -> Option<(Vec<LogLine>, u64)> {
+    use ContainerStateStatusEnum::{Paused, Restarting, Running};
+    loop {
+        let looked = world.with_entry(id, |entry| {
+            let changed = entry.log.changed.subscribe();
+            let (chunk, next) = entry.log.read(from, until, |ns, line| {
+                request.stream.is_none_or(|stream| stream == line.stream)
+                    && request
+                        .since
+                        .is_none_or(|since| ns >= since.saturating_mul(1_000_000))
+            });
+            let done = next >= until.min(entry.log.end());
+            let more_may_come =
+                request.follow && matches!(entry.container.state, Running | Paused | Restarting);
+            (chunk, next, done, more_may_come, changed)
+        });
+        let (chunk, next, done, more_may_come, mut changed) = looked?;
+        from = next;
+        if !chunk.is_empty() {
+            return Some((chunk, from));
+        }
+        if done && !more_may_come {
+            return None;
+        }
+        if done {
+            // An error is that the container is gone; the next look finds that.
+            _ = changed.changed().await;
+        }
+    }
+}
