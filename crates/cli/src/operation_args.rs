@@ -135,7 +135,7 @@ pub fn command(operation: &OperationSpec) -> Command {
 pub fn params(shape: &Shape, matches: &ArgMatches) -> Result<Map<String, Value>, BadValue> {
     let mut params = Map::new();
     for field in shape.fields.iter().filter(|field| !field.secret) {
-        let Some(values) = matches.get_many::<String>(&field.name) else {
+        let Some(mut values) = matches.get_many::<String>(&field.name) else {
             continue;
         };
         let value = match &field.kind {
@@ -144,7 +144,7 @@ pub fn params(shape: &Shape, matches: &ArgMatches) -> Result<Map<String, Value>,
                 Value::Array(items.collect::<Result<_, _>>()?)
             }
             kind => {
-                let Some(text) = values.last() else { continue };
+                let Some(text) = values.next_back() else { continue };
                 read(&field.name, kind, text)?
             }
         };

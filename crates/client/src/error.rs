@@ -100,10 +100,14 @@ pub enum ClientError {
 impl ClientError {
     /// Whether another try may succeed without anybody changing anything: Core was not reached, or not in time.
     pub fn is_transport(&self) -> bool {
-        matches!(
-            self,
-            ClientError::Connect { .. } | ClientError::Broken { .. } | ClientError::Deadline { .. }
-        )
+        match self {
+            ClientError::Connect { .. }
+            | ClientError::Broken { .. }
+            | ClientError::Deadline { .. } => true,
+            // A proxy speaks for a Core that is away.
+            ClientError::Answer { status, .. } => matches!(status.as_u16(), 502..=504),
+            _ => false,
+        }
     }
 
     /// What Core said, where it answered.

@@ -23,6 +23,9 @@ mod http;
 mod live;
 mod watch;
 
+#[cfg(test)]
+mod tests;
+
 pub use client::{Answer, CALL_MS_MAX, Client};
 pub use credentials::Credentials;
 pub use error::ClientError;
