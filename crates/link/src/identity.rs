@@ -339,3 +339,6 @@ pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     };
     fs::File::open(folder)?.sync_all()
 }
+
+#[cfg(test)]
+mod tests;

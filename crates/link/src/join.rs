@@ -161,3 +161,6 @@ pub enum JoinError {
     #[error("cannot generate an onboarding secret")]
     Random,
 }
+
+#[cfg(test)]
+mod tests;

@@ -39,8 +39,9 @@ use crate::{
 /// Most requests of Core at a time.
 const REQUESTS_IN_FLIGHT_MAX: u32 = 1024;
 
-/// Most streams that Core may cancel before we have looked at them.
-const CANCELS_PENDING_MAX: usize = 1024;
+/// Most streams that Core may cancel before we have looked at them. It may cancel as often as its users do, and a stream
+/// that is cancelled at once frees its place for the next.
+const CANCELS_PENDING_MAX: usize = 64 * 1024;
 
 /// Window of one request body, in bytes.
 const STREAM_WINDOW_BYTES: u32 = 256 * 1024;

@@ -45,6 +45,10 @@ const SMALL_FRAMES_BUDGET_BYTES: usize = 64 * 1024 * 1024;
 /// Most bytes of one request body that wait to be sent.
 const SEND_BUFFER_BYTES_MAX: usize = 256 * 1024;
 
+/// Cancelled streams whose late frames are still recognised, and for how long.
+const CANCELLED_REMEMBERED_MAX: usize = 1024;
+const CANCELLED_REMEMBERED: Duration = Duration::from_secs(10);
+
 /// Largest header list that is accepted, in bytes.
 const HEADER_LIST_BYTES_MAX: u32 = 32 * 1024;
 
@@ -160,6 +164,11 @@ impl LinkClient {
             .max_frame_size(crate::wire::FRAME_BYTES_MAX as u32)
             .max_header_list_size(HEADER_LIST_BYTES_MAX)
             .max_send_buffer_size(SEND_BUFFER_BYTES_MAX)
+            .max_concurrent_reset_streams(CANCELLED_REMEMBERED_MAX)
+            .reset_stream_duration(CANCELLED_REMEMBERED)
+            // Every late frame of a cancelled stream that is forgotten counts, for the life of the link: with a limit
+            // each link would die of the cancels that its users make.
+            .max_local_error_reset_streams(None)
             .enable_push(false)
             .handshake(Metered::new(io, Arc::clone(&liveness)))
             .await?;

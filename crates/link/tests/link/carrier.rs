@@ -365,7 +365,10 @@ async fn connect(
 #[tokio::test]
 async fn agent_turns_down_cores_of_another_kind() {
     for (stranger, reason) in [
-        (Stranger::OtherAlpn, "peer doesn't support any known protocol"),
+        (
+            Stranger::OtherAlpn,
+            "peer doesn't support any known protocol",
+        ),
         (Stranger::NoAlpn, "does not speak komodo-link/1"),
         (Stranger::X509, "inner tls handshake with core failed"),
     ] {

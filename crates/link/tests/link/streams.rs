@@ -365,6 +365,21 @@ async fn bursts_of_cancelled_requests_do_not_hurt_the_link() {
 }
 
 #[tokio::test]
+async fn late_frames_of_many_cancelled_streams_do_not_end_the_link() {
+    let source = Source::default();
+    let pair = pair(source.router()).await;
+    let client = &pair.link.client;
+    for _ in 0..150 {
+        let open = (0..10).map(|_| client.request(get_request("/endless"), SOON));
+        for answer in futures_util::future::join_all(open).await {
+            drop(answer.unwrap().into_body());
+        }
+    }
+    assert!(client.ping(SOON).await.is_ok());
+    assert_eq!(client.is_closed(), None);
+}
+
+#[tokio::test]
 async fn small_frames_that_nobody_reads_do_not_end_the_link() {
     let lines = service().route(
         "/lines",
