@@ -117,15 +117,49 @@ pub fn command(operation: &OperationSpec) -> Command {
                 .iter()
                 .flat_map(|alias| [kebab(alias), (*alias).to_owned()]),
         );
-    for (order, field) in shape
-        .fields
-        .into_iter()
-        .filter(|field| !field.secret)
-        .enumerate()
-    {
-        command = command.arg(argument(field).display_order(order));
+    let alone = only_required(&shape.fields).map(str::to_owned);
+    let fields = shape.fields.into_iter().filter(|field| !field.secret);
+    for (order, field) in fields.enumerate() {
+        let mut positional = argument(field.clone()).display_order(order);
+        if alone.as_ref() == Some(&field.name) {
+            let flag = flag_id(&field.name);
+            let optional = Field {
+                required: false,
+                ..field.clone()
+            };
+            command = command.arg(
+                argument(optional)
+                    .id(flag.clone())
+                    .hide(true)
+                    .conflicts_with(field.name),
+            );
+            positional = positional.required(false).required_unless_present(flag);
+        }
+        command = command.arg(positional);
     }
     command
+}
+
+/// Where only one text must be given, it may also be written as a flag: `create onboarding-key --name racks`.
+fn only_required(fields: &[Field]) -> Option<&str> {
+    let mut required = fields
+        .iter()
+        .filter(|field| field.required && !field.secret);
+    match (required.next(), required.next()) {
+        (
+            Some(Field {
+                name,
+                kind: Kind::Text,
+                ..
+            }),
+            None,
+        ) => Some(name),
+        _ => None,
+    }
+}
+
+fn flag_id(name: &str) -> String {
+    format!("--{name}")
 }
 
 /// The parameters that the arguments stand for, without secrets.
@@ -135,7 +169,12 @@ pub fn command(operation: &OperationSpec) -> Command {
 pub fn params(shape: &Shape, matches: &ArgMatches) -> Result<Map<String, Value>, BadValue> {
     let mut params = Map::new();
     for field in shape.fields.iter().filter(|field| !field.secret) {
-        let Some(mut values) = matches.get_many::<String>(&field.name) else {
+        // Only where there is such an argument: asking for an unknown one is an error in clap.
+        let flag = match only_required(&shape.fields) == Some(field.name.as_str()) {
+            true => matches.get_many::<String>(&flag_id(&field.name)),
+            false => None,
+        };
+        let Some(mut values) = matches.get_many::<String>(&field.name).or(flag) else {
             continue;
         };
         let value = match &field.kind {
@@ -144,7 +183,9 @@ pub fn params(shape: &Shape, matches: &ArgMatches) -> Result<Map<String, Value>,
                 Value::Array(items.collect::<Result<_, _>>()?)
             }
             kind => {
-                let Some(text) = values.next_back() else { continue };
+                let Some(text) = values.next_back() else {
+                    continue;
+                };
                 read(&field.name, kind, text)?
             }
         };

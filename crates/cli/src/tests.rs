@@ -115,3 +115,48 @@ fn every_execution_can_be_planned() {
         );
     }
 }
+
+/// The command lines of a guide: lines of shell blocks that start with `km`.
+fn command_lines(guide: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut inside = false;
+    for line in guide.lines() {
+        if line.trim_start().starts_with("```") {
+            inside = !inside && line.contains("sh");
+            continue;
+        }
+        let line = line.split(" #").next().unwrap_or_default().trim();
+        let line = line.trim_start_matches("$ ");
+        if inside && line.starts_with("km ") {
+            lines.push(line.to_owned());
+        }
+    }
+    lines
+}
+
+#[test]
+fn every_command_in_the_guides_can_be_parsed() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let mut guides = vec![
+        format!("{root}/README.md"),
+        format!("{root}/README.zh-CN.md"),
+    ];
+    for entry in std::fs::read_dir(format!("{root}/docs/guide")).unwrap() {
+        guides.push(entry.unwrap().path().display().to_string());
+    }
+    let mut count = 0;
+    for guide in guides {
+        let text = std::fs::read_to_string(&guide).unwrap();
+        for line in command_lines(&text) {
+            let words = line.replace('"', "").replace("new servers", "new-servers");
+            if let Err(error) = Km::try_parse_from(words.split_whitespace()) {
+                panic!("{guide} tells people to type what km does not know: {line}\n{error}");
+            }
+            count += 1;
+        }
+    }
+    assert!(
+        count > 5,
+        "the guides hold {count} commands of km: is this test still reading them?"
+    );
+}

@@ -87,6 +87,10 @@ fn command_lines_become_parameters() {
             "km create onboarding-key racks --max-uses 3",
             json!({ "name": "racks", "max_uses": 3 }),
         ),
+        (
+            "km create onboarding-key --name racks",
+            json!({ "name": "racks" }),
+        ),
         ("km create api-key ci", json!({ "name": "ci" })),
         ("km auth login-local-user me", json!({ "username": "me" })),
     ];
