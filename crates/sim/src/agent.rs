@@ -1,12 +1,9 @@
 //! A simulated agent: a process on a simulated host, which can be killed and started again.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::stream;
 use komodo_agent_api::{
     AgentApi, AgentError, AgentErrorCode, AgentEvent, AgentHello, AgentOperation, AgentProperties,
     AgentStream, CoreHello, EngineState, GoodbyeReason, LEVEL, LEVEL_MIN, LogRequest,
@@ -18,11 +15,7 @@ use komodo_api::{
     resource::ContainerRef,
     stats::{SystemInformation, Timelength},
 };
-use komodo_plan::{
-    ControlPath, Observed, PlanError, PlanInput, operation_deadline_ms, plan_containers,
-    protected_set,
-};
-use serde::Serialize;
+use komodo_plan::ControlPath;
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -31,7 +24,8 @@ use crate::{
     events::Reader,
     fault::Fault,
     inspect,
-    journal::{Disk, KillAt, Next},
+    journal::{Disk, KillAt},
+    process::{Process, lost, share_fate},
     world::World,
 };
 
@@ -83,23 +77,6 @@ impl SimHost {
 /// A running agent. A clone is the same process.
 #[derive(Clone)]
 pub struct SimAgent(Arc<Process>);
-
-pub(crate) struct Process {
-    pub(crate) world: World,
-    pub(crate) disk: Disk,
-    properties: AgentProperties,
-    host: SystemInformation,
-    /// Cancelled when the process has ended.
-    pub(crate) alive: CancellationToken,
-    /// Cancelled when the link is cut; what is under way goes on.
-    link: Mutex<CancellationToken>,
-    control: watch::Sender<ControlPath>,
-    goodbye: watch::Sender<Option<GoodbyeReason>>,
-    fault: watch::Sender<Fault>,
-    /// Frozen, as when its container is paused.
-    frozen: watch::Sender<bool>,
-    tasks: Mutex<JoinSet<()>>,
-}
 
 impl SimAgent {
     fn start(host: SimHost) -> Self {
@@ -205,239 +182,6 @@ impl SimAgent {
     pub async fn closed(&self) {
         let link = self.0.link();
         link.closed().await;
-    }
-}
-
-/// The link as a call sees it from beginning to end.
-struct Link {
-    alive: CancellationToken,
-    link: CancellationToken,
-}
-
-impl Link {
-    async fn closed(&self) {
-        tokio::select! {
-            () = self.alive.cancelled() => {}
-            () = self.link.cancelled() => {}
-        }
-    }
-}
-
-fn lost() -> AgentError {
-    AgentError::new(AgentErrorCode::Link, "the link to the agent was lost")
-}
-
-impl Process {
-    fn link(&self) -> Link {
-        let link = self
-            .link
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        Link {
-            alive: self.alive.clone(),
-            link,
-        }
-    }
-
-    fn die(&self) {
-        self.alive.cancel();
-        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        tasks.abort_all();
-    }
-
-    fn say_goodbye(&self, reason: GoodbyeReason) {
-        self.goodbye.send_if_modified(|said| {
-            let first = said.is_none();
-            said.get_or_insert(reason);
-            first
-        });
-    }
-
-    pub(crate) fn control(&self) -> ControlPath {
-        self.control.borrow().clone()
-    }
-
-    /// Stands still while the process hangs or is frozen.
-    async fn while_it_moves(&self) {
-        let mut fault = self.fault.subscribe();
-        let mut frozen = self.frozen.subscribe();
-        loop {
-            let hangs = *fault.borrow_and_update() == Fault::Hang;
-            let is_frozen = *frozen.borrow_and_update();
-            if !hangs && !is_frozen {
-                return;
-            }
-            // The senders live as long as the process, and this is it.
-            tokio::select! {
-                _ = fault.changed() => {}
-                _ = frozen.changed() => {}
-            }
-        }
-    }
-
-    /// Takes as long as the answer needs on a slow line.
-    async fn pass(&self, answer: &(impl Serialize + Sync)) {
-        let Fault::Slow(per_byte) = *self.fault.borrow() else {
-            return;
-        };
-        let bytes = serde_json::to_vec(answer).map_or(0, |bytes| bytes.len());
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        tokio::time::sleep(
-            per_byte
-                .saturating_mul(bytes)
-                .min(Duration::from_secs(365 * 24 * 3600)),
-        )
-        .await;
-    }
-
-    /// One call: stands still, is slow, or is cut, as the process is.
-    async fn call<T>(
-        &self,
-        work: impl Future<Output = Result<T, AgentError>>,
-    ) -> Result<T, AgentError> {
-        let link = self.link();
-        let answer = async {
-            self.while_it_moves().await;
-            let answer = work.await;
-            self.while_it_moves().await;
-            answer
-        };
-        tokio::select! {
-            biased;
-            () = link.closed() => Err(lost()),
-            answer = answer => answer,
-        }
-    }
-
-    /// One answer on a slow line.
-    async fn answer<T: Serialize + Sync>(
-        &self,
-        work: impl Future<Output = Result<T, AgentError>>,
-    ) -> Result<T, AgentError> {
-        self.call(async {
-            let answer = work.await?;
-            self.pass(&answer).await;
-            Ok(answer)
-        })
-        .await
-    }
-
-    /// A stream that stands still, is slow, or is cut, as the process is.
-    fn flow<T: Serialize + Send + Sync + 'static>(
-        self: &Arc<Self>,
-        items: impl Stream<Item = Result<T, AgentError>> + Send + 'static,
-    ) -> AgentStream<T> {
-        let state = (self.clone(), self.link(), items.boxed(), false);
-        stream::unfold(state, |(process, link, mut items, ended)| async move {
-            if ended {
-                return None;
-            }
-            let next = async {
-                process.while_it_moves().await;
-                let item = items.next().await;
-                if let Some(Ok(item)) = &item {
-                    process.pass(item).await;
-                }
-                process.while_it_moves().await;
-                item
-            };
-            // What is ready goes first, so that a goodbye is heard before the end that it announces.
-            tokio::select! {
-                biased;
-                item = next => item.map(|item| {
-                    let ended = item.is_err();
-                    (item, (process, link, items, ended))
-                }),
-                () = link.closed() => Some((Err(lost()), (process, link, items, true))),
-            }
-        })
-        .boxed()
-    }
-
-    fn follow_from(self: &Arc<Self>, id: String, seq: u64) -> AgentStream<OperationEvent> {
-        let disk = self.disk.clone();
-        let events = stream::unfold(seq, move |seq| {
-            let (disk, id) = (disk.clone(), id.clone());
-            async move {
-                loop {
-                    match disk.next(&id, seq) {
-                        Next::Event(event) => {
-                            let seq = event.seq;
-                            return Some((Ok(event), seq));
-                        }
-                        // An error is that the record was dropped; the next look finds the end.
-                        Next::Wait(mut changed) => _ = changed.changed().await,
-                        Next::End => return None,
-                    }
-                }
-            }
-        });
-        self.flow(events)
-    }
-
-    /// Plans an operation against what is there now, and writes it down.
-    fn accept(&self, operation: AgentOperation) -> Result<(), AgentError> {
-        self.disk.see_epoch(operation.epoch)?;
-        if let EngineState::Unreachable { why, .. } = self.world.engine() {
-            return Err(AgentError::new(
-                AgentErrorCode::EngineUnreachable,
-                format!("the Docker Engine does not answer: {why}; nothing was done"),
-            ));
-        }
-        let containers = self.world.containers();
-        let protected = protected_set(&containers, &self.control.borrow());
-        let plan = plan_containers(
-            &PlanInput::from(&operation),
-            Observed::new(&containers, &protected),
-        );
-        let plan = plan.map_err(|error| {
-            let code = match error {
-                PlanError::NotFound { .. } => AgentErrorCode::NotFound,
-                PlanError::Ambiguous { .. } | PlanError::Empty => AgentErrorCode::Invalid,
-            };
-            AgentError::new(code, error.to_string())
-        })?;
-        let now = self.world.now();
-        let deadline_ms = operation_deadline_ms(&plan, operation.concurrency);
-        let deadline = now.saturating_add(i64::try_from(deadline_ms).unwrap_or(i64::MAX));
-        let runs = containers
-            .into_iter()
-            .map(|container| (container.id, container.started_at))
-            .collect();
-        self.disk.accept(operation, plan, runs, deadline, now)
-    }
-}
-
-/// What happens to the agent's own container happens to the agent.
-async fn share_fate(process: Arc<Process>, own: String) {
-    use ContainerStateStatusEnum::*;
-    loop {
-        let mut subscription = process.world.subscribe();
-        loop {
-            match process.world.state_of(&own) {
-                Some(Paused) => {
-                    process.say_goodbye(GoodbyeReason::EngineEvent {
-                        action: "pause".to_owned(),
-                    });
-                    process.frozen.send_replace(true);
-                }
-                Some(Running | Created | Restarting | Empty) => {
-                    process.frozen.send_replace(false);
-                }
-                Some(Exited | Dead | Stopping | Removing) => {
-                    process.say_goodbye(GoodbyeReason::Signal {
-                        signal: "SIGTERM".to_owned(),
-                    });
-                    return process.die();
-                }
-                None => return process.die(),
-            }
-            if subscription.changes.recv().await.is_none() {
-                // Cut off for lagging: look again, from a new beginning.
-                break;
-            }
-        }
     }
 }
 
@@ -553,6 +297,12 @@ impl AgentApi for SimAgent {
         process
             .call(async {
                 let id = operation.id.clone();
+                if !is_id(&id) {
+                    return Err(AgentError::new(
+                        AgentErrorCode::Invalid,
+                        "an operation's id has 1 to 64 letters, digits, - or _",
+                    ));
+                }
                 if !process.disk.knows(&id) {
                     process.accept(operation)?;
                     self.spawn(carry_out::carry_out(process.clone(), id.clone()));
@@ -601,6 +351,11 @@ impl SimAgent {
             )),
         }
     }
+}
+
+fn is_id(id: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    (1..=64).contains(&id.len()) && id.bytes().all(plain)
 }
 
 fn not_found(container: &ContainerRef) -> AgentError {

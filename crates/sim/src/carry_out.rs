@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{agent::Process, journal::Killed, world::ActError};
+use crate::{journal::Killed, process::Process, world::ActError};
 
 /// What a target is told of its operation.
 struct Operation {

@@ -9,12 +9,14 @@ mod agent;
 mod carry_out;
 mod clock;
 mod containers;
+mod dial;
 mod engine;
 mod events;
 mod fault;
 mod inspect;
 mod journal;
 mod log;
+mod process;
 mod seed;
 mod world;
 
@@ -23,6 +25,7 @@ mod tests;
 
 pub use agent::{AgentOptions, SimAgent, SimHost};
 pub use containers::parse_container;
+pub use dial::{DialError, DialOptions, dial};
 pub use engine::Quirk;
 pub use fault::Fault;
 pub use journal::{KillAt, OPERATIONS_MAX};

@@ -1,0 +1,164 @@
+//! `komodo-sim`: any number of simulated servers that dial a Core from another process, over TCP, through the whole
+//! link. For load, for looking at the web page with a fleet, for trying things out without a host.
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::Context;
+use clap::Parser;
+use komodo_link::{JoinString, agent::CoreAddress, agent::LinkState};
+use komodo_sim::{AgentOptions, DialOptions, SimHost, World, dial};
+use tokio::{sync::watch, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+/// Simulated servers that dial a Core.
+#[derive(Debug, Parser)]
+#[command(name = "komodo-sim", version)]
+struct Options {
+    /// Where Core is, as for an agent.
+    #[arg(long, env = "KOMODO_SIM_CORE", default_value = "ws://127.0.0.1:9120")]
+    core: String,
+    /// Onboarding key, whole, as Core shows it.
+    #[arg(long, env = "KOMODO_SIM_ONBOARDING_KEY", hide_env_values = true)]
+    onboarding_key: String,
+    /// How many servers.
+    #[arg(long, default_value_t = 10)]
+    agents: u32,
+    /// Containers on each.
+    #[arg(long, default_value_t = 30)]
+    containers: usize,
+    /// How names begin.
+    #[arg(long, default_value = "sim-")]
+    name: String,
+    /// What everything follows from.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Changes a second that somebody makes on each server.
+    #[arg(long, default_value_t = 0.0)]
+    changes: f64,
+    /// Folder in which the keys of the agents are kept, to come back as the same servers.
+    #[arg(long)]
+    keys: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .init();
+    let options = Options::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let ended = runtime
+        .context("cannot start the runtime")
+        .and_then(|runtime| runtime.block_on(run(options)));
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("komodo-sim: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(options: Options) -> anyhow::Result<()> {
+    let core: CoreAddress = options.core.parse().context("--core is no address")?;
+    let join: JoinString = options
+        .onboarding_key
+        .parse()
+        .context("the onboarding key cannot be used")?;
+    if let Some(keys) = &options.keys {
+        std::fs::create_dir_all(keys).with_context(|| format!("cannot make {}", keys.display()))?;
+    }
+    let dialling = DialOptions {
+        core,
+        join,
+        keys: options.keys.clone(),
+    };
+    let beginning = jiff::Timestamp::now().as_millisecond();
+    let cancel = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    let mut links = Vec::new();
+    for at in 0..options.agents {
+        let name = format!("{}{at:04}", options.name);
+        let seed = options.seed.wrapping_add(u64::from(at));
+        let world = World::beginning_at(seed, beginning);
+        world.populate(seed, options.containers);
+        let host = SimHost::new(
+            world.clone(),
+            AgentOptions {
+                container: None,
+                host_name: name.clone(),
+            },
+        );
+        let agent = host.start();
+        let (state, link) = watch::channel(LinkState::Stopped);
+        links.push(link);
+        let (dialling, cancelled) = (dialling.clone(), cancel.clone());
+        tasks.spawn(async move { dial(agent, &name, &dialling, state, cancelled).await });
+        if options.changes > 0.0 {
+            tasks.spawn(stir(
+                world,
+                seed,
+                Duration::from_secs_f64(1.0 / options.changes),
+                cancel.clone(),
+            ));
+        }
+    }
+    tasks.spawn(tell(links, cancel.clone()));
+    let ended = tokio::select! {
+        signal = tokio::signal::ctrl_c() => signal.context("cannot wait for signals"),
+        failed = first_failure(&mut tasks) => failed,
+    };
+    cancel.cancel();
+    while tasks.join_next().await.is_some() {}
+    ended
+}
+
+/// Waits for the first task that fails; one that ends well is not expected before the end.
+async fn first_failure(
+    tasks: &mut JoinSet<Result<(), komodo_sim::DialError>>,
+) -> anyhow::Result<()> {
+    while let Some(ended) = tasks.join_next().await {
+        ended.context("a simulated server broke down")??;
+    }
+    Ok(())
+}
+
+async fn stir(
+    world: World,
+    seed: u64,
+    every: Duration,
+    cancel: CancellationToken,
+) -> Result<(), komodo_sim::DialError> {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut ticks = tokio::time::interval(every);
+    while cancel.run_until_cancelled(ticks.tick()).await.is_some() {
+        world.stir(&mut rng);
+    }
+    Ok(())
+}
+
+/// Prints how many links are up, whenever that changes, at most twice a second.
+async fn tell(
+    links: Vec<watch::Receiver<LinkState>>,
+    cancel: CancellationToken,
+) -> Result<(), komodo_sim::DialError> {
+    let mut ticks = tokio::time::interval(Duration::from_millis(500));
+    let mut told = None;
+    while cancel.run_until_cancelled(ticks.tick()).await.is_some() {
+        let up = links.iter().filter(|link| link.borrow().is_up()).count();
+        let refused = links.iter().find_map(|link| match &*link.borrow() {
+            LinkState::Refused { refusal, .. } => Some(refusal.to_string()),
+            _ => None,
+        });
+        let now = Some((up, refused));
+        if told != now {
+            println!("{up} of {} servers are connected", links.len());
+            if let Some((_, Some(refusal))) = &now {
+                eprintln!("Core refuses: {refusal}");
+            }
+            told = now;
+        }
+    }
+    Ok(())
+}
