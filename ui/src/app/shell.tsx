@@ -1,0 +1,147 @@
+// What is around every page: rail, top bar, palette, and the dialogs that may come over any page.
+import { useQuery } from "@tanstack/react-query";
+import { Link, Outlet, useNavigate } from "@tanstack/react-router";
+import { Activity, CircleUser, LogOut, RefreshCw, Search, Server, Settings } from "lucide-react";
+import { lazy, Suspense, useState } from "react";
+import { Button as AriaButton, TooltipTrigger } from "react-aria-components";
+import { get } from "../api/client";
+import type { User } from "../api/types";
+import { useNow } from "../i18n/clock";
+import { duration } from "../i18n/format";
+import { useWords } from "../i18n/words";
+import { useConnection, useLost, useSocket, useUpdates } from "../live/live";
+import { Button } from "../parts/button";
+import { MenuButton } from "../parts/menu";
+import { Tip } from "../parts/tooltip";
+import { Relogin } from "../session/relogin";
+import { session } from "../session/session";
+import { Logo } from "./logo";
+import styles from "./shell.module.css";
+import { focusFilter, useShortcuts } from "./shortcuts";
+import { ToastRegion } from "./toasts";
+
+const Palette = lazy(() => import("./palette").then(({ Palette }) => ({ default: Palette })));
+const Help = lazy(() => import("./help").then(({ Help }) => ({ default: Help })));
+
+export const useUser = () =>
+  useQuery({
+    queryKey: ["user"],
+    queryFn: async ({ signal }) => (await get("/user", signal)) as User,
+    staleTime: 5 * 60_000,
+  });
+
+export function Shell() {
+  const words = useWords();
+  const navigate = useNavigate();
+  const [over, setOver] = useState<"palette" | "help" | null>(null);
+  useShortcuts({
+    palette: () => setOver("palette"),
+    help: () => setOver("help"),
+    filter: focusFilter,
+    go: {
+      s: () => navigate({ to: "/servers" }),
+      a: () => navigate({ to: "/activity" }),
+      ",": () => navigate({ to: "/settings" }),
+    },
+  });
+  return (
+    <div className={styles.shell}>
+      <a className={styles.skip} href="#main">
+        {words.nav.skip}
+      </a>
+      <header className={styles.top}>
+        <Link to="/servers" className={styles.brand} aria-label={words.product}>
+          <Logo size={24} />
+          <span>{words.product}</span>
+        </Link>
+        <button type="button" className={styles.search} onClick={() => setOver("palette")} aria-haspopup="dialog">
+          <Search size={15} aria-hidden="true" />
+          <span>{words.palette.open}</span>
+          <kbd aria-hidden="true">{/Mac|iP(hone|ad)/.test(navigator.userAgent) ? "⌘ K" : "Ctrl K"}</kbd>
+        </button>
+        <div className={styles.side}>
+          <ConnectionPill />
+          <Account />
+        </div>
+      </header>
+      <nav className={styles.rail} aria-label={words.nav.label}>
+        <Link to="/servers" className={styles.link}>
+          <Server size={17} aria-hidden="true" />
+          {words.nav.servers}
+        </Link>
+        <Link to="/activity" className={styles.link}>
+          <Activity size={17} aria-hidden="true" />
+          {words.nav.activity}
+          <RunningCount />
+        </Link>
+        <Link to="/settings" className={styles.link}>
+          <Settings size={17} aria-hidden="true" />
+          {words.nav.settings}
+        </Link>
+      </nav>
+      <main id="main" className={styles.main} tabIndex={-1}>
+        <Outlet />
+      </main>
+      <Suspense>
+        {over === "palette" && <Palette onClose={() => setOver(null)} />}
+        {over === "help" && <Help onClose={() => setOver(null)} />}
+      </Suspense>
+      <ToastRegion />
+      <Relogin />
+    </div>
+  );
+}
+
+function RunningCount() {
+  const words = useWords();
+  const running = useUpdates().items?.filter((update) => update.status !== "Complete").length ?? 0;
+  if (running === 0) return null;
+  return (
+    <span className={styles.count}>
+      {running}
+      <span className="visually-hidden"> {words.updates.running}</span>
+    </span>
+  );
+}
+
+/** Seen only when the connection is not fine. */
+function ConnectionPill() {
+  const words = useWords();
+  const lost = useLost();
+  return <span role="status">{lost && <LostPill label={words.connection.lost} />}</span>;
+}
+
+function LostPill({ label }: { label: string }) {
+  const words = useWords();
+  const socket = useSocket();
+  const { nextAttempt } = useConnection();
+  const now = useNow();
+  const text =
+    nextAttempt === null
+      ? words.connection.retrying
+      : words.connection.retryIn(duration(words.locale, Math.max(1_000, nextAttempt - now)));
+  return (
+    <TooltipTrigger delay={200}>
+      <AriaButton className={styles.pill} onPress={socket.retryNow}>
+        <RefreshCw size={13} aria-hidden="true" />
+        {label}
+      </AriaButton>
+      <Tip>{text}</Tip>
+    </TooltipTrigger>
+  );
+}
+
+function Account() {
+  const words = useWords();
+  const user = useUser().data;
+  const name = user?.username ?? "";
+  return (
+    <MenuButton
+      label={words.nav.account}
+      head={name ? words.nav.signedInAs(name) : words.nav.account}
+      entries={[{ id: "out", label: words.nav.signOut, icon: <LogOut size={15} />, act: () => session.signOut() }]}
+    >
+      <Button look="quiet" label={words.nav.account} icon={<CircleUser size={18} />} />
+    </MenuButton>
+  );
+}

@@ -1,0 +1,56 @@
+// A plan as the dialog shows it, and what changed between two plans. Pure.
+import type { Plan, PlanItem } from "../api/types";
+
+export type GroupId = "refused" | "protected" | "act" | "excluded" | "nothing";
+
+export interface Group {
+  id: GroupId;
+  items: PlanItem[];
+}
+
+const PROTECTING = new Set(["agent", "agent-dependency", "core", "core-dependency", "declared", "label"]);
+
+export function groupOf(item: PlanItem): GroupId {
+  if (item.effect === "refuse") return "refused";
+  if (item.effect === "act") return "act";
+  const code = item.reason?.reason;
+  if (code === "excluded") return "excluded";
+  return code !== undefined && PROTECTING.has(code) ? "protected" : "nothing";
+}
+
+const ORDER: readonly GroupId[] = ["refused", "protected", "act", "excluded", "nothing"];
+
+/** The groups that have something in them: what is spared first. */
+export function groups(plan: Plan): Group[] {
+  return ORDER.map((id) => ({ id, items: plan.items.filter((item) => groupOf(item) === id) })).filter(
+    (group) => group.items.length > 0,
+  );
+}
+
+/** Ids of those that carry only the label and would still be acted on because they were named in a list. */
+export const labelledButActed = (plan: Plan): string[] =>
+  plan.items
+    .filter((item) => item.effect === "act" && (item.protected ?? []).some(({ reason }) => reason === "label"))
+    .map((item) => item.id);
+
+export type Change =
+  | { kind: "added"; name: string }
+  | { kind: "removed"; name: string }
+  | { kind: "state"; name: string; from: PlanItem["state"]; to: PlanItem["state"] }
+  | { kind: "effect"; name: string };
+
+/** What a person who looked at one plan must know of the other. */
+export function changes(before: Plan, after: Plan): Change[] {
+  const old = new Map(before.items.map((item) => [item.id, item]));
+  const found: Change[] = [];
+  for (const item of after.items) {
+    const was = old.get(item.id);
+    old.delete(item.id);
+    const name = item.container;
+    if (!was) found.push({ kind: "added", name });
+    else if (was.state !== item.state) found.push({ kind: "state", name, from: was.state, to: item.state });
+    else if (groupOf(was) !== groupOf(item)) found.push({ kind: "effect", name });
+  }
+  for (const item of old.values()) found.push({ kind: "removed", name: item.container });
+  return found;
+}

@@ -1,0 +1,168 @@
+// The containers of a plan or of a running operation, in groups, of any number.
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { CircleMinus, CircleSlash, ShieldCheck } from "lucide-react";
+import { type ReactNode, useMemo, useRef, useState } from "react";
+import type { ContainerAction, PlanItem } from "../api/types";
+import type { Words } from "../i18n/en";
+import { bytes } from "../i18n/format";
+import { useWords } from "../i18n/words";
+import { Checkbox, SearchField } from "../parts/field";
+import { actionIcons } from "./actions";
+import { reasonText, StateChip } from "./chips";
+import styles from "./plan.module.css";
+import type { Group, GroupId } from "./plan-groups";
+
+/** From how many rows on a filter helps. */
+const FILTER_FROM = 20;
+
+type Line = { kind: "head"; group: Group } | { kind: "item"; group: GroupId; item: PlanItem };
+
+interface PlanListProps {
+  groups: readonly Group[];
+  action: ContainerAction;
+  /** Leaves out or takes in; absent where one container was named. */
+  onInclude?: (id: string, include: boolean) => void;
+}
+
+function headWords(words: Words, action: ContainerAction, group: Group): string {
+  const n = group.items.length;
+  switch (group.id) {
+    case "protected":
+      return words.actions[action].keeps(n);
+    case "act":
+      return words.actions[action].will(n);
+    case "excluded":
+      return words.plan.excluded(n);
+    case "refused":
+      return words.plan.refused(n);
+    case "nothing":
+      return words.plan.nothing(n);
+  }
+}
+
+const headIcons: Record<Exclude<GroupId, "act">, ReactNode> = {
+  protected: <ShieldCheck size={15} aria-hidden="true" />,
+  refused: <ShieldCheck size={15} aria-hidden="true" />,
+  excluded: <CircleMinus size={15} aria-hidden="true" />,
+  nothing: <CircleSlash size={15} aria-hidden="true" />,
+};
+
+export function PlanList({ groups, action, onInclude }: PlanListProps) {
+  const words = useWords();
+  const [filter, setFilter] = useState("");
+  const scroll = useRef<HTMLDivElement>(null);
+  const total = groups.reduce((sum, group) => sum + group.items.length, 0);
+  const lines = useMemo(() => {
+    const part = filter.trim().toLowerCase();
+    return groups.flatMap((group): Line[] => {
+      const items = part
+        ? group.items.filter((item) => `${item.container} ${item.project ?? ""}`.toLowerCase().includes(part))
+        : group.items;
+      if (items.length === 0) return [];
+      return [{ kind: "head", group }, ...items.map((item): Line => ({ kind: "item", group: group.id, item }))];
+    });
+  }, [groups, filter]);
+  const virtual = useVirtualizer({
+    count: lines.length,
+    getScrollElement: () => scroll.current,
+    estimateSize: (index) => (lines[index]?.kind === "head" ? 40 : 44),
+    getItemKey: (index) => {
+      const line = lines[index];
+      return line?.kind === "item" ? line.item.id : (line?.group.id ?? index);
+    },
+    overscan: 10,
+  });
+  return (
+    <>
+      {total >= FILTER_FROM && <SearchField label={words.plan.filter} value={filter} onChange={setFilter} />}
+      <div ref={scroll} className={styles.list} tabIndex={0} role="region" aria-label={words.plan.filter}>
+        <div className={styles.lines} style={{ height: virtual.getTotalSize() }} role="list">
+          {virtual.getVirtualItems().map((at) => {
+            const line = lines[at.index];
+            if (!line) return null;
+            return (
+              <div
+                key={at.key}
+                ref={virtual.measureElement}
+                data-index={at.index}
+                className={styles.line}
+                style={{ transform: `translateY(${at.start}px)` }}
+                role="listitem"
+              >
+                {line.kind === "head" ? (
+                  <h3 className={`${styles.groupHead} ${styles[line.group.id] ?? ""}`}>
+                    {line.group.id === "act" ? actionIcons[action] : headIcons[line.group.id]}
+                    {headWords(words, action, line.group)}
+                  </h3>
+                ) : (
+                  <ItemLine item={line.item} group={line.group} action={action} onInclude={onInclude} />
+                )}
+              </div>
+            );
+          })}
+        </div>
+      </div>
+    </>
+  );
+}
+
+interface ItemLineProps {
+  item: PlanItem;
+  group: GroupId;
+  action: ContainerAction;
+  onInclude?: (id: string, include: boolean) => void;
+}
+
+function ItemLine({ item, group, action, onInclude }: ItemLineProps) {
+  const words = useWords();
+  const pickable = onInclude && (group === "act" || group === "excluded");
+  return (
+    <div className={styles.item}>
+      {onInclude && (
+        <span className={styles.pick}>
+          {pickable && (
+            <Checkbox
+              label={words.plan.include(item.container)}
+              on={group === "act"}
+              onChange={(on) => onInclude(item.id, on)}
+            />
+          )}
+        </span>
+      )}
+      <div className={styles.itemName}>
+        <span className={styles.itemTitle}>
+          <strong>{item.container}</strong>
+          {item.project && <span className={styles.stack}>{item.project}</span>}
+        </span>
+        <Consequences item={item} group={group} action={action} />
+      </div>
+      <StateChip state={item.state} />
+    </div>
+  );
+}
+
+function Consequences({ item, group, action }: Omit<ItemLineProps, "onInclude">) {
+  const words = useWords();
+  const facts: string[] = [];
+  if (group === "protected" || group === "refused") {
+    const reasons = item.protected?.length ? item.protected : item.reason ? [item.reason] : [];
+    facts.push(...reasons.map((reason) => reasonText(words, reason)));
+  } else if (group === "nothing" && item.reason) {
+    facts.push(reasonText(words, item.reason));
+  } else if (group === "act") {
+    if (item.ports?.length) facts.push(words.plan.ports(item.ports.join(", ")));
+    if (item.dependants?.length) facts.push(words.plan.dependants(item.dependants.join(", ")));
+    if (action === "stop") facts.push(item.comes_back ? words.plan.comesBack : words.plan.staysDown);
+    if (item.bytes) facts.push(words.plan.frees(bytes(words.locale, item.bytes)));
+    if (item.protected?.length) facts.push(words.plan.protectedActs);
+  }
+  return (
+    <>
+      {facts.map((fact) => (
+        <span key={fact} className={styles.fact}>
+          {fact}
+        </span>
+      ))}
+    </>
+  );
+}

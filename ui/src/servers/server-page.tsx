@@ -1,0 +1,134 @@
+import { getRouteApi, Link } from "@tanstack/react-router";
+import { ChevronDown, CircleStop, ServerOff, Unplug } from "lucide-react";
+import { ApiError } from "../api/client";
+import type { ServerListItem } from "../api/types";
+import { entriesForAll } from "../containers/actions";
+import { ContainersTab } from "../containers/containers-tab";
+import { useOperate } from "../containers/operate";
+import { type AllAction, onAll } from "../containers/requests";
+import { useMinuteNow, useNow } from "../i18n/clock";
+import { duration, moment } from "../i18n/format";
+import { useWords } from "../i18n/words";
+import { useServers } from "../live/live";
+import { Button } from "../parts/button";
+import { MenuButton } from "../parts/menu";
+import { ageText, Empty, Failure, pageClass, Skeleton, TitleBar, useTitle } from "../parts/page";
+import { HostTab } from "./host-tab";
+import styles from "./server.module.css";
+import { ServerSettings } from "./server-settings";
+import { actionsOff, isStale, serverWhy } from "./state";
+import { ServerChip } from "./state-chip";
+import { StatsStrip } from "./stats-strip";
+
+const route = getRouteApi("/_app/servers/$server");
+
+/** The server that a part of the address means, by id or name. */
+export const findServer = (servers: readonly ServerListItem[] | undefined, reference: string) =>
+  servers?.find((server) => server.id === reference) ?? servers?.find((server) => server.name === reference);
+
+export function ServerPage() {
+  const words = useWords();
+  const { server: reference } = route.useParams();
+  const { tab = "containers" } = route.useSearch();
+  const { items, error } = useServers();
+  const server = findServer(items, reference);
+  useTitle(server?.name, words.servers.title);
+  if (!server) {
+    return (
+      <div className={pageClass}>
+        {items ? (
+          <Empty icon={<ServerOff size={28} strokeWidth={1.5} />} title={words.server.notFound}>
+            <Link to="/servers">{words.failure.toServers}</Link>
+          </Empty>
+        ) : (
+          <div className={styles.scrolls}>
+            {error ? (
+              <Failure error={new ApiError(error.code, error.error, 0)} />
+            ) : (
+              <Skeleton width="100%" height="24rem" />
+            )}
+          </div>
+        )}
+      </div>
+    );
+  }
+  return (
+    <div className={pageClass}>
+      <Bar server={server} />
+      {isStale(server) && <StaleBar server={server} />}
+      <div className={isStale(server) ? styles.stale : undefined}>
+        <StatsStrip server={server} />
+      </div>
+      <nav className={styles.tabs} aria-label={server.name}>
+        {(["containers", "host", "settings"] as const).map((id) => (
+          <Link
+            key={id}
+            to="/servers/$server"
+            params={{ server: reference }}
+            search={{ tab: id === "containers" ? undefined : id }}
+            className={styles.tab}
+            aria-current={tab === id ? "page" : undefined}
+            activeProps={{}}
+          >
+            {words.server.tabs[id]}
+          </Link>
+        ))}
+      </nav>
+      {tab === "containers" && <ContainersTab key={server.id} server={server} />}
+      {tab === "host" && <HostTab server={server} />}
+      {tab === "settings" && <ServerSettings key={server.id} server={server} />}
+    </div>
+  );
+}
+
+function Bar({ server }: { server: ServerListItem }) {
+  const words = useWords();
+  const operate = useOperate();
+  const now = useMinuteNow();
+  const off = actionsOff(words, server);
+  const { boot_ts, version } = server.info;
+  const all = (action: AllAction) => operate({ request: onAll(action, server.id), serverName: server.name });
+  const entries = entriesForAll(words, off, all);
+  return (
+    <TitleBar
+      title={server.name}
+      sub={
+        <>
+          <ServerChip server={server} />
+          {boot_ts && !isStale(server) && <span>{words.servers.uptime(duration(words.locale, now - boot_ts))}</span>}
+          {version && <span>{words.servers.agent(version)}</span>}
+        </>
+      }
+    >
+      <Button icon={<CircleStop size={15} aria-hidden="true" />} off={off} onPress={() => all("stop")}>
+        {words.actions.stop.all}
+      </Button>
+      <MenuButton
+        label={words.server.bulk}
+        head={words.server.bulk}
+        entries={entries.filter((entry) => entry.id !== "stop")}
+      >
+        <Button label={words.common.more} icon={<ChevronDown size={16} />} />
+      </MenuButton>
+    </TitleBar>
+  );
+}
+
+/** Says that what follows is an older view, of when, and why. */
+function StaleBar({ server }: { server: ServerListItem }) {
+  const words = useWords();
+  const now = useNow();
+  const { last_seen, reason } = server.info;
+  return (
+    <div className={styles.staleBar} role="status">
+      <Unplug size={15} aria-hidden="true" />
+      <span>
+        <strong>{serverWhy(words, server)}.</strong>{" "}
+        {last_seen
+          ? words.server.stale(ageText(words, last_seen, now), moment(words.locale, last_seen, now))
+          : words.server.staleNever}
+      </span>
+      {reason?.why && <span lang="en">{reason.why}</span>}
+    </div>
+  );
+}

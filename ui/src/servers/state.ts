@@ -1,0 +1,79 @@
+// What the state of a server looks like in words and colours.
+import type { ServerListItem } from "../api/types";
+import type { Words } from "../i18n/en";
+import type { Tone } from "../parts/chip";
+
+export type ServerLook = "ok" | "waiting" | "unreachable" | "refused" | "docker" | "notOk" | "disabled";
+
+export function serverLook(server: ServerListItem): ServerLook {
+  const { state, reason } = server.info;
+  if (state === "Ok") return "ok";
+  if (state === "Disabled") return "disabled";
+  switch (reason?.code) {
+    case "never_connected":
+      return "waiting";
+    case "unreachable":
+    case "agent_stopped":
+      return "unreachable";
+    case "key_refused":
+      return "refused";
+    case "docker":
+      return "docker";
+    default:
+      return "notOk";
+  }
+}
+
+export const serverTone: Record<ServerLook, Tone> = {
+  ok: "ok",
+  waiting: "neutral",
+  unreachable: "bad",
+  refused: "bad",
+  docker: "warn",
+  notOk: "bad",
+  disabled: "neutral",
+};
+
+export function serverWord(words: Words, look: ServerLook): string {
+  switch (look) {
+    case "ok":
+      return words.servers.states.Ok;
+    case "disabled":
+      return words.servers.states.Disabled;
+    case "waiting":
+      return words.servers.waiting;
+    case "unreachable":
+    case "refused":
+      return words.servers.unreachable;
+    default:
+      return words.servers.states.NotOk;
+  }
+}
+
+/** Why the server is not fine, in the language of the page; null where it is. */
+export function serverWhy(words: Words, server: ServerListItem): string | null {
+  const { state, reason } = server.info;
+  if (state === "Ok") return null;
+  if (state === "Disabled") return words.servers.states.Disabled;
+  return reason ? words.serverReasons[reason.code] : words.servers.states.NotOk;
+}
+
+/** Why nothing can be done on the server now; null where it can. */
+export function actionsOff(words: Words, server: ServerListItem | undefined): string | null {
+  const why = server ? serverWhy(words, server) : null;
+  return why === null ? null : words.server.disabledBecause(why);
+}
+
+/** Whether what is shown of it is an older view. */
+export const isStale = (server: ServerListItem) => server.info.state !== "Ok";
+
+/** Servers that need attention first, then by name. */
+export function byNeed(a: ServerListItem, b: ServerListItem): number {
+  const rank = (server: ServerListItem) => {
+    const look = serverLook(server);
+    if (look === "disabled") return 3;
+    if (look === "ok") return (server.info.containers?.unhealthy ?? 0) > 0 ? 1 : 2;
+    return 0;
+  };
+  return rank(a) - rank(b) || a.name.localeCompare(b.name);
+}

@@ -1,0 +1,152 @@
+import { getRouteApi } from "@tanstack/react-router";
+import { X } from "lucide-react";
+import { type ReactNode, useMemo, useState } from "react";
+import { ApiError } from "../api/client";
+import type { Update, UpdateLog } from "../api/types";
+import { useUser } from "../app/shell";
+import { VerdictList, Waiting } from "../containers/progress";
+import { progress } from "../containers/progress-count";
+import { elapsed, exact, moment } from "../i18n/format";
+import { useWords } from "../i18n/words";
+import { useServers, useUpdate, useUpdates } from "../live/live";
+import { Button } from "../parts/button";
+import { Segments } from "../parts/field";
+import { CopyButton, Failure, Skeleton, useTitle } from "../parts/page";
+import { UpdateChip } from "./update-chip";
+import { operationText, targetText } from "./update-words";
+import styles from "./updates.module.css";
+
+const route = getRouteApi("/_app/activity/$update");
+
+type View = "verdicts" | "logs" | "raw";
+
+/** One operation, beside the list: containers, steps, raw. */
+export function UpdatePanel() {
+  const words = useWords();
+  const { update: id } = route.useParams();
+  const navigate = route.useNavigate();
+  const { item, error } = useUpdate(id);
+  const close = () => navigate({ to: "/activity", search: true });
+  return (
+    <aside
+      className={styles.panel}
+      aria-label={words.updates.detail}
+      onKeyDown={(event) => {
+        if (event.key === "Escape") close();
+      }}
+    >
+      <div className={styles.panelHead}>
+        <h2>{item ? operationText(words, item) : words.updates.detail}</h2>
+        <Button look="quiet" small label={words.updates.closePanel} icon={<X size={16} />} onPress={close} />
+      </div>
+      {error ? (
+        <Failure error={new ApiError(error.code, error.error, 0)} />
+      ) : item ? (
+        <Detail key={id} update={item} id={id} />
+      ) : (
+        <Skeleton width="100%" height="12rem" />
+      )}
+    </aside>
+  );
+}
+
+function Detail({ update, id }: { update: Update; id: string }) {
+  const words = useWords();
+  const servers = useServers().items;
+  const listed = useUpdates().items?.find((candidate) => candidate.id === id);
+  const user = useUser().data;
+  const [view, setView] = useState<View>(update.verdicts?.length || update.targets ? "verdicts" : "logs");
+  const state = useMemo(() => progress(null, update), [update]);
+  const by = listed?.username ?? (user?._id?.$oid === update.operator ? user.username : update.operator);
+  useTitle(operationText(words, update), words.updates.title);
+  const facts: [string, ReactNode][] = [
+    [words.updates.columns.state, <UpdateChip key="state" update={update} />],
+    [words.updates.columns.target, targetText(words, update, servers)],
+    [words.updates.columns.by, by],
+    [
+      words.updates.columns.start,
+      <time key="start" dateTime={new Date(update.start_ts).toISOString()} title={exact(words.locale, update.start_ts)}>
+        {moment(words.locale, update.start_ts, Date.now())}
+      </time>,
+    ],
+  ];
+  if (update.end_ts)
+    facts.push([words.updates.columns.duration, elapsed(words.locale, update.end_ts - update.start_ts)]);
+  return (
+    <>
+      <dl className={styles.facts}>
+        {facts.map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+      {update.status !== "Complete" && update.waiting_for && <Waiting waiting={update.waiting_for} />}
+      <Segments
+        label={words.common.details}
+        value={view}
+        onChange={setView}
+        options={[
+          { id: "verdicts", name: `${words.updates.verdicts} (${update.verdicts?.length ?? 0})` },
+          { id: "logs", name: `${words.updates.logs} (${update.logs.length})` },
+          { id: "raw", name: words.updates.raw },
+        ]}
+      />
+      {view === "verdicts" &&
+        (state.lines.length > 0 ? (
+          <VerdictList lines={state.lines} pending={words.progress.pending} />
+        ) : (
+          <p className={styles.quiet}>{words.updates.noVerdicts}</p>
+        ))}
+      {view === "logs" &&
+        update.logs.map((log, at) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: steps are only ever added at the end
+          <Step key={at} log={log} />
+        ))}
+      {view === "raw" && <Raw text={JSON.stringify(update, null, 2)} />}
+    </>
+  );
+}
+
+function Step({ log }: { log: UpdateLog }) {
+  const words = useWords();
+  const parts: [string, string, boolean][] = [
+    [words.updates.command, log.command, false],
+    [words.updates.stdout, log.stdout, false],
+    [words.updates.stderr, log.stderr, true],
+  ];
+  return (
+    <section className={styles.step} data-failed={!log.success || undefined}>
+      <h3>
+        {log.stage}
+        <span className={styles.quiet}>{elapsed(words.locale, log.end_ts - log.start_ts)}</span>
+      </h3>
+      {parts.map(
+        ([name, text, bad]) =>
+          text && (
+            <div key={name}>
+              <span className={styles.quiet}>{name}</span>
+              <pre
+                className={bad ? styles.bad : undefined}
+                tabIndex={0}
+                role="region"
+                aria-label={`${log.stage}: ${name}`}
+              >
+                {text}
+              </pre>
+            </div>
+          ),
+      )}
+    </section>
+  );
+}
+
+const Raw = ({ text }: { text: string }) => (
+  <div className={styles.raw}>
+    <CopyButton text={text} />
+    <pre tabIndex={0} role="region" aria-label="JSON">
+      {text}
+    </pre>
+  </div>
+);

@@ -1,0 +1,27 @@
+// What an Update is of, in words.
+import type { ServerListItem, Update, UpdateListItem } from "../api/types";
+import type { Words } from "../i18n/en";
+
+type Head = Pick<Update | UpdateListItem, "operation" | "request" | "target" | "status" | "success" | "waiting_for">;
+
+/** What was done: the name of the request where the operation has no value for it. */
+export function operationText(words: Words, update: Head): string {
+  const name = update.operation === "None" ? (update.request ?? "") : update.operation;
+  return words.operations[name] ?? name.replace(/([a-z])([A-Z])/g, "$1 $2");
+}
+
+/** On what: servers by name where they are known. */
+export function targetText(words: Words, update: Head, servers: readonly ServerListItem[] | undefined): string {
+  const { type, id } = update.target;
+  if (type === "System") return words.updates.system;
+  const server = type === "Server" ? servers?.find((candidate) => candidate.id === id) : undefined;
+  return server?.name ?? id;
+}
+
+export type UpdateLook = "waiting" | "running" | "queued" | "ok" | "failed";
+
+export function updateLook(update: Head): UpdateLook {
+  if (update.status === "Queued") return "queued";
+  if (update.status === "InProgress") return update.waiting_for ? "waiting" : "running";
+  return update.success ? "ok" : "failed";
+}
