@@ -1,12 +1,245 @@
 //! [`App`]: everything a running Core is made of.
 
-use std::sync::Arc;
+use std::{fs, io, os::unix::fs::DirBuilderExt, path::PathBuf, sync::Arc};
 
-use crate::clock::Clock;
+use komodo_api::{
+    id::{Id, Oid},
+    user::{User, UserConfig},
+};
+use komodo_link::{Identity, IdentityError};
+
+use crate::{
+    background::Background,
+    auth::{Auth, jwt, password, rate_limit::RateLimiter, secret::SecretHasher},
+    clock::Clock,
+    config::Config,
+    desired::{Account, Desired},
+    dispatch::Table,
+    fleet::FleetTimings,
+    live::Sockets,
+    tasks::TaskSettings,
+    store::{Change, Store, StoreError, StoreOptions},
+};
 
 /// A Core. Cheap to share as `Arc<App>`; dropping the last one ends what it runs.
 #[derive(Debug)]
 pub struct App {
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
+    /// Settings.
+    pub config: Config,
+    /// Database.
+    pub store: Store,
+    /// What users configured.
+    pub desired: Desired,
+    /// What credentials are checked with.
+    pub auth: Auth,
+    /// Core's own key, which agents pin.
+    pub identity: Identity,
+    /// All operations.
+    pub table: Table,
+    /// What goes on by itself: links with agents, operations that run.
+    pub background: Background,
+    /// Websockets of clients.
+    pub sockets: Sockets,
+}
+
+/// Why Core does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Core's own key cannot be used.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// A secret cannot be read or kept.
+    #[error("cannot keep a secret in {path}", path = path.display())]
+    Secret {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// What Core takes from outside, apart from its settings.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Whether SQL runs in the calling task, for tests with a paused clock.
+    pub inline_sql: bool,
+    /// Durations of sessions with agents.
+    pub fleet: FleetTimings,
+    /// Settings of operations.
+    pub tasks: TaskSettings,
+}
+
+impl App {
+    /// Opens the database, makes what a first start needs, and is ready to serve.
+    pub async fn start(config: Config, surroundings: Surroundings) -> Result<Arc<Self>, StartError> {
+        let Surroundings { clock, inline_sql, fleet, tasks } = surroundings;
+        let store = Store::open(&StoreOptions {
+            directory: config.data_directory.clone(),
+            database: config.database.clone(),
+            inline: inline_sql,
+        })?;
+        let identity = identity(&config)?;
+        let desired = Desired::load(store.clone(), config.transparent_mode).await?;
+        let material = store.setting("secret_hash_key", crate::id::random_hex::<32>).await?;
+        let auth = Auth::new(
+            jwt::Tokens::new(&jwt_secret(&config)?, config.jwt_ttl.as_ms()),
+            SecretHasher::new(&material),
+            RateLimiter::new(
+                config.auth_rate_limit_max_attempts,
+                config.auth_rate_limit_window_seconds,
+                !config.auth_rate_limit_disabled,
+            ),
+        );
+        let background = Background::start(&clock, &config, &store, &desired, fleet, tasks).await?;
+        let sockets = Sockets::default();
+        let app = App { clock, config, store, desired, auth, identity, table: Table::new(), background, sockets };
+        app.let_first_user_in().await?;
+        Ok(Arc::new(app))
+    }
+
+    /// A new id, which sorts roughly by age.
+    pub fn new_id(&self) -> Id {
+        crate::id::new_id(self.clock.now())
+    }
+
+    /// Ends what runs, in order, and leaves the database closed once the last `Arc` is gone.
+    pub async fn shut_down(&self) {
+        self.sockets.shut_down().await;
+        self.background.shut_down().await;
+    }
+
+    /// On a fresh database makes the configured administrator, or a token that lets the first user in. A first visitor
+    /// alone never becomes an administrator.
+    async fn let_first_user_in(&self) -> Result<(), StartError> {
+        if !self.desired.snapshot().accounts.is_empty() {
+            return Ok(());
+        }
+        let Some(username) = self.config.init_admin_username.clone() else {
+            let token = self.auth.make_setup_token();
+            tracing::warn!(
+                "there is no user yet: sign up with the setup token {token} (good once, until Core restarts), or set \
+                 KOMODO_INIT_ADMIN_USERNAME and KOMODO_INIT_ADMIN_PASSWORD"
+            );
+            return Ok(());
+        };
+        let given = self.config.init_admin_password.clone();
+        let password = given.clone().unwrap_or_else(|| crate::id::random_alphanumeric(20));
+        // Nothing is served yet that this could hold up.
+        let hash = password::hash_now(&password);
+        let account = Account { id: self.new_id(), user: local_user(&username), password_hash: Some(hash) };
+        let account = first_administrator(account, self.clock.now());
+        self.desired
+            .commit(move |_| Ok((vec![Change::PutAccount(Arc::new(account))], ())))
+            .await
+            .map_err(|_| StoreError::Busy)?;
+        match given {
+            Some(_) => tracing::info!("made the administrator {username}"),
+            None => tracing::warn!(
+                "made the administrator {username} with the password {password}, which is shown this once; set \
+                 KOMODO_INIT_ADMIN_PASSWORD to choose it yourself"
+            ),
+        }
+        Ok(())
+    }
+}
+
+/// Why a password is not reset.
+#[derive(Debug, thiserror::Error)]
+pub enum ResetError {
+    /// The database cannot be used; most often because Core is running.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No such user.
+    #[error("there is no user '{0}'")]
+    NoSuchUser(String),
+    /// It cannot be written.
+    #[error(transparent)]
+    Api(#[from] komodo_api::Error),
+}
+
+/// Gives a user a new random password, enables the account, and returns the password. Core must not be running on the
+/// database.
+pub async fn reset_password(config: &Config, clock: &dyn Clock, username: &str) -> Result<String, ResetError> {
+    let store = Store::open(&StoreOptions {
+        directory: config.data_directory.clone(),
+        database: config.database.clone(),
+        inline: false,
+    })?;
+    let desired = Desired::load(store, config.transparent_mode).await?;
+    let found = desired.snapshot().account(username).cloned();
+    let mut account = Account::clone(&*found.ok_or_else(|| ResetError::NoSuchUser(username.to_owned()))?);
+    let password = crate::id::random_alphanumeric(20);
+    account.password_hash = Some(password::hash_now(&password));
+    account.user.enabled = true;
+    account.user.config = UserConfig::Local { password: "########".into() };
+    account.user.updated_at = clock.now();
+    desired.commit(move |_| Ok((vec![Change::PutAccount(Arc::new(account))], ()))).await?;
+    Ok(password)
+}
+
+/// A new user who signs in with a password: not enabled, without rights.
+pub fn local_user(username: &str) -> User {
+    User {
+        id: None,
+        username: username.to_owned(),
+        enabled: false,
+        super_admin: false,
+        admin: false,
+        create_server_permissions: false,
+        create_build_permissions: false,
+        config: UserConfig::Local { password: "########".into() },
+        linked_logins: Default::default(),
+        totp: Default::default(),
+        passkey: Default::default(),
+        external_skip_2fa: false,
+        last_update_view: 0,
+        recents: Default::default(),
+        all: Default::default(),
+        updated_at: 0,
+    }
+}
+
+/// The account as that of the first administrator.
+pub fn first_administrator(mut account: Account, now: komodo_api::UnixMs) -> Account {
+    account.user = User {
+        id: Some(Oid(account.id)),
+        enabled: true,
+        admin: true,
+        super_admin: true,
+        create_server_permissions: true,
+        create_build_permissions: true,
+        updated_at: now,
+        ..account.user
+    };
+    account
+}
+
+fn identity(config: &Config) -> Result<Identity, StartError> {
+    let path = config.private_key_path();
+    if let Some(directory) = path.parent() {
+        make_directory(directory).map_err(|source| StartError::Secret { path: path.clone(), source })?;
+    }
+    Ok(Identity::load_or_create(&path)?)
+}
+
+fn jwt_secret(config: &Config) -> Result<Vec<u8>, StartError> {
+    if let Some(secret) = &config.jwt_secret {
+        return Ok(secret.clone().into_bytes());
+    }
+    let path = config.data_directory.join("keys").join("jwt.secret");
+    make_directory(&config.data_directory.join("keys"))
+        .and_then(|()| jwt::load_or_create_secret(&path))
+        .map_err(|source| StartError::Secret { path, source })
+}
+
+fn make_directory(path: &std::path::Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }

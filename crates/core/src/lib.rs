@@ -6,11 +6,18 @@
 
 pub mod app;
 pub mod auth;
+pub mod background;
 pub mod clock;
+pub mod config;
 pub mod desired;
 pub mod dispatch;
+pub mod fleet;
+pub mod http;
 pub mod id;
+pub mod live;
+pub mod openapi;
 mod ops;
 pub mod store;
+pub mod tasks;
 
 pub use app::App;

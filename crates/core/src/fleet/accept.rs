@@ -70,10 +70,10 @@ impl Policy for LinkPolicy {
     async fn recognise(&self, peer: &Peer) -> Recognition<Linked> {
         let Some(server) = self.fleet.by_key(&peer.key.to_string()) else { return Recognition::Unknown };
         let Some(known) = self.fleet.known(server) else { return Recognition::Unknown };
-        if !known.enabled {
+        if !known.enabled() {
             return Recognition::Refused(Refusal::new(
                 "server_disabled",
-                format!("server '{}' is disabled in Komodo; enable it there", known.name),
+                format!("server '{}' is disabled in Komodo; enable it there", known.name()),
             ));
         }
         match self.fleet.ping(server).await {
@@ -82,7 +82,7 @@ impl Policy for LinkPolicy {
                 format!(
                     "an agent with this key is connected as '{}' already and answers; was a machine with its keys cloned? \
                      Delete the key file of one of the two and let it join anew",
-                    known.name
+                    known.name()
                 ),
             )),
             Some(false) | None => Recognition::Known(Linked::new(server)),
@@ -93,9 +93,9 @@ impl Policy for LinkPolicy {
         let key = peer.key.to_string();
         let server = self.onboard.onboard(&key, token.as_ref(), &peer.connect_as).await?;
         match self.fleet.known(server) {
-            Some(known) if !known.enabled => Err(Refusal::new(
+            Some(known) if !known.enabled() => Err(Refusal::new(
                 "server_disabled",
-                format!("server '{}' is disabled in Komodo; enable it there", known.name),
+                format!("server '{}' is disabled in Komodo; enable it there", known.name()),
             )),
             Some(_) => Ok(Linked::new(server)),
             None => Err(Refusal::new("server_deleted", "the server was deleted meanwhile")),

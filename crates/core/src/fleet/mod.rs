@@ -21,7 +21,7 @@ use std::{
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use komodo_agent_api::{AgentApi, AgentHello, Container, CoreHello, LEVEL};
-use komodo_api::{UnixMs, id::Id};
+use komodo_api::{UnixMs, id::Id, server::Server};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
@@ -91,16 +91,29 @@ pub struct CoreFacts {
 }
 
 /// A server as its owner wants it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct KnownServer {
     /// Id.
     pub id: Id,
+    /// The server.
+    pub server: Arc<Server>,
+}
+
+impl KnownServer {
     /// Name.
-    pub name: String,
+    pub fn name(&self) -> &str {
+        &self.server.name
+    }
+
     /// Whether Core speaks with its agent.
-    pub enabled: bool,
+    pub fn enabled(&self) -> bool {
+        self.server.config.enabled
+    }
+
     /// Public key of its agent; empty where none is pinned.
-    pub public_key: String,
+    pub fn public_key(&self) -> &str {
+        &self.server.info.public_key
+    }
 }
 
 /// The link below an agent.
@@ -274,14 +287,20 @@ impl Fleet {
         let mut keys = BTreeMap::new();
         for server in servers() {
             let id = server.id;
-            if !server.public_key.is_empty() {
-                keys.insert(server.public_key.clone(), id);
+            if !server.public_key().is_empty() {
+                keys.insert(server.public_key().to_owned(), id);
             }
             let slot = match held.get(&server.id) {
                 Some(slot) => {
-                    if **slot.server.load() != server {
+                    let before = slot.server.load_full();
+                    if !Arc::ptr_eq(&before.server, &server.server) {
+                        let same = before.name() == server.name()
+                            && before.enabled() == server.enabled()
+                            && before.public_key() == server.public_key();
                         slot.server.store(Arc::new(server));
-                        slot.tell(Command::Changed);
+                        if !same {
+                            slot.tell(Command::Changed);
+                        }
                         inner.dirty.mark(id);
                     }
                     Arc::clone(slot)
@@ -363,11 +382,6 @@ impl Fleet {
         self.inner.dirty.take().await
     }
 
-    /// Lets the list item of a server be looked at again.
-    pub(crate) fn mark_dirty(&self, server: Id) {
-        self.inner.dirty.mark(server);
-    }
-
     /// The changes of a server's containers, by revision of its view.
     pub(crate) fn containers(&self, server: Id) -> Option<ContainersRing> {
         self.inner.slots.load().get(&server).map(|slot| ContainersRing(Arc::clone(slot)))
@@ -410,7 +424,7 @@ impl Slot {
     /// Tells the session something that it also finds out by itself when it cannot be told now.
     fn tell(&self, command: Command) {
         if self.commands.try_send(command).is_err() {
-            tracing::warn!(server.name = self.server.load().name, "a session has too much to do and was not told");
+            tracing::warn!(server.name = self.server.load().name(), "a session has too much to do and was not told");
         }
     }
 }
@@ -421,7 +435,7 @@ impl Inner {
         let saved = saved.and_then(|json| match serde_json::from_slice::<SavedView>(&json) {
             Ok(saved) => Some(saved),
             Err(error) => {
-                tracing::warn!(server.name = server.name, %error, "the last view of a server cannot be read");
+                tracing::warn!(server.name = server.name(), %error, "the last view of a server cannot be read");
                 None
             }
         });
@@ -455,7 +469,7 @@ impl Inner {
             core_id: self.core.id.clone(),
             epoch: self.core.epoch,
             server_id: server.id.to_string(),
-            server_name: server.name.clone(),
+            server_name: server.name().to_owned(),
             core_container: self.core.container.clone(),
             core_depends_on: self.core.depends_on.clone(),
             agents_on_engine: self.neighbours.on_engine(view.engine_id()),

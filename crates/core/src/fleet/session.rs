@@ -87,7 +87,7 @@ impl Session {
     /// The time with one link, from the hello to its end.
     async fn linked(&mut self, new: NewLink, commands: &mut mpsc::Receiver<Command>) -> Ended {
         let NewLink { agent: api, link, hello, address } = new;
-        if !self.slot.server.load().enabled {
+        if !self.slot.server.load().enabled() {
             link.close();
             return Ended::Link;
         }
@@ -109,14 +109,14 @@ impl Session {
         let (core, hello) = match said {
             Ok(said) => said,
             Err(why) => {
-                tracing::warn!(server.name = self.slot.server.load().name, why, "a link was given up");
+                tracing::warn!(server.name = self.slot.server.load().name(), why, "a link was given up");
                 link.close();
                 self.view.lost_why = Some(why);
                 self.publish(Changes::default());
                 return Ended::Link;
             }
         };
-        let name = self.slot.server.load().name.clone();
+        let name = self.slot.server.load().name().to_owned();
         let requests = Arc::clone(&self.slot.requests);
         let agent = Arc::new(Agent::new(self.view.server, &name, api, link, hello, requests));
         let mut time = Time { agent, core, address, probe_at: None, said_goodbye: None, up: false, reopened: 0, telling: JoinSet::new() };
@@ -151,7 +151,7 @@ impl Session {
                 Err(_) => "it did not open in time".to_owned(),
             };
             time.reopened += 1;
-            tracing::info!(server.name = self.slot.server.load().name, why, "the stream of events is opened again");
+            tracing::info!(server.name = self.slot.server.load().name(), why, "the stream of events is opened again");
             if time.reopened >= STREAMS_LOST_MAX {
                 return Ended::Link;
             }
@@ -252,7 +252,7 @@ impl Session {
                     Some(Command::Link(link)) => return Ended::Replaced(link),
                     Some(Command::Changed) => {
                         self.server_changed();
-                        if !self.slot.server.load().enabled {
+                        if !self.slot.server.load().enabled() {
                             return Ended::Link;
                         }
                     }
@@ -300,7 +300,7 @@ impl Session {
     /// The agent says that it goes. Until it is seen to be there all the same, nothing is asked of it.
     fn goodbye(&mut self, time: &mut Time, reason: GoodbyeReason) {
         let now = self.fleet.clock.now();
-        tracing::info!(server.name = self.slot.server.load().name, ?reason, "an agent says that it goes");
+        tracing::info!(server.name = self.slot.server.load().name(), ?reason, "an agent says that it goes");
         time.probe_at = Some(Instant::now() + self.fleet.timings.goodbye);
         time.up = false;
         time.said_goodbye = Some((Instant::now(), reason.clone()));
@@ -324,7 +324,7 @@ impl Session {
         self.view.last_contact = None;
         self.view.stale_since = None;
         tracing::info!(
-            server.name = self.slot.server.load().name,
+            server.name = self.slot.server.load().name(),
             address = time.address.map(|address| address.to_string()),
             version = time.agent.hello().agent.version,
             "connected"
@@ -344,7 +344,7 @@ impl Session {
         }
         let now = self.fleet.clock.now();
         let since = now.saturating_sub(UnixMs::try_from(silent.as_millis()).unwrap_or(0));
-        tracing::info!(server.name = self.slot.server.load().name, why, "no longer connected");
+        tracing::info!(server.name = self.slot.server.load().name(), why, "no longer connected");
         self.view.lost_why = Some(why).filter(|why| !why.is_empty());
         // An agent that said goodbye went when it said so, or soon after.
         if time.probe_at.is_none() {
@@ -365,7 +365,7 @@ impl Session {
             LinkState::KeyRefused { since, public_key } if *public_key != key => *since,
             LinkState::KeyRefused { .. } => return,
         };
-        tracing::warn!(server.name = self.slot.server.load().name, key, at, "an agent with another key was refused");
+        tracing::warn!(server.name = self.slot.server.load().name(), key, at, "an agent with another key was refused");
         self.view.link = LinkState::KeyRefused { since, public_key: key };
         self.publish(Changes::default());
     }
@@ -374,14 +374,14 @@ impl Session {
         let server = self.slot.server.load_full();
         let now = self.fleet.clock.now();
         if let LinkState::KeyRefused { since, public_key } = &self.view.link
-            && (server.public_key.is_empty() || server.public_key == *public_key)
+            && (server.public_key().is_empty() || server.public_key() == public_key)
         {
             self.view.link = match since {
                 Some(since) => LinkState::Lost { since: *since, goodbye: None },
                 None => LinkState::Never,
             };
         }
-        if !server.enabled && self.view.is_live() {
+        if !server.enabled() && self.view.is_live() {
             self.view.stale_since = Some(now);
         }
         // Its name is part of every container's list item.

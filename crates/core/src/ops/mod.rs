@@ -1,1 +1,15 @@
 //! Handlers of operations, one file per noun; each is short: what is decided is in `komodo_plan`.
+
+mod auth;
+mod container;
+mod container_document;
+mod container_log;
+mod core;
+mod execute;
+mod pending;
+mod plan;
+mod server_item;
+mod update;
+mod user;
+
+pub(crate) use server_item::server_item_json;

@@ -96,7 +96,7 @@ fn load(connection: &Connection) -> Result<DesiredState, StoreError> {
             secret_hash: row.get(3)?,
             public: ApiKey {
                 key: row.get(0)?,
-                secret: String::new(),
+                secret: "########".into(),
                 user_id: row.get(1)?,
                 name: row.get(2)?,
                 created_at: row.get(4)?,

@@ -26,6 +26,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 pub use desired::Change;
 pub use error::StoreError;
 pub use filter::{BadFilter, UpdateFilter};
+pub(crate) use updates::list_item;
 pub use updates::{OpenUpdate, UPDATES_PER_PAGE, Updates, Visible};
 use worker::{Role, Worker};
 

@@ -1,4 +1,6 @@
-//! The last view of each server, kept over restarts of Core.
+//! Last views of servers on disk, so that a Core that was restarted knows what it saw before.
+
+use std::collections::BTreeMap;
 
 use komodo_api::id::Id;
 use rusqlite::{Connection, params};
@@ -6,37 +8,35 @@ use rusqlite::{Connection, params};
 use super::{Store, StoreError};
 
 impl Store {
-    /// Keeps the view of a server in place of the last one.
+    /// Keeps the last view of a server, in place of the one before.
     pub async fn view_save(&self, server: Id, document: Vec<u8>) -> Result<(), StoreError> {
         let save = move |connection: &Connection| {
             connection
-                .prepare_cached(
-                    "INSERT INTO view (server, document) VALUES (?1, ?2) ON CONFLICT (server) DO UPDATE SET document = ?2",
-                )?
+                .prepare_cached("INSERT OR REPLACE INTO last_view (server, document) VALUES (?1, ?2)")?
                 .execute(params![server.as_str(), document])?;
             Ok(((), None))
         };
         self.journal().call(save).await
     }
 
-    /// Forgets the view of a server.
+    /// Forgets the last view of a server.
     pub async fn view_forget(&self, server: Id) -> Result<(), StoreError> {
         let forget = move |connection: &Connection| {
-            connection.execute("DELETE FROM view WHERE server = ?1", params![server.as_str()])?;
+            connection.prepare_cached("DELETE FROM last_view WHERE server = ?1")?.execute(params![server.as_str()])?;
             Ok(((), None))
         };
         self.journal().call(forget).await
     }
 
-    /// All views that are kept, by server.
-    pub async fn views_load(&self) -> Result<Vec<(Id, Vec<u8>)>, StoreError> {
+    /// The last views of all servers.
+    pub async fn views_load(&self) -> Result<BTreeMap<Id, Vec<u8>>, StoreError> {
         let load = |connection: &Connection| {
-            let mut statement = connection.prepare("SELECT server, document FROM view")?;
+            let mut statement = connection.prepare_cached("SELECT server, document FROM last_view")?;
             let mut rows = statement.query([])?;
-            let mut views = Vec::new();
+            let mut views = BTreeMap::new();
             while let Some(row) = rows.next()? {
                 if let Ok(server) = row.get::<_, String>(0)?.parse() {
-                    views.push((server, row.get(1)?));
+                    views.insert(server, row.get(1)?);
                 }
             }
             Ok((views, None))

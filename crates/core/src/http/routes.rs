@@ -1,0 +1,124 @@
+//! All routes.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{Path, Request, State},
+    response::{IntoResponse, Response},
+    routing::{any, get, post},
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header::CONTENT_TYPE};
+use komodo_api::{Code, Error, Module};
+use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
+
+use super::{
+    Seen, api, page,
+    respond::{error, json},
+};
+use crate::{App, openapi};
+
+/// All routes of a Core.
+pub(super) fn router(app: &Arc<App>) -> Router {
+    let mut router = Router::new();
+    for module in Module::ALL {
+        let modules: &'static [Module] = match module {
+            Module::AuthLogin => &[Module::AuthLogin],
+            Module::AuthManage => &[Module::AuthManage],
+            Module::Read => &[Module::Read],
+            Module::Write => &[Module::Write],
+            Module::Execute => &[Module::Execute],
+        };
+        router = router.route(module.path(), envelope(modules)).route(
+            &format!("{}/{{name}}", module.path()),
+            post(move |app: State<Arc<App>>, name: Path<String>, request: Request| api::named(app, module, name, request)),
+        );
+    }
+    router
+        .route("/auth", envelope(&[Module::AuthLogin, Module::AuthManage]))
+        .route("/user", get(user))
+        .route("/version", get(async || komodo_api::core::API_VERSION))
+        .route("/health", get(health))
+        .route("/docs/openapi.json", get(openapi_document))
+        .route("/ws/periphery", any(foreign_agent))
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(anything_else)
+        .with_state(Arc::clone(app))
+        .layer(cors(app))
+}
+
+fn envelope(modules: &'static [Module]) -> axum::routing::MethodRouter<Arc<App>> {
+    post(move |State(app): State<Arc<App>>, request: Request| api::envelope(app, modules, request))
+}
+
+/// Who is signed in; for disabled accounts too, so that they get to know why nothing else works.
+async fn user(State(app): State<Arc<App>>, request: Request) -> Response {
+    let seen = Seen::of(&request);
+    let state = app.desired.snapshot();
+    let account = app.auth.authenticate(&state, request.headers(), seen.peer, app.clock.now());
+    match account.and_then(|account| {
+        serde_json::to_vec(&account.user).map_err(|error| Error::new(Code::Internal, "the user cannot be written").cause(error))
+    }) {
+        Ok(body) => json(body.into(), HeaderMap::new()),
+        Err(refused) => error(refused, &seen.request_id),
+    }
+}
+
+/// For load balancers: 200 while Core can do its work, 503 while it cannot.
+async fn health(State(app): State<Arc<App>>) -> Response {
+    let database = app.store.ping().await.is_ok();
+    let status = if database { http::StatusCode::OK } else { http::StatusCode::SERVICE_UNAVAILABLE };
+    let word = if database { "ok" } else { "unavailable" };
+    let body = serde_json::json!({ "status": word, "database": word, "version": env!("CARGO_PKG_VERSION") });
+    (status, [(CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+}
+
+async fn openapi_document() -> Response {
+    json(openapi::document_text().into(), HeaderMap::new())
+}
+
+/// Agents of other implementations speak another protocol.
+async fn foreign_agent(request: Request) -> Response {
+    let seen = Seen::of(&request);
+    tracing::warn!(peer = %seen.peer, "an agent of another Komodo asked to connect; it has to be replaced by this one's");
+    let refused = Error::new(
+        Code::Invalid,
+        "this Core works with its own agent: replace the Periphery on this host by the one of this version and join it with \
+         an onboarding key; existing agents cannot be reused",
+    );
+    error(refused, &seen.request_id)
+}
+
+async fn method_not_allowed(request: Request) -> Response {
+    let seen = Seen::of(&request);
+    let text = format!("{} is not allowed on {}", request.method(), request.uri().path());
+    error(Error::new(Code::MethodNotAllowed, text), &seen.request_id)
+}
+
+/// The page, or a file of it; nothing else can be sent anywhere.
+async fn anything_else(State(app): State<Arc<App>>, request: Request) -> Response {
+    let seen = Seen::of(&request);
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        return method_not_allowed(request).await;
+    }
+    let policy = match app.config.content_security_policy.as_str() {
+        "" => page::CONTENT_SECURITY_POLICY,
+        own => own,
+    };
+    page::serve(request.uri().path(), request.headers(), policy).unwrap_or_else(|missing| error(missing, &seen.request_id))
+}
+
+/// Browsers on other origins may call only where the settings say so.
+fn cors(app: &App) -> CorsLayer {
+    let config = &app.config;
+    let any = config.cors_allowed_origins.iter().any(|origin| origin == "*");
+    let origins = config.cors_allowed_origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
+    // With credentials a browser takes no `*`, and any origin with credentials would be a hole.
+    let origin = if any { AllowOrigin::any() } else { AllowOrigin::list(origins) };
+    CorsLayer::new()
+        .allow_origin(origin)
+        .allow_methods(AllowMethods::mirror_request())
+        .allow_headers(AllowHeaders::mirror_request())
+        .allow_credentials(config.cors_allow_credentials && !any)
+        .expose_headers(["x-total-count", "x-as-of"].map(HeaderName::from_static))
+}

@@ -1,0 +1,124 @@
+//! The `komodo-core` binary: settings, logs, signals, and nothing else.
+
+use std::{process::ExitCode, sync::Arc};
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use komodo_core::{
+    App,
+    app::Surroundings,
+    clock::SystemClock,
+    config::{Config, LogForm},
+    http,
+};
+use tokio::{net::TcpListener, signal::unix::SignalKind};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+/// Komodo Core: the control plane of Docker hosts. Settings come from the environment (`KOMODO_*`) and from the files
+/// that `KOMODO_CONFIG_PATHS` names.
+#[derive(Debug, Parser)]
+#[command(name = "komodo-core", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Gives a user a new random password, prints it once, and enables the account. Core must not be running.
+    ResetPassword {
+        /// Name of the user.
+        user: String,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // To stderr also where logs go elsewhere: whoever started Core must see why it did not start.
+            eprintln!("komodo-core: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let config = Config::read(std::env::vars_os().filter_map(|(name, value)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    }))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+    match arguments.command {
+        None => {
+            log(&config)?;
+            runtime.block_on(serve(config))
+        }
+        Some(Command::ResetPassword { user }) => runtime.block_on(reset_password(config, &user)),
+    }
+}
+
+fn log(config: &Config) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&config.log_filter)
+        .with_context(|| format!("KOMODO_LOGGING_LEVEL is '{}', which is no level or filter", config.log_filter))?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(config.log_ansi && is_terminal());
+    match config.log_form {
+        LogForm::Standard => lines.init(),
+        LogForm::Json => lines.json().init(),
+        LogForm::None => {}
+    }
+    Ok(())
+}
+
+fn is_terminal() -> bool {
+    std::io::IsTerminal::is_terminal(&std::io::stdout())
+}
+
+fn surroundings() -> Surroundings {
+    Surroundings {
+        clock: Arc::new(SystemClock),
+        inline_sql: false,
+        fleet: Default::default(),
+        tasks: Default::default(),
+    }
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let listen = config.listen();
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+    let address = listener.local_addr().context("cannot tell the own address")?;
+    let app = App::start(config, surroundings()).await?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), core.id = app.store.core_id(), "listening on http://{address}");
+    let end = CancellationToken::new();
+    let serving = http::serve(Arc::clone(&app), listener, end.clone());
+    tokio::pin!(serving);
+    let signal = tokio::select! {
+        () = &mut serving => anyhow::bail!("stopped serving"),
+        signal = asked_to_end() => signal?,
+    };
+    tracing::info!("got {signal}, ending");
+    end.cancel();
+    tokio::select! {
+        () = serving => {}
+        signal = asked_to_end() => tracing::info!("got {} again, ending at once", signal?),
+    }
+    app.shut_down().await;
+    tracing::info!("ended");
+    Ok(())
+}
+
+async fn asked_to_end() -> anyhow::Result<&'static str> {
+    let mut terminate = tokio::signal::unix::signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut interrupt = tokio::signal::unix::signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    Ok(tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    })
+}
+
+async fn reset_password(config: Config, user: &str) -> anyhow::Result<()> {
+    let password = komodo_core::app::reset_password(&config, &SystemClock, user).await?;
+    println!("{password}");
+    Ok(())
+}
