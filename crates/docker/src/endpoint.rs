@@ -54,9 +54,16 @@ impl Endpoint {
         {
             return Err(bad());
         }
-        let port = match authority.port() {
-            Some(port) => port.as_str().parse().map_err(|_| bad())?,
-            None => DEFAULT_TCP_PORT,
+        let port = match authority
+            .as_str()
+            .strip_prefix(authority.host())
+            .unwrap_or_default()
+        {
+            "" => DEFAULT_TCP_PORT,
+            port => port
+                .strip_prefix(':')
+                .and_then(|port| port.parse().ok())
+                .ok_or_else(bad)?,
         };
         Ok(Endpoint::Tcp { host, port })
     }

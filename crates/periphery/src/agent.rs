@@ -1,0 +1,287 @@
+//! The agent as Core sees it: [`AgentApi`] on one Engine. Errors are made for people here; what is done is done
+//! elsewhere.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, stream};
+use komodo_agent_api::{
+    AgentApi, AgentError, AgentErrorCode, AgentEvent, AgentHello, AgentOperation, AgentProperties,
+    AgentStream, CoreHello, EngineState, EventBody, GoodbyeReason, LEVEL, LEVEL_MIN, LogRequest,
+    OperationEvent,
+};
+use komodo_api::{live::LogLine, resource::ContainerRef, stats::Timelength};
+use komodo_docker::{Endpoint, Engine, EngineError, LogOptions};
+use tokio::task::JoinSet;
+
+use crate::{
+    clock,
+    epoch::EpochFile,
+    host::{self, HostOptions},
+    journal::{JOURNAL_BYTES_MAX, Journal, JournalError, redact},
+    observe::{Observatory, Timings, View, watch},
+    operations::Operations,
+};
+
+/// What an agent is made of.
+#[derive(Debug, Clone)]
+pub struct AgentOptions {
+    /// Where its Engine listens.
+    pub endpoint: Endpoint,
+    /// Where it keeps its state.
+    pub root: PathBuf,
+    /// What of the host it looks at.
+    pub host: HostOptions,
+    /// How often it does what it does by itself.
+    pub timings: Timings,
+    /// Bytes that its journal may take.
+    pub journal_bytes_max: u64,
+}
+
+impl AgentOptions {
+    /// The usual options.
+    pub fn new(endpoint: Endpoint, root: &Path) -> Self {
+        AgentOptions {
+            endpoint,
+            root: root.into(),
+            host: HostOptions::default(),
+            timings: Timings::default(),
+            journal_bytes_max: JOURNAL_BYTES_MAX,
+        }
+    }
+}
+
+/// A running agent. What it runs ends with it; operations that are under way stay in its journal, and the next agent on
+/// the same folder settles them.
+#[derive(Debug)]
+pub struct Agent {
+    engine: Engine,
+    observatory: Observatory,
+    operations: Operations,
+    epoch: Mutex<EpochFile>,
+    stats_polling_rate: Timelength,
+    started_at: komodo_api::UnixMs,
+    _tasks: JoinSet<()>,
+}
+
+impl Agent {
+    /// Starts an agent. It comes up whether its Engine is there or not. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`JournalError`] where the journal cannot be read.
+    pub async fn start(options: AgentOptions) -> Result<Self, JournalError> {
+        let journal_folder = options.root.join("journal");
+        let (journal, recorded) = Journal::open_with(&journal_folder, options.journal_bytes_max)?;
+        let engine = Engine::new(options.endpoint);
+        let observatory = Observatory::default();
+        observatory.update(|view| {
+            view.host = host::information(&options.host.proc);
+            view.set_control_path(|path| {
+                path.socket_proxy = match engine.endpoint() {
+                    Endpoint::Unix(_) => None,
+                    Endpoint::Tcp { .. } => Some(
+                        engine
+                            .endpoint()
+                            .to_string()
+                            .trim_start_matches("tcp://")
+                            .to_owned(),
+                    ),
+                };
+            })
+        });
+        let operations =
+            Operations::new(engine.clone(), observatory.clone(), journal, recorded).await?;
+        let mut tasks = JoinSet::new();
+        let stats_polling_rate = options.host.polling_rate;
+        tasks.spawn(watch(engine.clone(), observatory.clone(), options.timings));
+        tasks.spawn(host::sample(options.host, observatory.clone()));
+        Ok(Agent {
+            engine,
+            observatory,
+            operations,
+            epoch: Mutex::new(EpochFile::load(&options.root.join("core.json"))),
+            stats_polling_rate,
+            started_at: clock::now_ms(),
+            _tasks: tasks,
+        })
+    }
+
+    /// Tells everybody who reads the events that the agent goes.
+    pub fn say_goodbye(&self, reason: GoodbyeReason) {
+        self.observatory.tell(EventBody::Goodbye(reason));
+    }
+
+    /// What the agent observes.
+    pub fn observatory(&self) -> &Observatory {
+        &self.observatory
+    }
+
+    /// Refuses a Core that was replaced, and remembers a newer one.
+    fn see_epoch(&self, core_id: Option<&str>, epoch: u64) -> Result<(), AgentError> {
+        let mut known = self.epoch.lock().unwrap_or_else(PoisonError::into_inner);
+        known.see(core_id, epoch).map_err(|newer| {
+            let text = format!(
+                "this Core (epoch {epoch}) has been replaced by a newer one (epoch {newer})"
+            );
+            AgentError::new(AgentErrorCode::StaleEpoch, text)
+        })
+    }
+
+    /// The id that a reference means; what is not in view may have appeared this moment, and the Engine knows.
+    fn resolve(&self, container: &ContainerRef) -> Result<String, AgentError> {
+        self.observatory.read(|view: &View| {
+            if let EngineState::Unreachable { why, .. } = &view.engine {
+                return Err(unreachable(why));
+            }
+            let found = view.resolve(&container.0);
+            match found.as_slice() {
+                [] => Ok(container.0.clone()),
+                [only] => Ok(only.id.clone()),
+                several => {
+                    let names: Vec<_> = several
+                        .iter()
+                        .take(10)
+                        .map(|container| container.name.as_str())
+                        .collect();
+                    let text = format!(
+                        "'{container}' fits several containers: {}",
+                        names.join(", ")
+                    );
+                    Err(AgentError::new(AgentErrorCode::Invalid, text))
+                }
+            }
+        })
+    }
+}
+
+fn unreachable(why: &str) -> AgentError {
+    AgentError::new(
+        AgentErrorCode::EngineUnreachable,
+        format!("the Docker Engine does not answer: {why}"),
+    )
+}
+
+fn engine_error(container: &ContainerRef, error: &EngineError) -> AgentError {
+    if error.is_not_found() {
+        return AgentError::new(
+            AgentErrorCode::NotFound,
+            format!("there is no container '{container}'"),
+        );
+    }
+    let text = redact(&error.chain());
+    match error {
+        error if error.is_unreachable() => unreachable(&text),
+        // A log driver that cannot be read, a proxy that does not let it through.
+        EngineError::Status { .. } => AgentError::new(AgentErrorCode::Invalid, text),
+        _ => AgentError::new(AgentErrorCode::Internal, text),
+    }
+}
+
+#[async_trait]
+impl AgentApi for Agent {
+    async fn hello(&self, core: CoreHello) -> Result<AgentHello, AgentError> {
+        if core.level < LEVEL_MIN {
+            let text = format!(
+                "this agent speaks levels {LEVEL_MIN} to {LEVEL}, Core has {}",
+                core.level
+            );
+            return Err(AgentError::new(AgentErrorCode::Level, text));
+        }
+        self.see_epoch(Some(&core.core_id), core.epoch)?;
+        self.observatory.update(|view| view.set_core(&core));
+        Ok(AgentHello {
+            level: LEVEL,
+            agent: AgentProperties {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                container: self
+                    .observatory
+                    .read(|view| view.control_path().own_container.clone()),
+                terminals_disabled: true,
+                container_terminals_disabled: true,
+                stats_polling_rate: self.stats_polling_rate,
+                started_at: self.started_at,
+            },
+            open_operations: self.operations.open(),
+        })
+    }
+
+    async fn events(&self) -> Result<AgentStream<AgentEvent>, AgentError> {
+        let too_many = || {
+            AgentError::new(
+                AgentErrorCode::Invalid,
+                "too many streams of events are open",
+            )
+        };
+        self.observatory.events().ok_or_else(too_many)
+    }
+
+    async fn inspect_container(
+        &self,
+        container: ContainerRef,
+    ) -> Result<serde_json::Value, AgentError> {
+        let id = self.resolve(&container)?;
+        self.engine
+            .inspect_document(&id)
+            .await
+            .map_err(|error| engine_error(&container, &error))
+    }
+
+    async fn container_log(
+        &self,
+        request: LogRequest,
+    ) -> Result<AgentStream<Vec<LogLine>>, AgentError> {
+        let LogRequest {
+            container,
+            tail,
+            since,
+            follow,
+            stream,
+        } = request;
+        let id = self.resolve(&container)?;
+        let options = LogOptions {
+            tail,
+            since,
+            follow,
+            stream,
+        };
+        let reader = self
+            .engine
+            .logs(&id, &options)
+            .await
+            .map_err(|error| engine_error(&container, &error))?;
+        let lines = stream::unfold(Some((reader, container)), |state| async move {
+            let (mut reader, container) = state?;
+            match reader.next().await {
+                Ok(Some(lines)) => Some((Ok(lines), Some((reader, container)))),
+                Ok(None) => None,
+                Err(error) => Some((Err(engine_error(&container, &error)), None)),
+            }
+        });
+        Ok(lines.boxed())
+    }
+
+    async fn operate(
+        &self,
+        operation: AgentOperation,
+    ) -> Result<AgentStream<OperationEvent>, AgentError> {
+        if !self.operations.knows(&operation.id) {
+            self.see_epoch(None, operation.epoch)?;
+        }
+        self.operations.operate(operation).await
+    }
+
+    async fn follow(
+        &self,
+        operation: String,
+        seq: u64,
+    ) -> Result<AgentStream<OperationEvent>, AgentError> {
+        self.operations.follow(&operation, seq).await
+    }
+
+    async fn acknowledge(&self, operation: String) -> Result<(), AgentError> {
+        self.operations.acknowledge(&operation).await
+    }
+}

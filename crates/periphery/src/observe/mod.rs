@@ -1,0 +1,221 @@
+//! What the agent observes, and who is told.
+//!
+//! One place holds the view; [`watch`] is the only task that follows the Engine, and changes go to the view and to all
+//! readers in one step, so that no reader ever misses one. Nothing here asks the Engine to change anything.
+
+mod own;
+mod translate;
+mod view;
+mod watch;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::stream;
+use komodo_agent_api::{
+    AgentEvent, AgentStream, Container, EngineState, EventBody, ProtectedContainer,
+};
+use komodo_docker::{Engine, EngineError};
+use tokio::sync::{mpsc, watch as channel};
+
+pub use view::{Change, View};
+pub use watch::{Timings, watch};
+
+use crate::clock;
+
+/// Events that a reader may lag behind before its stream ends.
+const READER_EVENTS_MAX: usize = 4096;
+/// Readers at the same time.
+const READERS_MAX: usize = 16;
+
+/// The view and its readers.
+#[derive(Debug, Clone, Default)]
+pub struct Observatory {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    inner: Mutex<Inner>,
+    /// Whether plans can be made and verdicts settled.
+    ready: channel::Sender<bool>,
+    /// How many readers there are.
+    readers: channel::Sender<usize>,
+    /// Ids that somebody wants to be inspected.
+    wanted: tokio::sync::Notify,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    view: View,
+    readers: Vec<Reader>,
+    wanted: std::collections::BTreeSet<String>,
+}
+
+#[derive(Debug)]
+struct Reader {
+    events: mpsc::Sender<AgentEvent>,
+    seq: u64,
+}
+
+impl Observatory {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A panic while it was held has left a view that was whole after each step.
+        self.shared
+            .inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at the view.
+    pub fn read<T>(&self, look: impl FnOnce(&View) -> T) -> T {
+        look(&self.lock().view)
+    }
+
+    /// Changes the view and tells all readers.
+    pub fn update(&self, change: impl FnOnce(&mut View) -> Change) {
+        let mut inner = self.lock();
+        let Change { events, inspect } = change(&mut inner.view);
+        for event in events {
+            inner.publish(event);
+        }
+        let ready = inner.view.is_ready();
+        let readers = inner.readers.len();
+        let wanted = !inspect.is_empty();
+        inner.wanted.extend(inspect);
+        drop(inner);
+        if wanted {
+            self.shared.wanted.notify_one();
+        }
+        self.shared
+            .ready
+            .send_if_modified(|known| std::mem::replace(known, ready) != ready);
+        self.shared
+            .readers
+            .send_if_modified(|known| std::mem::replace(known, readers) != readers);
+    }
+
+    /// Tells all readers something that is not part of the view.
+    pub fn tell(&self, event: EventBody) {
+        self.update(|_| Change {
+            events: vec![event],
+            ..Change::default()
+        });
+    }
+
+    /// A snapshot and all that comes after it. Ends when the reader lags.
+    pub fn events(&self) -> Option<AgentStream<AgentEvent>> {
+        let (sender, mut events) = mpsc::channel(READER_EVENTS_MAX);
+        let mut inner = self.lock();
+        inner.readers.retain(|reader| !reader.events.is_closed());
+        if inner.readers.len() >= READERS_MAX {
+            return None;
+        }
+        let snapshot = EventBody::Snapshot(Box::new(inner.view.snapshot()));
+        let first = AgentEvent {
+            seq: 0,
+            at: clock::now_ms(),
+            body: snapshot,
+        };
+        inner.readers.push(Reader {
+            events: sender,
+            seq: 0,
+        });
+        let readers = inner.readers.len();
+        drop(inner);
+        self.shared.readers.send_replace(readers);
+        let mut first = Some(first);
+        Some(Box::pin(stream::poll_fn(move |context| {
+            match first.take() {
+                Some(first) => std::task::Poll::Ready(Some(Ok(first))),
+                None => events.poll_recv(context).map(|event| event.map(Ok)),
+            }
+        })))
+    }
+
+    /// Waits until somebody reads.
+    pub async fn read_by_somebody(&self) {
+        let mut readers = self.shared.readers.subscribe();
+        // The sender lives as long as we do.
+        let _ = readers.wait_for(|readers| *readers > 0).await;
+    }
+
+    /// Whether somebody reads; forgets readers that have gone.
+    pub fn is_read(&self) -> bool {
+        let mut inner = self.lock();
+        inner.readers.retain(|reader| !reader.events.is_closed());
+        let readers = inner.readers.len();
+        drop(inner);
+        self.shared.readers.send_replace(readers);
+        readers > 0
+    }
+
+    /// Waits until the Engine answers and its containers are known.
+    pub async fn ready(&self) {
+        let mut ready = self.shared.ready.subscribe();
+        let _ = ready.wait_for(|ready| *ready).await;
+    }
+
+    /// Looks at a container at the Engine now, and takes what is seen into the view; `None` is gone.
+    pub async fn look(&self, engine: &Engine, id: &str) -> Result<Option<Container>, EngineError> {
+        let asked = self.read(View::mark);
+        let answer = match engine.inspect(id).await {
+            Ok(answer) => Some(answer),
+            Err(error) if error.is_not_found() => None,
+            Err(error) => return Err(error),
+        };
+        let seen = answer.clone().map(translate::inspected);
+        self.update(|view| view.apply_inspect(asked, id, answer));
+        Ok(seen)
+    }
+
+    /// All containers and the protected set, as of now.
+    pub fn containers(&self) -> (Vec<Arc<Container>>, Arc<Vec<ProtectedContainer>>) {
+        self.read(|view| {
+            (
+                view.containers().cloned().collect(),
+                Arc::clone(view.protected()),
+            )
+        })
+    }
+
+    /// State of the Engine.
+    pub fn engine(&self) -> EngineState {
+        self.read(|view| view.engine.clone())
+    }
+
+    fn take_wanted(&self) -> Vec<String> {
+        std::mem::take(&mut self.lock().wanted)
+            .into_iter()
+            .collect()
+    }
+}
+
+impl Inner {
+    fn publish(&mut self, body: EventBody) {
+        match &body {
+            EventBody::Stats(stats) => self.view.stats = Some((**stats).clone()),
+            EventBody::Snapshot(_) => return,
+            _ => {}
+        }
+        let at = clock::now_ms();
+        self.readers.retain_mut(|reader| {
+            reader.seq += 1;
+            let event = AgentEvent {
+                seq: reader.seq,
+                at,
+                body: body.clone(),
+            };
+            match reader.events.try_send(event) {
+                Ok(()) => true,
+                Err(mpsc::error::TrySendError::Full(_)) => {
+                    tracing::warn!(
+                        events = READER_EVENTS_MAX,
+                        "a reader of the events lags; its stream ends"
+                    );
+                    false
+                }
+                Err(mpsc::error::TrySendError::Closed(_)) => false,
+            }
+        });
+    }
+}

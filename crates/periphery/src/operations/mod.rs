@@ -1,0 +1,273 @@
+//! Operations: accepted once by their id, carried out to their end whoever listens, kept until Core has their end.
+
+mod log;
+mod recover;
+mod run;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use komodo_agent_api::{
+    AgentError, AgentErrorCode, AgentOperation, AgentStream, EngineState, OperationEvent,
+    OperationEventBody, OperationState,
+};
+use komodo_docker::Engine;
+use komodo_plan::{
+    ContainersPlan, Observed, PlanError, PlanInput, operation_deadline_ms, plan_containers,
+};
+use tokio::{
+    sync::{Semaphore, oneshot},
+    task::JoinSet,
+    time::{Instant, timeout},
+};
+
+use crate::{
+    clock,
+    journal::{Journal, JournalError, Recorded},
+    observe::{Observatory, View},
+};
+use log::OperationLog;
+use run::Means;
+
+/// Characters of an operation's id.
+const ID_CHARS_MAX: usize = 64;
+/// Time an order waits for an Engine that has just come back to be looked at.
+const READY_DEADLINE: Duration = Duration::from_secs(5);
+
+/// All operations that the agent keeps.
+#[derive(Debug)]
+pub struct Operations {
+    shared: Arc<Shared>,
+    /// Operations that are being accepted or carried out; they end with the agent, and the journal has them.
+    tasks: Mutex<JoinSet<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    means: Means,
+    logs: Mutex<BTreeMap<String, Arc<OperationLog>>>,
+    /// One is accepted at a time, so that an id is never accepted twice.
+    accepting: Semaphore,
+}
+
+impl Operations {
+    /// The operations of an agent, with those that its journal held. What was open is settled from now on.
+    ///
+    /// # Errors
+    /// [`JournalError`] where a file of the journal that is to go on cannot be opened.
+    pub async fn new(
+        engine: Engine,
+        observatory: Observatory,
+        journal: Journal,
+        recorded: Vec<Recorded>,
+    ) -> Result<Self, JournalError> {
+        let means = Means {
+            engine,
+            observatory,
+            journal: Arc::new(journal),
+        };
+        let mut logs = BTreeMap::new();
+        let mut tasks = JoinSet::new();
+        for recorded in recorded {
+            let file = means.journal.reopen(&recorded).await?;
+            let id = recorded.operation.id.clone();
+            let log = OperationLog::new(id.clone(), file, recorded.events.clone());
+            logs.insert(id, Arc::clone(&log));
+            if !recorded.has_ended() {
+                tracing::info!(
+                    operation.id = recorded.operation.id,
+                    "an operation was open; it is settled now"
+                );
+                tasks.spawn(recover::recover(means.clone(), recorded, log));
+            }
+        }
+        let shared = Arc::new(Shared {
+            means,
+            logs: Mutex::new(logs),
+            accepting: Semaphore::new(1),
+        });
+        Ok(Operations {
+            shared,
+            tasks: Mutex::new(tasks),
+        })
+    }
+
+    /// Those that Core has not acknowledged.
+    pub fn open(&self) -> Vec<OperationState> {
+        self.shared.logs().values().map(|log| log.state()).collect()
+    }
+
+    /// Whether an operation of that id is known.
+    pub fn knows(&self, id: &str) -> bool {
+        self.shared.logs().contains_key(id)
+    }
+
+    /// Accepts an operation, or finds it, and follows it from its beginning.
+    ///
+    /// # Errors
+    /// As [`komodo_agent_api::AgentApi::operate`]; nothing was done then.
+    pub async fn operate(
+        &self,
+        operation: AgentOperation,
+    ) -> Result<AgentStream<OperationEvent>, AgentError> {
+        let id = operation.id.clone();
+        if !is_id(&id) {
+            return Err(AgentError::new(
+                AgentErrorCode::Invalid,
+                "an operation's id has 1 to 64 letters, digits, - or _",
+            ));
+        }
+        let (accepted, log) = oneshot::channel();
+        {
+            // In a task of its own: whoever asked may go away halfway.
+            let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            while tasks.try_join_next().is_some() {}
+            tasks.spawn(Arc::clone(&self.shared).carry_out(operation, accepted));
+        }
+        let ended = || AgentError::new(AgentErrorCode::Internal, "the agent is ending");
+        let log = log.await.map_err(|_| ended())??;
+        log.follow(&self.shared.means.journal, 0).await
+    }
+
+    /// Follows a known operation.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn follow(
+        &self,
+        id: &str,
+        seq: u64,
+    ) -> Result<AgentStream<OperationEvent>, AgentError> {
+        let log = self.shared.logs().get(id).cloned();
+        let log =
+            log.ok_or_else(|| AgentError::new(AgentErrorCode::NotFound, "no such operation"))?;
+        log.follow(&self.shared.means.journal, seq).await
+    }
+
+    /// Forgets an operation that has ended. One that is not known was forgotten before.
+    ///
+    /// # Errors
+    /// `invalid` where it has not ended.
+    pub async fn acknowledge(&self, id: &str) -> Result<(), AgentError> {
+        match self.shared.logs().get(id) {
+            None => return Ok(()),
+            Some(log) if !log.state().ended => {
+                return Err(AgentError::new(
+                    AgentErrorCode::Invalid,
+                    "the operation has not ended",
+                ));
+            }
+            Some(_) => {}
+        }
+        self.shared
+            .means
+            .journal
+            .remove(id)
+            .await
+            .map_err(journal_error)?;
+        self.shared.logs().remove(id);
+        Ok(())
+    }
+}
+
+type Accepted = oneshot::Sender<Result<Arc<OperationLog>, AgentError>>;
+
+impl Shared {
+    fn logs(&self) -> MutexGuard<'_, BTreeMap<String, Arc<OperationLog>>> {
+        // Nothing can panic between two steps that belong together.
+        self.logs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn carry_out(self: Arc<Self>, operation: AgentOperation, accepted: Accepted) {
+        let one = self.accepting.acquire().await;
+        let known = self.logs().get(&operation.id).cloned();
+        if let Some(log) = known {
+            let _ = accepted.send(Ok(log));
+            return;
+        }
+        let (log, plan, deadline) = match self.accept(&operation).await {
+            Ok(all) => all,
+            Err(error) => {
+                let _ = accepted.send(Err(error));
+                return;
+            }
+        };
+        drop(one);
+        tracing::info!(
+            operation.id, action = ?operation.action, targets = plan.counts.act, operator = operation.operator,
+            "an operation begins"
+        );
+        let _ = accepted.send(Ok(Arc::clone(&log)));
+        run::run(self.means.clone(), operation, plan, deadline, log).await;
+    }
+
+    /// Plans, and puts the plan into the journal.
+    async fn accept(
+        &self,
+        operation: &AgentOperation,
+    ) -> Result<(Arc<OperationLog>, ContainersPlan, Instant), AgentError> {
+        let Means {
+            observatory,
+            journal,
+            ..
+        } = &self.means;
+        if timeout(READY_DEADLINE, observatory.ready()).await.is_err() {
+            let why = match observatory.engine() {
+                EngineState::Unreachable { why, .. } => why,
+                EngineState::Connected { .. } => "its containers are not known yet".to_owned(),
+            };
+            return Err(AgentError::new(AgentErrorCode::EngineUnreachable, why));
+        }
+        let plan = observatory.read(|view: &View| {
+            let containers = view.containers().map(|container| &**container);
+            plan_containers(
+                &PlanInput::from(operation),
+                Observed::new(containers, view.protected()),
+            )
+        });
+        let plan = plan.map_err(|error| {
+            let code = match error {
+                PlanError::NotFound { .. } => AgentErrorCode::NotFound,
+                PlanError::Ambiguous { .. } | PlanError::Empty => AgentErrorCode::Invalid,
+            };
+            AgentError::new(code, error.to_string())
+        })?;
+        let length_ms = operation_deadline_ms(&plan, run::concurrency(operation.concurrency));
+        let now = clock::now_ms();
+        let planned = OperationEventBody::Planned {
+            items: plan.items.clone(),
+            deadline: now.saturating_add_unsigned(length_ms),
+        };
+        let first = OperationEvent {
+            seq: 1,
+            at: now,
+            body: planned,
+        };
+        let file = journal
+            .create(operation, &first, plan.items.len())
+            .await
+            .map_err(journal_error)?;
+        let log = OperationLog::new(operation.id.clone(), file, vec![first]);
+        self.logs().insert(operation.id.clone(), Arc::clone(&log));
+        Ok((log, plan, Instant::now() + Duration::from_millis(length_ms)))
+    }
+}
+
+fn is_id(id: &str) -> bool {
+    (1..=ID_CHARS_MAX).contains(&id.len())
+        && id
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+}
+
+fn journal_error(error: JournalError) -> AgentError {
+    let code = match error {
+        JournalError::Full { .. } | JournalError::Busy => AgentErrorCode::JournalFull,
+        JournalError::Disk(_) => AgentErrorCode::StorageFull,
+        JournalError::Open { .. } => AgentErrorCode::Internal,
+    };
+    AgentError::new(code, error.to_string())
+}

@@ -1,0 +1,106 @@
+//! An operation that was open when the agent ended: each open step is settled by looking at the container.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use komodo_agent_api::{OperationEvent, OperationEventBody};
+use komodo_api::{UnixMs, plan::Effect};
+use komodo_plan::{Form, settle_skip};
+
+use super::{
+    log::OperationLog,
+    run::{Means, Seen, judge, observe, verdict},
+};
+use crate::journal::Recorded;
+use std::sync::Arc;
+
+/// How far a target had come.
+#[derive(Default)]
+struct Step {
+    started: Option<UnixMs>,
+    error: Option<String>,
+    answered: bool,
+}
+
+const NOT_TRIED: &str = "the agent ended before it came to this container";
+const NO_ANSWER: &str = "the agent ended before the Engine had answered";
+
+/// Settles what is open, and ends the operation. Nothing is acted on any more.
+pub(super) async fn recover(means: Means, recorded: Recorded, log: Arc<OperationLog>) {
+    let (items, steps, settled) = replay(&recorded.events);
+    let action = recorded.operation.action;
+    let form = Form::from(&recorded.operation.scope);
+    means.observatory.ready().await;
+    for item in items {
+        if settled.contains(item.id.as_str()) && !item.id.is_empty() {
+            continue;
+        }
+        let verdict = match item.effect {
+            Effect::Skip | Effect::Refuse => {
+                verdict(item, settle_skip(item, action, form), Some(item.state))
+            }
+            Effect::Act => {
+                let step = steps.get(item.id.as_str());
+                let seen = observe(&means, &item.id, None).await;
+                let started = step.and_then(|step| step.started);
+                let restarted = match (&seen, started) {
+                    (Seen::There(container), Some(at)) => {
+                        container.started_at.map(|started| started >= at)
+                    }
+                    _ => None,
+                };
+                let error = match step {
+                    None => Some(NOT_TRIED),
+                    Some(step) if step.answered => step.error.as_deref(),
+                    Some(_) => Some(NO_ANSWER),
+                };
+                judge(
+                    item,
+                    action,
+                    item.state,
+                    &seen,
+                    started.is_some(),
+                    error,
+                    restarted,
+                )
+            }
+        };
+        let _ = log
+            .append(&means.journal, [OperationEventBody::Verdict(verdict)])
+            .await;
+    }
+    let error = (steps.is_empty() && settled.is_empty() && !items.is_empty())
+        .then(|| "the agent ended before it began".to_owned());
+    let _ = log
+        .append(&means.journal, [OperationEventBody::Ended { error }])
+        .await;
+}
+
+type Replayed<'a> = (
+    &'a [komodo_api::plan::PlanItem],
+    BTreeMap<&'a str, Step>,
+    BTreeSet<&'a str>,
+);
+
+fn replay(events: &[OperationEvent]) -> Replayed<'_> {
+    let mut items: &[_] = &[];
+    let mut steps: BTreeMap<&str, Step> = BTreeMap::new();
+    let mut settled = BTreeSet::new();
+    for event in events {
+        match &event.body {
+            OperationEventBody::Planned { items: planned, .. } => items = planned,
+            OperationEventBody::Started { id } => {
+                steps.entry(id).or_default().started = Some(event.at)
+            }
+            OperationEventBody::Acted { id, error } => {
+                let step = steps.entry(id).or_default();
+                step.answered = true;
+                step.error.clone_from(error);
+            }
+            OperationEventBody::Verdict(verdict) => {
+                settled.insert(verdict.id.as_str());
+            }
+            OperationEventBody::Ended { .. } => {}
+        }
+    }
+    (items, steps, settled)
+}
