@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-pub use upgrade::{Answer, PendingLink};
+pub use upgrade::{Answer, PendingLink, websocket_accept};
 
 use crate::{
     Closed, Identity, JoinToken, LinkClient, Peer, Refusal, RequestError, Stage, tls,

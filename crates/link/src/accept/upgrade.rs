@@ -152,6 +152,14 @@ impl<P: Policy> PendingLink<P> {
     }
 }
 
+/// Checks the head of any WebSocket upgrade, and returns the `sec-websocket-accept` of its answer.
+///
+/// # Errors
+/// Status and text of a refusal.
+pub fn websocket_accept<B>(request: &Request<B>) -> Result<HeaderValue, (StatusCode, &'static str)> {
+    upgrade_key(request).map(|key| accept_value(&key))
+}
+
 fn upgrade_key<B>(request: &Request<B>) -> Result<HeaderValue, (StatusCode, &'static str)> {
     let headers = request.headers();
     if request.method() != Method::GET {
