@@ -27,7 +27,7 @@ mod wsio;
 #[cfg(feature = "core")]
 pub use accept::{
     Acceptor, Answer, CoreTimings, ESTABLISHING_MAX, EstablishError, Link, Origin, PendingLink,
-    Policy, Recognition, WAITING_MAX,
+    Policy, Recognition, WAITING_MAX, websocket_accept,
 };
 #[cfg(feature = "core")]
 pub use client::{
