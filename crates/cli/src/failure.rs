@@ -89,7 +89,10 @@ impl Failure {
                     .collect()
             }
             Failure::Client(error) => {
-                let mut lines = vec![format!("error: {}", error.report())];
+                let mut lines = vec![match error.api().and_then(code_word) {
+                    Some(code) => format!("error: {} [{code}]", error.report()),
+                    None => format!("error: {}", error.report()),
+                }];
                 if let Some(hint) = hint(error) {
                     lines.push(format!("hint: {hint}"));
                 }
@@ -100,6 +103,14 @@ impl Failure {
             }
             other => vec![format!("error: {other}")],
         }
+    }
+}
+
+/// The stable code, for scripts and searches; an error without one says nothing by it.
+fn code_word(error: &komodo_api::Error) -> Option<String> {
+    match error.code {
+        Code::Internal => None,
+        code => serde_json::to_value(code).ok()?.as_str().map(str::to_owned),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `km logs`.
 
-use std::io;
+use std::{io, time::Duration};
 
 use komodo_api::{
     UnixMs,
@@ -9,7 +9,8 @@ use komodo_api::{
     resource::{ContainerRef, ServerRef},
     update::Log,
 };
-use komodo_client::{Client, ClientError, Live};
+use komodo_client::{Client, ClientError, Live, OUTAGE_MS_MAX, POLL_MS};
+use tokio::time::{Instant, sleep};
 
 use crate::{
     args::{Logs, Since},
@@ -104,55 +105,109 @@ async fn follow(
     args: &Logs,
     since: Option<UnixMs>,
 ) -> Result<Outcome, Failure> {
-    let mut live = client.live().await?;
-    live.subscribe(Topic::ContainerLog {
-        server,
-        container,
-        tail: args.tail,
-        since,
-    })
-    .await?;
+    let mut follower = Follower {
+        topic: Topic::ContainerLog {
+            server,
+            container,
+            tail: args.tail,
+            since,
+        },
+        last_time: String::new(),
+        timestamps: args.timestamps,
+    };
     tokio::select! {
         biased;
         _ = tokio::signal::ctrl_c() => Ok(Outcome::Interrupted),
-        outcome = print_live(session, &mut live, args.timestamps) => outcome,
+        outcome = follower.run(session, client) => outcome,
     }
 }
 
-async fn print_live(
-    session: &mut Session,
-    live: &mut Live,
+/// A log that is followed, over several connections where one breaks.
+struct Follower {
+    topic: Topic,
+    /// Time of the last line that was printed; empty before the first.
+    last_time: String,
     timestamps: bool,
-) -> Result<Outcome, Failure> {
-    loop {
-        match live.next().await? {
-            LiveMessage::Lines { lines, .. } => {
-                for line in &lines {
-                    print(&mut session.terminal, line, timestamps)?;
+}
+
+impl Follower {
+    async fn run(&mut self, session: &mut Session, client: &Client) -> Result<Outcome, Failure> {
+        let mut live = client.live().await?;
+        loop {
+            match self.print(session, &mut live).await {
+                Err(Failure::Client(error)) if error.is_transport() => {
+                    session
+                        .terminal
+                        .note("-- the connection was lost; trying again --")?;
+                    live = reconnected(client, error).await?;
+                    self.resume();
                 }
-                session.terminal.out.flush()?;
+                outcome => return outcome,
             }
-            LiveMessage::Gap { .. } => {
-                session.terminal.note(
-                    "-- some lines were left out: they came faster than they could be shown --",
-                )?;
-            }
-            LiveMessage::Error { error, .. } => {
-                return Err(ClientError::Api {
-                    status: error.status(),
-                    error: Box::new(error),
-                }
-                .into());
-            }
-            LiveMessage::End { .. } => {
-                session.terminal.note("-- the log has ended --")?;
-                return Ok(Outcome::Success);
-            }
-            LiveMessage::Snapshot { .. }
-            | LiveMessage::Delta { .. }
-            | LiveMessage::Heartbeat { .. } => {}
         }
     }
+
+    /// Goes on behind the last line that was printed.
+    fn resume(&mut self) {
+        if let Topic::ContainerLog { tail, since, .. } = &mut self.topic {
+            match time_ms(&self.last_time) {
+                Some(time) => (*tail, *since) = (LOG_TAIL_LINES_MAX, Some(time)),
+                None => *tail = 0,
+            }
+        }
+    }
+
+    async fn print(&mut self, session: &mut Session, live: &mut Live) -> Result<Outcome, Failure> {
+        live.subscribe(self.topic.clone()).await?;
+        let printed_before = self.last_time.clone();
+        loop {
+            match live.next().await? {
+                LiveMessage::Lines { lines, .. } => {
+                    for line in &lines {
+                        if !line.time.is_empty() && line.time <= printed_before {
+                            continue;
+                        }
+                        print(&mut session.terminal, line, self.timestamps)?;
+                        self.last_time.clone_from(&line.time);
+                    }
+                    session.terminal.out.flush()?;
+                }
+                LiveMessage::Gap { .. } => {
+                    session.terminal.note(
+                        "-- some lines were left out: they came faster than they could be shown --",
+                    )?;
+                }
+                LiveMessage::Error { error, .. } => {
+                    return Err(ClientError::Api {
+                        status: error.status(),
+                        error: Box::new(error),
+                    }
+                    .into());
+                }
+                LiveMessage::End { .. } => {
+                    session.terminal.note("-- the log has ended --")?;
+                    return Ok(Outcome::Success);
+                }
+                LiveMessage::Snapshot { .. }
+                | LiveMessage::Delta { .. }
+                | LiveMessage::Heartbeat { .. } => {}
+            }
+        }
+    }
+}
+
+/// A new connection, or the reason why there was none for long.
+async fn reconnected(client: &Client, mut why: ClientError) -> Result<Live, Failure> {
+    let lost = Instant::now();
+    while lost.elapsed() < Duration::from_millis(OUTAGE_MS_MAX) {
+        match client.live().await {
+            Ok(live) => return Ok(live),
+            Err(error) if error.is_transport() => why = error,
+            Err(error) => return Err(error.into()),
+        }
+        sleep(Duration::from_millis(POLL_MS)).await;
+    }
+    Err(why.into())
 }
 
 /// Standard output to standard output and standard error to standard error, as the container wrote them.
