@@ -1,24 +1,31 @@
 //! [`App`]: everything a running Core is made of.
 
-use std::{fs, io, os::unix::fs::DirBuilderExt, path::PathBuf, sync::Arc};
+use std::{
+    fs, io,
+    os::unix::fs::DirBuilderExt,
+    path::PathBuf,
+    sync::{Arc, OnceLock, Weak},
+    time::Duration,
+};
 
 use komodo_api::{
     id::{Id, Oid},
     user::{User, UserConfig},
 };
-use komodo_link::{Identity, IdentityError};
+use komodo_link::{CoreTimings, Identity, IdentityError};
+use tokio_util::task::TaskTracker;
 
 use crate::{
-    background::Background,
     auth::{Auth, jwt, password, rate_limit::RateLimiter, secret::SecretHasher},
-    clock::Clock,
+    background::Background,
+    clock::{Clock, SystemClock},
     config::Config,
     desired::{Account, Desired},
     dispatch::Table,
-    fleet::FleetTimings,
+    fleet::{FleetTimings, Links, Onboard},
     live::Sockets,
-    tasks::TaskSettings,
     store::{Change, Store, StoreError, StoreOptions},
+    tasks::TaskSettings,
 };
 
 /// A Core. Cheap to share as `Arc<App>`; dropping the last one ends what it runs.
@@ -42,7 +49,14 @@ pub struct App {
     pub background: Background,
     /// Websockets of clients.
     pub sockets: Sockets,
+    /// Where agents link; set from the start.
+    links: OnceLock<Links>,
+    /// Changes, which go on to their end when their caller has gone.
+    pub running: TaskTracker,
 }
+
+/// How long an end of Core waits for changes that run.
+const RUNNING_GRACE: Duration = Duration::from_secs(5);
 
 /// Why Core does not start.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +67,9 @@ pub enum StartError {
     /// Core's own key cannot be used.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// Agents cannot link.
+    #[error("links cannot be served: {0}")]
+    Links(String),
     /// A secret cannot be read or kept.
     #[error("cannot keep a secret in {path}", path = path.display())]
     Secret {
@@ -73,14 +90,28 @@ pub struct Surroundings {
     pub inline_sql: bool,
     /// Durations of sessions with agents.
     pub fleet: FleetTimings,
+    /// Durations of links that come up.
+    pub link: CoreTimings,
     /// Settings of operations.
     pub tasks: TaskSettings,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Surroundings {
+            clock: Arc::new(SystemClock),
+            inline_sql: false,
+            fleet: FleetTimings::default(),
+            link: CoreTimings::default(),
+            tasks: TaskSettings::default(),
+        }
+    }
 }
 
 impl App {
     /// Opens the database, makes what a first start needs, and is ready to serve.
     pub async fn start(config: Config, surroundings: Surroundings) -> Result<Arc<Self>, StartError> {
-        let Surroundings { clock, inline_sql, fleet, tasks } = surroundings;
+        let Surroundings { clock, inline_sql, fleet, link, tasks } = surroundings;
         let store = Store::open(&StoreOptions {
             directory: config.data_directory.clone(),
             database: config.database.clone(),
@@ -99,10 +130,30 @@ impl App {
             ),
         );
         let background = Background::start(&clock, &config, &store, &desired, fleet, tasks).await?;
-        let sockets = Sockets::default();
-        let app = App { clock, config, store, desired, auth, identity, table: Table::new(), background, sockets };
+        let app = Arc::new(App {
+            clock,
+            config,
+            store,
+            desired,
+            auth,
+            identity,
+            table: Table::new(),
+            background,
+            sockets: Sockets::default(),
+            links: OnceLock::new(),
+            running: TaskTracker::new(),
+        });
+        let onboard: Weak<dyn Onboard> = Arc::<App>::downgrade(&app);
+        let links = Links::new(&app.identity, Arc::clone(&app.background.fleet), onboard, link);
+        // Nobody else has set it: the app was made a moment ago.
+        let _ = app.links.set(links.map_err(StartError::Links)?);
         app.let_first_user_in().await?;
-        Ok(Arc::new(app))
+        Ok(app)
+    }
+
+    /// Where agents link.
+    pub fn links(&self) -> &Links {
+        self.links.get().expect("it is set before anybody gets hold of the app")
     }
 
     /// A new id, which sorts roughly by age.
@@ -112,7 +163,14 @@ impl App {
 
     /// Ends what runs, in order, and leaves the database closed once the last `Arc` is gone.
     pub async fn shut_down(&self) {
+        if let Some(links) = self.links.get() {
+            links.shut_down().await;
+        }
         self.sockets.shut_down().await;
+        self.running.close();
+        if tokio::time::timeout(RUNNING_GRACE, self.running.wait()).await.is_err() {
+            tracing::warn!("not all changes ended in time");
+        }
         self.background.shut_down().await;
     }
 

@@ -211,7 +211,7 @@ where
     let reply = match authorize(app, cx, op).await {
         Ok(granted) => {
             let target = granted.target.resource();
-            let reply = app.handle(granted, cx).await;
+            let reply = handle(app, granted, cx).await;
             audit::<O>(cx, target.as_ref(), reply.as_ref().err());
             reply?
         }
@@ -227,6 +227,22 @@ where
             .into(),
     };
     Ok((json, reply.headers))
+}
+
+/// Runs the handler. What changes something goes on to its end when the caller goes away, so that no change is made and
+/// not recorded.
+async fn handle<O: Operation>(app: &Arc<App>, granted: Granted<O>, cx: &Cx) -> Result<Reply<O::Output>, Error>
+where
+    App: Handle<O>,
+{
+    match O::MODULE {
+        Module::Read | Module::AuthLogin => app.handle(granted, cx).await,
+        Module::Write | Module::Execute | Module::AuthManage => {
+            let (owner, cx) = (Arc::clone(app), cx.clone());
+            let task = app.running.spawn(async move { owner.handle(granted, &cx).await });
+            task.await.map_err(|error| Error::new(Code::Internal, format!("{} broke off", O::NAME)).cause(error))?
+        }
+    }
 }
 
 /// Reads JSON; an error says where in it the mistake is.

@@ -75,20 +75,11 @@ fn is_terminal() -> bool {
     std::io::IsTerminal::is_terminal(&std::io::stdout())
 }
 
-fn surroundings() -> Surroundings {
-    Surroundings {
-        clock: Arc::new(SystemClock),
-        inline_sql: false,
-        fleet: Default::default(),
-        tasks: Default::default(),
-    }
-}
-
 async fn serve(config: Config) -> anyhow::Result<()> {
     let listen = config.listen();
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let address = listener.local_addr().context("cannot tell the own address")?;
-    let app = App::start(config, surroundings()).await?;
+    let app = App::start(config, Surroundings::default()).await?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), core.id = app.store.core_id(), "listening on http://{address}");
     let end = CancellationToken::new();
     let serving = http::serve(Arc::clone(&app), listener, end.clone());

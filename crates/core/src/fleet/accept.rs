@@ -1,16 +1,23 @@
 //! Who may link: known keys, new agents with a token, and nobody else.
 
 use std::{
-    sync::{Arc, OnceLock},
+    fmt,
+    net::SocketAddr,
+    sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
 
 use async_trait::async_trait;
+use axum::body::Body;
 use bytes::Bytes;
+use http::{Request, Response};
 use komodo_agent_api::CoreHello;
 use komodo_agent_http::{AgentClient, Deadlines};
 use komodo_api::id::Id;
-use komodo_link::{JoinToken, Link, LinkClient, Peer, Policy, Recognition, Refusal};
+use komodo_link::{
+    Acceptor, CoreTimings, EstablishError, Identity, JoinToken, Link, LinkClient, Peer, Policy, Recognition, Refusal,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Fleet, LinkHandle, NewLink};
 
@@ -27,7 +34,7 @@ pub trait Onboard: Send + Sync + 'static {
 
 /// An agent that may link.
 #[derive(Debug)]
-pub struct Linked {
+struct Linked {
     server: Id,
     said: OnceLock<CoreHello>,
 }
@@ -38,20 +45,89 @@ impl Linked {
     }
 }
 
+/// Where agents link: answers `/link`, and hands each link that came up to its session.
+pub struct Links {
+    acceptor: Acceptor<LinkPolicy>,
+    establishing: TaskTracker,
+    end: CancellationToken,
+}
+
+impl fmt::Debug for Links {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Links").field("establishing", &self.establishing.len()).finish_non_exhaustive()
+    }
+}
+
+impl Links {
+    /// Proves `identity` to agents, and decides by the servers of a fleet.
+    ///
+    /// # Errors
+    /// Only when the crypto library cannot serve it; the text says how.
+    pub fn new(
+        identity: &Identity,
+        fleet: Arc<Fleet>,
+        onboard: Weak<dyn Onboard>,
+        timings: CoreTimings,
+    ) -> Result<Self, String> {
+        let policy = LinkPolicy { fleet, onboard };
+        let acceptor = Acceptor::new(identity, policy, timings).map_err(|error| error.to_string())?;
+        Ok(Links { acceptor, establishing: TaskTracker::new(), end: CancellationToken::new() })
+    }
+
+    /// Answers the upgrade of an agent.
+    pub async fn accept(&self, request: Request<Body>, address: Option<SocketAddr>) -> Response<Body> {
+        let answer = self.acceptor.accept(request, address).await;
+        if let Some(pending) = answer.link
+            && !self.end.is_cancelled()
+        {
+            let (acceptor, end) = (self.acceptor.clone(), self.end.clone());
+            self.establishing.spawn(async move {
+                let established = tokio::select! {
+                    biased;
+                    () = end.cancelled() => return,
+                    established = pending.establish() => established,
+                };
+                match established {
+                    Ok(link) => acceptor.policy().attach(link),
+                    Err(error @ EstablishError::Refused { .. }) => {
+                        tracing::warn!(?address, error = with_causes(&error), "an agent was refused");
+                    }
+                    Err(error) => {
+                        tracing::info!(?address, error = with_causes(&error), "a link did not come up");
+                    }
+                }
+            });
+        }
+        answer.response.map(Body::new)
+    }
+
+    /// Takes no more links, and ends those that are not up yet.
+    pub async fn shut_down(&self) {
+        self.end.cancel();
+        self.establishing.close();
+        self.establishing.wait().await;
+    }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
 /// Core's decisions about links.
-pub struct LinkPolicy {
+struct LinkPolicy {
     fleet: Arc<Fleet>,
-    onboard: Arc<dyn Onboard>,
+    onboard: Weak<dyn Onboard>,
 }
 
 impl LinkPolicy {
-    /// Decides by the servers of a fleet.
-    pub fn new(fleet: Arc<Fleet>, onboard: Arc<dyn Onboard>) -> Self {
-        LinkPolicy { fleet, onboard }
-    }
-
     /// Hands a link that came up to its session.
-    pub fn attach(&self, link: Link<Linked>) {
+    fn attach(&self, link: Link<Linked>) {
         let Link { client, identity: Linked { server, said }, hello } = link;
         let hello = said.into_inner().zip(serde_json::from_slice(&hello).ok());
         let address = client.peer().address;
@@ -91,7 +167,9 @@ impl Policy for LinkPolicy {
 
     async fn join(&self, peer: &Peer, token: Option<JoinToken>) -> Result<Linked, Refusal> {
         let key = peer.key.to_string();
-        let server = self.onboard.onboard(&key, token.as_ref(), &peer.connect_as).await?;
+        let ending = || Refusal::new("core_ends", "Core is about to end; try again in a moment");
+        let onboard = self.onboard.upgrade().ok_or_else(ending)?;
+        let server = onboard.onboard(&key, token.as_ref(), &peer.connect_as).await?;
         match self.fleet.known(server) {
             Some(known) if !known.enabled() => Err(Refusal::new(
                 "server_disabled",

@@ -28,7 +28,7 @@ use tokio_util::{
     task::TaskTracker,
 };
 
-pub use accept::{LinkPolicy, Linked, Onboard};
+pub use accept::{Links, Onboard};
 pub(crate) use agent::{engine_unreachable, lost};
 pub use agent::{Agent, unreachable};
 pub use view::{ListItemJson, ServerView};

@@ -9,7 +9,6 @@ mod routes;
 use std::{net::IpAddr, sync::Arc};
 
 pub use connection::serve;
-#[expect(unused_imports, reason = "the acceptor of links takes it")]
 pub(crate) use connection::PeerAddress;
 pub(crate) use connection::Seen;
 

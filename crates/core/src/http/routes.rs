@@ -13,7 +13,7 @@ use komodo_api::{Code, Error, Module};
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 
 use super::{
-    Seen, api, page,
+    PeerAddress, Seen, api, page,
     respond::{error, json},
 };
 use crate::{App, openapi};
@@ -40,6 +40,9 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .route("/version", get(async || komodo_api::core::API_VERSION))
         .route("/health", get(health))
         .route("/docs/openapi.json", get(openapi_document))
+        .route(komodo_link::UPGRADE_PATH, get(link))
+        .route("/ws/update", get(ws_update))
+        .route("/ws/live", get(ws_live))
         .route("/ws/periphery", any(foreign_agent))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(anything_else)
@@ -75,6 +78,22 @@ async fn health(State(app): State<Arc<App>>) -> Response {
 
 async fn openapi_document() -> Response {
     json(openapi::document_text().into(), HeaderMap::new())
+}
+
+/// An agent that links.
+async fn link(State(app): State<Arc<App>>, request: Request) -> Response {
+    let address = request.extensions().get::<PeerAddress>().map(|peer| peer.0);
+    app.links().accept(request, address).await
+}
+
+async fn ws_update(State(app): State<Arc<App>>, request: Request) -> Response {
+    let peer = Seen::of(&request).peer;
+    app.sockets.ws_update(&app, request, peer)
+}
+
+async fn ws_live(State(app): State<Arc<App>>, request: Request) -> Response {
+    let peer = Seen::of(&request).peer;
+    app.sockets.ws_live(&app, request, peer)
 }
 
 /// Agents of other implementations speak another protocol.

@@ -9,26 +9,26 @@ use komodo_api::{
     Code, Error, UnixMs,
     id::{Id, Oid},
     permission::{Permission, PermissionLevel, UserTarget},
-    resource::{ResourceTarget, ResourceTargetVariant, TagQueryBehavior, TemplatesQueryBehavior},
+    resource::{ResourceTarget, TagQueryBehavior, TemplatesQueryBehavior},
     server::{
         CreateServer, DeleteServer, GetPeripheryInformation, GetServer, GetServerActionState, GetServerState,
         GetServerStateResponse, GetServersSummary, GetServersSummaryResponse, GetSystemInformation, GetSystemStats,
-        ListFullServers, ListServers, PeripheryInformation, RenameServer, Server, ServerActionState,
-        ServerAlertingThresholds, ServerConfig, ServerListItem, ServerListItemInfo, ServerQuery, ServerSortBy,
-        ServerState, UpdateServer,
+        ListFullServers, ListServers, PeripheryInformation, RenameServer, Server, ServerActionState, ServerConfig,
+        ServerListItem, ServerQuery, ServerSortBy, ServerState, UpdateServer,
     },
-    stats::{MinimalSystemStats, SystemInformation, SystemStats},
+    stats::{SystemInformation, SystemStats},
     update::Update,
 };
 use komodo_agent_api::EngineState;
 use komodo_link::PublicKey;
 
+use super::server_item::server_item_json;
 use crate::{
     App,
     auth::{may_read, permission::ALL_SPECIFIC},
     desired::{Account, DesiredState},
     dispatch::{Body, Cx, Granted, Handle, Reply},
-    fleet::{ListItemJson, ServerView, unreachable},
+    fleet::{ServerView, unreachable},
     store::Change,
     tasks::Outcome,
 };
@@ -36,61 +36,7 @@ use crate::{
 /// Longest name of a server, in characters.
 const NAME_CHARS_MAX: usize = 200;
 
-// -- what a list tells -----------------------------------------------------------------------------------------------
-
-/// The list item of a server as JSON, written once per view and shared by all who read it.
-pub(crate) fn server_item_json(server: &Arc<Server>, view: &ServerView) -> Bytes {
-    if let Some(written) = &*view.list_item.load()
-        && Arc::ptr_eq(&written.server, server)
-    {
-        return written.json.clone();
-    }
-    let json = Bytes::from(serde_json::to_vec(&server_item(server, view)).unwrap_or_default());
-    view.list_item.store(Some(Arc::new(ListItemJson { server: Arc::clone(server), json: json.clone() })));
-    json
-}
-
-/// What lists tell of a server.
-pub(crate) fn server_item(server: &Server, view: &ServerView) -> ServerListItem {
-    let config = &server.config;
-    let (state, reason) = komodo_plan::server_state(config.enabled, &view.link, &view.engine);
-    let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    let host = view.host.as_deref();
-    let agent = view.agent.as_deref();
-    ServerListItem {
-        id: view.server.to_string(),
-        resource_type: ResourceTargetVariant::Server,
-        name: server.name.clone(),
-        template: server.template,
-        tags: server.tags.clone(),
-        info: ServerListItemInfo {
-            state,
-            err: reason.as_ref().map(|reason| Error::new(Code::ServerUnreachable, reason.why.clone())),
-            stats: view.stats.as_deref().map(MinimalSystemStats::from),
-            alerting_thresholds: Some(ServerAlertingThresholds::from(config)),
-            core_count: host.and_then(|host| host.core_count),
-            logical_core_count: host.and_then(|host| host.logical_core_count),
-            region: config.region.clone(),
-            address: text(&config.address),
-            external_address: text(&config.external_address),
-            public_ip: None,
-            send_unreachable_alerts: config.send_unreachable_alerts,
-            send_cpu_alerts: config.send_cpu_alerts,
-            send_mem_alerts: config.send_mem_alerts,
-            send_disk_alerts: config.send_disk_alerts,
-            send_version_mismatch_alerts: config.send_version_mismatch_alerts,
-            version: agent.map(|agent| agent.version.clone()),
-            public_key: text(&server.info.public_key),
-            attempted_public_key: text(&server.info.attempted_public_key),
-            terminals_disabled: agent.is_none_or(|agent| agent.terminals_disabled),
-            container_terminals_disabled: agent.is_none_or(|agent| agent.container_terminals_disabled),
-            reason,
-            last_seen: view.last_contact,
-            containers: view.counts(),
-            boot_ts: host.and_then(|host| host.boot_ts),
-        },
-    }
-}
+// -- lists -----------------------------------------------------------------------------------------------------------
 
 /// A server that fits a query, with what was last seen of it.
 struct Row<'a> {
@@ -137,7 +83,7 @@ fn rows<'a>(app: &App, state: &'a DesiredState, caller: &Account, query: &Server
             continue;
         }
         // A server that was made a moment ago may not be in the fleet yet.
-        let view = app.fleet.view(*id).unwrap_or_else(|| Arc::new(ServerView::never(*id, 0)));
+        let view = app.background.fleet.view(*id).unwrap_or_else(|| Arc::new(ServerView::never(*id, 0)));
         let row = Row { server, view };
         if query.specific.states.is_empty() || query.specific.states.contains(&row.state()) {
             rows.push(row);
@@ -304,7 +250,7 @@ impl Handle<GetServerActionState> for App {
         granted: Granted<GetServerActionState>,
         _: &Cx,
     ) -> Result<Reply<ServerActionState>, Error> {
-        Ok(self.tasks.action_state(granted.server()?.0).into())
+        Ok(self.background.tasks.action_state(granted.server()?.0).into())
     }
 }
 
@@ -353,7 +299,7 @@ impl Handle<GetSystemStats> for App {
 }
 
 fn view(app: &App, id: Id, server: &Server) -> Result<Arc<ServerView>, Error> {
-    app.fleet.view(id).ok_or_else(|| Error::not_found("server", &server.name))
+    app.background.fleet.view(id).ok_or_else(|| Error::not_found("server", &server.name))
 }
 
 fn dated<T>(app: &App, view: &ServerView, value: T) -> Reply<T> {
@@ -522,7 +468,7 @@ impl Handle<RenameServer> for App {
         };
         let operator = cx.caller()?.id.to_string();
         let target = ResourceTarget::Server(id.to_string());
-        let update = self.tasks.record(&operator, "RenameServer", target, Outcome::done("Rename Server", text)).await?;
+        let update = self.background.tasks.record(&operator, "RenameServer", target, Outcome::done("Rename Server", text)).await?;
         Ok(update.into())
     }
 }
@@ -558,7 +504,7 @@ fn done(stage: &str, name: &str) -> Outcome {
 async fn record(app: &App, cx: &Cx, request: &str, server: Id, outcome: Outcome) {
     let operator = cx.caller.as_ref().map(|caller| caller.id.to_string()).unwrap_or_default();
     let target = ResourceTarget::Server(server.to_string());
-    if let Err(error) = app.tasks.record(&operator, request, target, outcome).await {
+    if let Err(error) = app.background.tasks.record(&operator, request, target, outcome).await {
         tracing::error!(request.id = &*cx.request_id, server.id = %server, %error, "{request} is done but not recorded");
     }
 }
