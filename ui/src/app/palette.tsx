@@ -32,12 +32,14 @@ interface Command {
   id: string;
   label: string;
   aside?: string;
+  /** Other words by which it is found. */
+  keywords?: string;
   icon: ReactNode;
   act: () => void;
 }
 
 const fits = (command: Command, words: readonly string[]) => {
-  const text = `${command.label} ${command.aside ?? ""}`.toLowerCase();
+  const text = `${command.label} ${command.aside ?? ""} ${command.keywords ?? ""}`.toLowerCase();
   return words.every((word) => text.includes(word));
 };
 
@@ -137,7 +139,8 @@ function useCommands(text: string): [string, Command[]][] {
         for (const action of allActions) {
           yield {
             id: `${action} ${server.id}`,
-            label: words.palette.onServer(words.actions[action].all, server.name),
+            label: words.actions[action].title(server.name),
+            keywords: words.actions[action].all,
             icon: actionIcons[action],
             act: () => operate({ request: onAll(action, server.id), serverName: server.name }),
           };

@@ -90,10 +90,13 @@ export function PlanList({ groups, action, onInclude }: PlanListProps) {
                 role="listitem"
               >
                 {line.kind === "head" ? (
-                  <h3 className={`${styles.groupHead} ${styles[line.group.id] ?? ""}`}>
+                  <div className={`${styles.groupHead} ${styles[line.group.id] ?? ""}`}>
                     {line.group.id === "act" ? actionIcons[action] : headIcons[line.group.id]}
-                    {headWords(words, action, line.group)}
-                  </h3>
+                    <h3>{headWords(words, action, line.group)}</h3>
+                    {line.group.id === "act" && action === "stop" && (
+                      <span className={styles.fact}>{words.plan.staysDown}</span>
+                    )}
+                  </div>
                 ) : (
                   <ItemLine item={line.item} group={line.group} action={action} onInclude={onInclude} />
                 )}
@@ -152,7 +155,7 @@ function Consequences({ item, group, action }: Omit<ItemLineProps, "onInclude">)
   } else if (group === "act") {
     if (item.ports?.length) facts.push(words.plan.ports(item.ports.join(", ")));
     if (item.dependants?.length) facts.push(words.plan.dependants(item.dependants.join(", ")));
-    if (action === "stop") facts.push(item.comes_back ? words.plan.comesBack : words.plan.staysDown);
+    if (action === "stop" && item.comes_back) facts.push(words.plan.comesBack);
     if (item.bytes) facts.push(words.plan.frees(bytes(words.locale, item.bytes)));
     if (item.protected?.length) facts.push(words.plan.protectedActs);
   }

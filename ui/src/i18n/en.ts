@@ -263,7 +263,7 @@ export const en = {
 
   login: {
     title: "Sign in",
-    subtitle: "to your Docker servers",
+    subtitle: "Sign in to your Docker servers",
     username: "Name",
     password: "Password",
     submit: "Sign in",
@@ -421,7 +421,7 @@ export const en = {
     ports: (ports: string) => `Ports that go dark: ${ports}`,
     dependants: (names: string) => `Affects ${names}`,
     comesBack: "Comes back when Docker restarts (restart policy)",
-    staysDown: "Will not come back by itself",
+    staysDown: "They stay stopped until somebody starts them again.",
     frees: (bytes: string) => `Frees ${bytes}`,
     undo: "Can be undone by starting them again.",
     noUndo: "This cannot be undone.",
@@ -575,7 +575,6 @@ export const en = {
     preferences: "Preferences",
     theme: (name: string) => `Theme: ${name}`,
     language: (name: string) => `Language: ${name}`,
-    onServer: (action: string, server: string) => `${action} ${server}`,
     onContainer: (action: string, container: string) => `${action} ${container}`,
     logOf: (name: string) => `Log of ${name}`,
   },

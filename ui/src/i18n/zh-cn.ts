@@ -176,7 +176,7 @@ export const zhCn: Words = {
 
   login: {
     title: "登录",
-    subtitle: "管理您的 Docker 服务器",
+    subtitle: "登录以管理您的 Docker 服务器",
     username: "用户名",
     password: "密码",
     submit: "登录",
@@ -331,7 +331,7 @@ export const zhCn: Words = {
     ports: (ports) => `将中断的端口：${ports}`,
     dependants: (names) => `影响 ${names}`,
     comesBack: "Docker 重启时会恢复（重启策略）",
-    staysDown: "不会自行恢复",
+    staysDown: "它们会保持停止，直到有人再次启动。",
     frees: (bytes) => `释放 ${bytes}`,
     undo: "可以通过再次启动来撤销。",
     noUndo: "此操作无法撤销。",
@@ -481,7 +481,6 @@ export const zhCn: Words = {
     preferences: "偏好",
     theme: (name) => `主题：${name}`,
     language: (name) => `语言：${name}`,
-    onServer: (verb, server) => `${server}：${verb}`,
     onContainer: (verb, container) => `${verb} ${container}`,
     logOf: (name) => `${name} 的日志`,
   },

@@ -97,10 +97,10 @@ function Tile({ server }: { server: ServerListItem }) {
       </div>
       {why && (
         <p className={styles.why}>
-          {why}
+          {info.state !== "Disabled" && why}
           {info.last_seen && (
             <>
-              <br />
+              {info.state !== "Disabled" && <br />}
               <LastSeen at={info.last_seen} /> · {words.servers.lastKnown}
             </>
           )}
