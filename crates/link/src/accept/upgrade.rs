@@ -156,21 +156,26 @@ impl<P: Policy> PendingLink<P> {
 ///
 /// # Errors
 /// Status and text of a refusal.
-pub fn websocket_accept<B>(request: &Request<B>) -> Result<HeaderValue, (StatusCode, &'static str)> {
+pub fn websocket_accept<B>(
+    request: &Request<B>,
+) -> Result<HeaderValue, (StatusCode, &'static str)> {
     upgrade_key(request).map(|key| accept_value(&key))
 }
 
 fn upgrade_key<B>(request: &Request<B>) -> Result<HeaderValue, (StatusCode, &'static str)> {
     let headers = request.headers();
     if request.method() != Method::GET {
-        return Err((StatusCode::METHOD_NOT_ALLOWED, "a link starts with GET"));
+        return Err((
+            StatusCode::METHOD_NOT_ALLOWED,
+            "a WebSocket starts with GET",
+        ));
     }
     if !has_token(headers, header::CONNECTION, "upgrade")
         || !has_token(headers, header::UPGRADE, "websocket")
     {
         return Err((
             StatusCode::UPGRADE_REQUIRED,
-            "a link starts with a WebSocket upgrade over HTTP/1.1",
+            "this address takes WebSocket upgrades over HTTP/1.1 only",
         ));
     }
     if headers

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 pub use address::{AddressError, CoreAddress};
-pub use dial::{CoreDialler, Dial, Dialled, OuterTls};
+pub use dial::{ByteStream, CoreDialler, Dial, Dialled, DiallerError, OuterTls};
 pub use known::{KnownCoresError, load_known_cores, save_known_core};
 pub use session::SessionError;
 
@@ -87,7 +87,8 @@ pub struct AgentLinkConfig {
     pub core_keys: Vec<PublicKey>,
     /// The onboarding secret, shown to a trusted Core that does not know us.
     pub join_token: Option<JoinToken>,
-    /// Where the key of a Core that took us is kept, so that the join string is not needed again.
+    /// Where the key of a Core that took us is kept, so that the join string is not needed again. What is in there is
+    /// not trusted by itself: put [`load_known_cores`] into `core_keys`.
     pub known_cores: Option<PathBuf>,
     /// Durations.
     pub timings: AgentTimings,

@@ -41,7 +41,7 @@ async fn shutdown_does_not_wait_for_the_peer() {
 async fn close_frame_is_the_end_of_the_stream() {
     let (mut ours, mut peer) = pair(64 * 1024);
     ours.write_all(b"last words").await.unwrap();
-    ours.shutdown().await.unwrap();
+    soon(ours.shutdown()).await.unwrap();
     let message = soon(peer.next()).await.unwrap().unwrap();
     assert_eq!(&message.into_payload()[..], b"last words");
     assert!(soon(peer.next()).await.unwrap().unwrap().is_close());

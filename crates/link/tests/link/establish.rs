@@ -268,3 +268,77 @@ async fn second_dial_of_an_identity_is_refused_while_the_first_lives_and_replace
     copy.until_up().await;
     soon("the dead link is closed", link.client.closed()).await;
 }
+
+#[tokio::test]
+async fn the_same_refusal_is_logged_once() {
+    let (core_id, agent_id) = keys();
+    let policy = TestPolicy::knowing(&[(agent_id.public_key(), "one")]);
+    *policy.refusal.lock().unwrap() = Some(Refusal::new("server_disabled", "enable the server"));
+    let mut core = TestCore::start(&core_id, &policy, CoreTimings::default()).await;
+    let config = config(&agent_id, core_id.public_key(), Some("very-secret"));
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::INFO)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let mut agent = TestAgent::start(config.clone(), dialler(core.address, &config), service());
+    agent.until_refused().await;
+    for _ in 0..5 {
+        assert_eq!(refusal_of(core.outcome().await).code, "server_disabled");
+    }
+    assert_eq!(log.count("core refuses this agent"), 1, "{}", log.text());
+    *policy.refusal.lock().unwrap() = Some(Refusal::new("server_deleted", "create it again"));
+    agent
+        .until("told the new reason", |state| {
+            matches!(state, LinkState::Refused { refusal, .. } if refusal.code == "server_deleted")
+        })
+        .await;
+    assert_eq!(log.count("core refuses this agent"), 2, "{}", log.text());
+    assert_eq!(log.count("server_deleted"), 1, "{}", log.text());
+    assert_eq!(log.count("very-secret"), 0);
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    fn count(&self, part: &str) -> usize {
+        self.text().matches(part).count()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn agent_without_any_core_key_does_not_start() {
+    use komodo_link::agent::{self, ConfigError};
+    let (core_id, agent_id) = keys();
+    let (state, _) = tokio::sync::watch::channel(LinkState::Connecting);
+    let mut nobody = config(&agent_id, core_id.public_key(), None);
+    let dialler = dialler("127.0.0.1:1".parse().unwrap(), &nobody);
+    nobody.core_keys.clear();
+    let stopped = agent::run(
+        nobody,
+        dialler,
+        service(),
+        state,
+        tokio_util::sync::CancellationToken::new(),
+    );
+    assert_eq!(soon("the end", stopped).await, Err(ConfigError::NoCoreKey));
+}

@@ -346,7 +346,8 @@ impl<P: Policy> Dial for PolicyDialler<P> {
 
 /// A Core and an agent that it knows, linked in memory.
 pub struct MemoryPair {
-    pub outcomes: mpsc::Receiver<Outcome>,
+    /// Later links of the same agent.
+    pub outcomes: Outcomes<String>,
     pub agent: TestAgent,
     pub link: Link<String>,
 }

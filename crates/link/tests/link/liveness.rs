@@ -56,7 +56,12 @@ async fn half_open_link_is_found_dead_by_both_ends_in_time() {
         "agent noticed after {found} s: {said}"
     );
     weather.pass();
+    let again = soon("a new link", pair.outcomes.recv())
+        .await
+        .unwrap()
+        .unwrap();
     pair.agent.until_up().await;
+    assert!(again.client.ping(SOON).await.is_ok());
 }
 
 #[tokio::test]
@@ -310,12 +315,19 @@ async fn agent_that_is_told_to_stop_while_it_dials_stops_at_once() {
 async fn ping_tells_life_from_silence() {
     let weather = Arc::new(Weather::default());
     let pair = MemoryPair::start(service(), &weather).await;
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let silent = pair.link.client.silent_for();
+    assert!(
+        silent <= Duration::from_secs(18),
+        "{silent:?} on a link that is pinged"
+    );
     assert!(pair.link.client.ping(Duration::from_secs(2)).await.is_ok());
     weather.swallow();
     let began = Instant::now();
     let silent = pair.link.client.ping(Duration::from_secs(2)).await;
     assert!(silent.is_err());
     assert_eq!(began.elapsed().as_secs(), 2);
+    assert_eq!(pair.link.client.silent_for().as_secs(), 2);
 }
 
 #[tokio::test(start_paused = true)]
