@@ -109,9 +109,10 @@ impl Agent {
         })
     }
 
-    /// Tells everybody who reads the events that the agent goes.
+    /// Tells everybody who reads the events that the agent goes, and ends their streams.
     pub fn say_goodbye(&self, reason: GoodbyeReason) {
         self.observatory.tell(EventBody::Goodbye(reason));
+        self.observatory.close();
     }
 
     /// What the agent observes.

@@ -48,6 +48,7 @@ struct Shared {
 struct Inner {
     view: View,
     readers: Vec<Reader>,
+    closed: bool,
     wanted: std::collections::BTreeSet<String>,
 }
 
@@ -102,12 +103,20 @@ impl Observatory {
         });
     }
 
-    /// A snapshot and all that comes after it. Ends when the reader lags.
+    /// Ends the streams of all readers, after what they have been told, and takes no new one.
+    pub fn close(&self) {
+        let mut inner = self.lock();
+        inner.closed = true;
+        inner.readers.clear();
+    }
+
+    /// A snapshot and all that comes after it. Ends when the reader lags. `None` where there are too many, or
+    /// the agent goes.
     pub fn events(&self) -> Option<AgentStream<AgentEvent>> {
         let (sender, mut events) = mpsc::channel(READER_EVENTS_MAX);
         let mut inner = self.lock();
         inner.readers.retain(|reader| !reader.events.is_closed());
-        if inner.readers.len() >= READERS_MAX {
+        if inner.closed || inner.readers.len() >= READERS_MAX {
             return None;
         }
         let snapshot = EventBody::Snapshot(Box::new(inner.view.snapshot()));
