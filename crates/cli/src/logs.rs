@@ -200,12 +200,12 @@ impl Follower {
 async fn reconnected(client: &Client, mut why: ClientError) -> Result<Live, Failure> {
     let lost = Instant::now();
     while lost.elapsed() < Duration::from_millis(OUTAGE_MS_MAX) {
+        sleep(Duration::from_millis(POLL_MS)).await;
         match client.live().await {
             Ok(live) => return Ok(live),
             Err(error) if error.is_transport() => why = error,
             Err(error) => return Err(error.into()),
         }
-        sleep(Duration::from_millis(POLL_MS)).await;
     }
     Err(why.into())
 }

@@ -1,5 +1,6 @@
 //! The command line as a whole: every operation can be reached, help and tables read as they should.
 
+mod flows;
 mod golden;
 
 use std::{
