@@ -51,7 +51,7 @@ pub(super) const JOURNAL: &[&str] = &["
     CREATE INDEX entry_by_start ON entry (start_ts DESC, id DESC);
     CREATE INDEX entry_by_target ON entry (target_type, target_id, start_ts DESC, id DESC);
     CREATE INDEX entry_open ON entry (id) WHERE open;
-    CREATE TABLE view (server TEXT PRIMARY KEY, document BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE last_view (server TEXT PRIMARY KEY, document BLOB NOT NULL) WITHOUT ROWID;
 "];
 
 /// Opens a file for writing and brings its schema up to date. The file is made with mode 0600 where it is missing.
