@@ -49,7 +49,7 @@ export class LogBuffer {
   }
 
   at(index: number): Entry | undefined {
-    return this.#entries[this.#start + index];
+    return index < 0 ? undefined : this.#entries[this.#start + index];
   }
 
   bySeq(seq: number): Entry | undefined {

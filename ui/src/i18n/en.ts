@@ -225,7 +225,6 @@ export const en = {
   common: {
     cancel: "Cancel",
     close: "Close",
-    save: "Save",
     done: "Done",
     copy: "Copy",
     copied: "Copied",
@@ -242,23 +241,17 @@ export const en = {
     retry: "Try again",
     details: "Details",
     requestId: (id: string) => `Request ${id}`,
-    none: "None",
-    back: "Back",
   },
 
   time: {
     age: (text: string) => `${text} ago`,
     now: "now",
-    for: (text: string) => `for ${text}`,
-    since: (text: string) => `since ${text}`,
   },
 
   connection: {
     lost: "Reconnecting…",
     retryIn: (text: string) => `Connection to Komodo Core lost. Next try in ${text}.`,
     retrying: "Connection to Komodo Core lost. Trying now…",
-    retryNow: "Try now",
-    back: "Connected again",
   },
 
   login: {
@@ -268,7 +261,6 @@ export const en = {
     password: "Password",
     submit: "Sign in",
     signUp: "Create an account",
-    signUpTitle: "Create an account",
     signUpSubmit: "Create account",
     setupToken: "Setup token",
     setupTokenHint: "Only for the first account of a new installation: printed by Komodo Core when it starts.",
@@ -296,7 +288,6 @@ export const en = {
     waiting: "Waiting for agent",
     lastSeen: (age: string) => `Last seen ${age}`,
     lastKnown: "last known state",
-    neverSeen: "Never seen",
     containers: (n: number) => containers(n),
     running: (n: number) => `${number.format(n)} running`,
     paused: (n: number) => `${number.format(n)} paused`,
@@ -309,15 +300,12 @@ export const en = {
     uptime: (text: string) => `Up ${text}`,
     agent: (version: string) => `Agent ${version}`,
     noStats: "No figures yet",
-    refusedKey: "Key of the refused agent",
   },
 
   addServer: {
     title: "Add a server",
     intro: "The agent on the new server dials this Komodo; no port needs to be opened there.",
-    keyName: "Name of the key",
     keyNameHint: "For example the server or the place. The key works for one day.",
-    uses: "Servers that may join with it",
     createKey: "Create join command",
     ready: "Run this on the new server",
     readyHint: "The key is shown this once. As soon as the agent connects, the server appears in the list.",
@@ -363,7 +351,6 @@ export const en = {
       actions: "Actions",
     },
     protected: "Protected",
-    skipped: "Skipped in bulk",
     logs: "Log",
     inspect: "Inspect",
     os: "Operating system",
@@ -375,7 +362,6 @@ export const en = {
     agentVersion: "Agent version",
     disks: "Disks",
     mount: "Mounted at",
-    fileSystem: "File system",
     used: "Used",
     size: "Size",
     of: (used: string, total: string) => `${used} of ${total}`,
@@ -410,7 +396,6 @@ export const en = {
 
   plan: {
     loading: "Working out what would happen…",
-    failed: "The plan could not be made",
     nothing: (n: number) => `Nothing to do for ${number.format(n)}`,
     excluded: (n: number) => `${number.format(n)} left out by you`,
     refused: (n: number) => `${number.format(n)} refused`,
@@ -423,7 +408,6 @@ export const en = {
     comesBack: "Comes back when Docker restarts (restart policy)",
     staysDown: "They stay stopped until somebody starts them again.",
     frees: (bytes: string) => `Frees ${bytes}`,
-    undo: "Can be undone by starting them again.",
     noUndo: "This cannot be undone.",
     typeName: (server: string) => `This is a large change. Type ${server} to confirm.`,
     drifted: "Things changed since you looked. Nothing was done. This is the new plan:",
@@ -444,13 +428,10 @@ export const en = {
     overrideReasonHint: "Recorded with your name.",
     overrideGo: (verb: string) => `${verb} it all the same`,
     protectedActs: "Is protected, but named here, so it is acted on",
-    why: "Reason",
   },
 
   progress: {
     title: "Progress",
-    running: "Running",
-    waiting: (server: string) => `Waiting for ${server}`,
     waitingSince: (server: string, at: string) =>
       `Waiting for ${server}: its agent is not connected, last contact ${at}. The result follows from what is found there when it is back.`,
     waitingNow: (server: string) =>
@@ -461,7 +442,6 @@ export const en = {
     kept: (n: number) => `${number.format(n)} kept`,
     failed: (n: number) => `${number.format(n)} failed`,
     unchanged: (n: number) => `${number.format(n)} unchanged`,
-    skipped: (n: number) => `${number.format(n)} skipped`,
     unknown: (n: number) => `${number.format(n)} unknown`,
     open: "Open in Activity",
     pending: "Pending",
@@ -472,8 +452,6 @@ export const en = {
     label: (name: string) => `Log of ${name}`,
     newLines: (n: number) => count(n, "new line", "new lines"),
     follow: "Follow",
-    following: "Following",
-    paused: "Paused",
     search: "Search in log",
     matches: (at: number, total: number) =>
       total === 0 ? "No match" : `${number.format(at)} of ${number.format(total)}`,
@@ -490,14 +468,11 @@ export const en = {
     waiting: "Waiting for lines…",
     restarted: "Connected again",
     lines: (n: number) => count(n, "line", "lines"),
-    again: "Follow again",
-    tail: "Lines from before",
   },
 
   inspect: {
     filter: "Filter by name or value",
     raw: "Raw JSON",
-    tree: "Tree",
     copy: "Copy JSON",
   },
 
@@ -522,12 +497,7 @@ export const en = {
     command: "Command",
     stdout: "Output",
     stderr: "Errors",
-    notFound: "There is no such entry, or you may not read it.",
-    deadline: (text: string) => `Acts no longer than ${text}`,
     system: "Komodo",
-    changed: "Configuration",
-    before: "Before",
-    after: "After",
     closePanel: "Close details",
   },
 
@@ -555,13 +525,11 @@ export const en = {
     onboarding: "Onboarding keys",
     onboardingText: "With such a key the agent of a new server may join.",
     noOnboarding: "No onboarding keys",
-    newOnboarding: "New onboarding key",
     deleteOnboarding: (name: string) => `Delete the onboarding key ${name}?`,
     deleteOnboardingText: "Servers that joined with it stay.",
     enabled: "Enabled",
     usedBy: (n: number) => count(n, "server joined", "servers joined"),
     expiry: { day: "1 day", week: "1 week", month: "30 days", year: "1 year", never: "Never" },
-    adminOnly: "Only administrators can see this.",
   },
 
   palette: {
@@ -576,7 +544,6 @@ export const en = {
     theme: (name: string) => `Theme: ${name}`,
     language: (name: string) => `Language: ${name}`,
     onContainer: (action: string, container: string) => `${action} ${container}`,
-    logOf: (name: string) => `Log of ${name}`,
   },
 
   keys: {

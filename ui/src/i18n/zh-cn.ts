@@ -138,7 +138,6 @@ export const zhCn: Words = {
   common: {
     cancel: "取消",
     close: "关闭",
-    save: "保存",
     done: "完成",
     copy: "复制",
     copied: "已复制",
@@ -155,23 +154,17 @@ export const zhCn: Words = {
     retry: "重试",
     details: "详情",
     requestId: (id) => `请求 ${id}`,
-    none: "无",
-    back: "返回",
   },
 
   time: {
     age: (text) => `${text}前`,
     now: "刚刚",
-    for: (text) => `已 ${text}`,
-    since: (text) => `自 ${text}`,
   },
 
   connection: {
     lost: "正在重新连接…",
     retryIn: (text) => `与 Komodo Core 的连接已断开。${text}后重试。`,
     retrying: "与 Komodo Core 的连接已断开。正在重试…",
-    retryNow: "立即重试",
-    back: "已重新连接",
   },
 
   login: {
@@ -181,7 +174,6 @@ export const zhCn: Words = {
     password: "密码",
     submit: "登录",
     signUp: "创建帐户",
-    signUpTitle: "创建帐户",
     signUpSubmit: "创建帐户",
     setupToken: "初始化令牌",
     setupTokenHint: "仅用于新安装的第一个帐户：由 Komodo Core 在启动时显示。",
@@ -208,7 +200,6 @@ export const zhCn: Words = {
     waiting: "等待代理",
     lastSeen: (age) => `最后联系：${age}`,
     lastKnown: "最后已知状态",
-    neverSeen: "从未联系",
     containers: (value) => containers(value),
     running: (value) => `${n(value)} 个运行中`,
     paused: (value) => `${n(value)} 个已暂停`,
@@ -221,15 +212,12 @@ export const zhCn: Words = {
     uptime: (text) => `已运行 ${text}`,
     agent: (version) => `代理 ${version}`,
     noStats: "尚无数据",
-    refusedKey: "被拒绝的代理的密钥",
   },
 
   addServer: {
     title: "添加服务器",
     intro: "新服务器上的代理会主动连接此 Komodo，无需在其上开放端口。",
-    keyName: "密钥名称",
     keyNameHint: "例如服务器或地点的名称。该密钥有效期为一天。",
-    uses: "可用它加入的服务器数量",
     createKey: "生成加入命令",
     ready: "在新服务器上运行",
     readyHint: "密钥仅显示这一次。代理连接后，服务器会立即出现在列表中。",
@@ -273,7 +261,6 @@ export const zhCn: Words = {
       actions: "操作",
     },
     protected: "受保护",
-    skipped: "批量时跳过",
     logs: "日志",
     inspect: "检查",
     os: "操作系统",
@@ -285,7 +272,6 @@ export const zhCn: Words = {
     agentVersion: "代理版本",
     disks: "磁盘",
     mount: "挂载点",
-    fileSystem: "文件系统",
     used: "已用",
     size: "大小",
     of: (used, total) => `${used} / ${total}`,
@@ -320,7 +306,6 @@ export const zhCn: Words = {
 
   plan: {
     loading: "正在计算将会发生什么…",
-    failed: "无法生成计划",
     nothing: (value) => `${containers(value)}无需操作`,
     excluded: (value) => `${containers(value)}已由您排除`,
     refused: (value) => `${containers(value)}被拒绝`,
@@ -333,7 +318,6 @@ export const zhCn: Words = {
     comesBack: "Docker 重启时会恢复（重启策略）",
     staysDown: "它们会保持停止，直到有人再次启动。",
     frees: (bytes) => `释放 ${bytes}`,
-    undo: "可以通过再次启动来撤销。",
     noUndo: "此操作无法撤销。",
     typeName: (server) => `这是一次大规模更改。输入 ${server} 以确认。`,
     drifted: "自您查看以来情况已改变，未执行任何操作。新的计划如下：",
@@ -352,13 +336,10 @@ export const zhCn: Words = {
     overrideReasonHint: "将与您的名字一起记录。",
     overrideGo: (verb) => `仍然${verb}`,
     protectedActs: "受保护，但在此被点名，因此会执行",
-    why: "原因",
   },
 
   progress: {
     title: "进度",
-    running: "运行中",
-    waiting: (server) => `正在等待 ${server}`,
     waitingSince: (server, at) =>
       `正在等待 ${server}：其代理未连接，最后联系 ${at}。待其恢复后，以主机上的实际情况为准得出结果。`,
     waitingNow: (server) => `正在等待 ${server}：其代理未连接。待其恢复后，以主机上的实际情况为准得出结果。`,
@@ -368,7 +349,6 @@ export const zhCn: Words = {
     kept: (value) => `保留 ${n(value)} 个`,
     failed: (value) => `失败 ${n(value)} 个`,
     unchanged: (value) => `未改变 ${n(value)} 个`,
-    skipped: (value) => `跳过 ${n(value)} 个`,
     unknown: (value) => `未知 ${n(value)} 个`,
     open: "在操作记录中打开",
     pending: "等待中",
@@ -379,8 +359,6 @@ export const zhCn: Words = {
     label: (name) => `${name} 的日志`,
     newLines: (value) => `${n(value)} 行新内容`,
     follow: "跟随",
-    following: "跟随中",
-    paused: "已暂停",
     search: "在日志中搜索",
     matches: (at, total) => (total === 0 ? "无匹配" : `${n(at)} / ${n(total)}`),
     next: "下一个匹配",
@@ -396,14 +374,11 @@ export const zhCn: Words = {
     waiting: "正在等待内容…",
     restarted: "已重新连接",
     lines: (value) => `${n(value)} 行`,
-    again: "再次跟随",
-    tail: "之前的行数",
   },
 
   inspect: {
     filter: "按名称或值筛选",
     raw: "原始 JSON",
-    tree: "树形",
     copy: "复制 JSON",
   },
 
@@ -428,12 +403,7 @@ export const zhCn: Words = {
     command: "命令",
     stdout: "输出",
     stderr: "错误",
-    notFound: "没有该记录，或您无权读取。",
-    deadline: (text) => `最迟执行到 ${text}`,
     system: "Komodo",
-    changed: "配置",
-    before: "之前",
-    after: "之后",
     closePanel: "关闭详情",
   },
 
@@ -461,13 +431,11 @@ export const zhCn: Words = {
     onboarding: "加入密钥",
     onboardingText: "新服务器的代理可凭此密钥加入。",
     noOnboarding: "没有加入密钥",
-    newOnboarding: "新建加入密钥",
     deleteOnboarding: (name) => `删除加入密钥 ${name}？`,
     deleteOnboardingText: "已凭它加入的服务器不受影响。",
     enabled: "启用",
     usedBy: (value) => `已加入 ${n(value)} 台服务器`,
     expiry: { day: "1 天", week: "1 周", month: "30 天", year: "1 年", never: "永不" },
-    adminOnly: "只有管理员可以查看。",
   },
 
   palette: {
@@ -482,7 +450,6 @@ export const zhCn: Words = {
     theme: (name) => `主题：${name}`,
     language: (name) => `语言：${name}`,
     onContainer: (verb, container) => `${verb} ${container}`,
-    logOf: (name) => `${name} 的日志`,
   },
 
   keys: {

@@ -1,0 +1,145 @@
+import { describe, expect, test } from "vitest";
+import { toApiError } from "../api/client";
+import type { ServerListItem, UpdateListItem } from "../api/types";
+import { extend, keep, noSelection, toggle } from "../parts/selection";
+import { append, type Sample } from "../servers/history";
+import { containerCommand, isLoopback, programCommand, quoted } from "../servers/join-command";
+import { byNeed, serverLook } from "../servers/state";
+import { merged } from "../updates/updates-page";
+import { parsePreferences } from "./preferences";
+import { safeTarget } from "./router";
+import { shortcutOf } from "./shortcuts";
+
+const press = (key: string, held: Partial<{ ctrlKey: boolean; metaKey: boolean; isComposing: boolean }> = {}) => ({
+  key,
+  ctrlKey: false,
+  metaKey: false,
+  altKey: false,
+  shiftKey: false,
+  isComposing: false,
+  ...held,
+});
+const free = { writing: false, single: true, after: null };
+
+describe("keys", () => {
+  test.each([
+    [press("k", { ctrlKey: true }), free, "palette"],
+    [press("k", { metaKey: true }), { ...free, writing: true }, "palette"],
+    [press("/"), free, "filter"],
+    [press("/"), { ...free, writing: true }, null],
+    [press("/"), { ...free, single: false }, null],
+    [press("?"), free, "help"],
+    [press("s"), { ...free, after: "g" }, "go s"],
+    [press("s"), free, null],
+    [press("/", { isComposing: true }), free, null],
+    [press("/", { ctrlKey: true }), free, null],
+  ])("%j in %j is %j", (event, context, action) => {
+    expect(shortcutOf(event, context)).toBe(action);
+  });
+});
+
+describe("selection", () => {
+  const order = ["a", "b", "c", "d"];
+  const keys = (selection: { keys: ReadonlySet<string> }) => [...selection.keys].sort().join("");
+  test("Ctrl toggles, Shift draws from the last one that was touched", () => {
+    const one = toggle(noSelection, "b");
+    expect(keys(extend(one, order, "d"))).toBe("bcd");
+    expect(keys(extend(one, order, "a"))).toBe("ab");
+    expect(keys(toggle(one, "b"))).toBe("");
+  });
+  test("forgets rows that are gone", () => {
+    const two = extend(toggle(noSelection, "a"), order, "c");
+    expect(keys(keep(two, new Set(["a", "d"])))).toBe("a");
+    expect(keep(two, new Set(order))).toBe(two);
+  });
+});
+
+test("preferences of another kind are the standard ones", () => {
+  expect(parsePreferences('{"theme":"pink","density":"comfortable","shortcuts":"yes"}')).toMatchObject({
+    theme: "system",
+    density: "comfortable",
+    shortcuts: true,
+  });
+  expect(parsePreferences("no json").language).toBe("auto");
+});
+
+test.each([
+  ["/servers/a?tab=host", "/servers/a?tab=host"],
+  ["//elsewhere.example", undefined],
+  ["/\\elsewhere.example", undefined],
+  ["https://elsewhere.example", undefined],
+  [7, undefined],
+])("after signing in %j leads to %j", (target, expected) => {
+  expect(safeTarget(target)).toBe(expected);
+});
+
+describe("errors", () => {
+  test("carry the code of Core", () => {
+    const error = toApiError(409, {
+      error: "busy",
+      trace: ["a", "b"],
+      code: "busy",
+      params: { by: "x" },
+      request_id: "r",
+    });
+    expect([error.code, error.message, error.trace.length, error.params.by, error.requestId]).toEqual([
+      "busy",
+      "busy",
+      2,
+      "x",
+      "r",
+    ]);
+  });
+  test("of something else on the way are internal, or ask to sign in", () => {
+    expect(toApiError(502, "<html>").code).toBe("internal");
+    expect(toApiError(401, undefined).code).toBe("unauthenticated");
+  });
+});
+
+describe("the command that joins a server", () => {
+  const parts = { core: "https://komodo.example.com", key: "O_a'b_O", name: "my nas" };
+  test("quotes what a shell would read", () => {
+    expect(quoted("plain-1.2:/x")).toBe("plain-1.2:/x");
+    expect(quoted("it's")).toBe("'it'\\''s'");
+    expect(containerCommand(parts)).toContain("'PERIPHERY_CONNECT_AS=my nas'");
+    expect(programCommand(parts)).toContain("PERIPHERY_ONBOARDING_KEY='O_a'\\''b_O'");
+  });
+  test("labels the agent", () => {
+    expect(containerCommand(parts)).toContain("--label komodo.skip");
+  });
+  test("knows addresses that lead back", () => {
+    expect(["http://localhost:9120", "http://127.0.0.1", "http://[::1]:9120"].every(isLoopback)).toBe(true);
+    expect(isLoopback("https://komodo.example.com")).toBe(false);
+  });
+});
+
+const server = (name: string, info: Partial<ServerListItem["info"]>): ServerListItem =>
+  ({ id: name, name, tags: [], info: { state: "Ok", region: "", ...info } }) as ServerListItem;
+
+test("servers that need somebody come first", () => {
+  const all = [
+    server("fine", {}),
+    server("off", { state: "Disabled" }),
+    server("sick", { containers: { total: 3, running: 2, paused: 0, unhealthy: 1 } }),
+    server("away", { state: "NotOk", reason: { code: "unreachable", why: "" } }),
+  ];
+  expect(all.sort(byNeed).map(({ name }) => name)).toEqual(["away", "sick", "fine", "off"]);
+  expect(serverLook(server("x", { state: "NotOk" }))).toBe("notOk");
+});
+
+test("figures are kept once each, in order, and not for ever", () => {
+  const sample = (at: number): Sample => ({ at, cpu: 0, memory: 0, received: 0, sent: 0 });
+  const one = append([], sample(2));
+  expect(append(one, sample(2))).toBe(one);
+  expect(append(one, sample(1))).toBe(one);
+  let many: readonly Sample[] = [];
+  for (let at = 1; at < 1_000; at += 1) many = append(many, sample(at));
+  expect(many).toHaveLength(300);
+  expect(many.at(-1)?.at).toBe(999);
+});
+
+test("older updates join the live ones without doubles, the newest first", () => {
+  const update = (id: string, start_ts: number) => ({ id, start_ts }) as UpdateListItem;
+  const all = merged([update("b", 2), update("c", 3)], [update("b", 2), update("a", 1)]);
+  expect(all.map(({ id }) => id).join("")).toBe("cba");
+});

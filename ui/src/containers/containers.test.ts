@@ -1,0 +1,208 @@
+import { describe, expect, test } from "vitest";
+import type { ContainerListItem, Plan, PlanItem, Update, Verdict } from "../api/types";
+import { en } from "../i18n/en";
+import { zhCn } from "../i18n/zh-cn";
+import { applies } from "./actions";
+import { parseFilter } from "./filter";
+import { containerAge, containerLook, publishedPorts, shortImage } from "./look";
+import { changes, groups, labelledButActed } from "./plan-groups";
+import { progress } from "./progress-count";
+import { actionOf, chosen, onAll, onOne, onSeveral } from "./requests";
+
+const container = (part: Partial<ContainerListItem>): ContainerListItem => ({ name: "web", state: "running", ...part });
+
+describe("the filter", () => {
+  const all = [
+    container({ name: "immich-web", image: "ghcr.io/immich:v1", project: "immich" }),
+    container({ name: "immich-db", image: "postgres:16", state: "exited", project: "immich" }),
+    container({ name: "agent", protected: [{ reason: "agent" }], ports: [{ PublicPort: 8120, PrivatePort: 80 }] }),
+    container({ name: "sick", health: "unhealthy" }),
+  ];
+  const find = (text: string) =>
+    all
+      .filter(parseFilter(text))
+      .map(({ name }) => name)
+      .join(" ");
+  test.each([
+    ["", "immich-web immich-db agent sick"],
+    ["IMMICH", "immich-web immich-db"],
+    ["immich db", "immich-db"],
+    ["state:exited image:postgres", "immich-db"],
+    ["state:unhealthy", "sick"],
+    ["is:protected", "agent"],
+    ["-is:protected -stack:immich", "sick"],
+    ["port:8120", "agent"],
+    ["state:", "immich-web immich-db agent sick"],
+    ["nonsense:x", ""],
+  ])("%j finds %j", (text, found) => {
+    expect(find(text)).toBe(found);
+  });
+});
+
+describe("what lists show of a container", () => {
+  test("ports bound on IPv4 and IPv6 are one", () => {
+    expect(
+      publishedPorts([
+        { IP: "0.0.0.0", PublicPort: 8080, PrivatePort: 80, Type: "tcp" },
+        { IP: "::", PublicPort: 8080, PrivatePort: 80, Type: "tcp" },
+        { IP: "127.0.0.1", PublicPort: 53, PrivatePort: 53, Type: "udp" },
+        { PrivatePort: 9000, Type: "tcp" },
+      ]),
+    ).toEqual(["8080→80", "localhost:53→53/udp"]);
+  });
+
+  test("images lose their digest", () => {
+    expect(shortImage("nginx:1@sha256:abc")).toBe("nginx:1");
+    expect(shortImage("sha256:0123456789abcdef")).toBe("0123456789ab");
+    expect(shortImage(null)).toBe("");
+  });
+
+  test("health counts while it runs, and only then", () => {
+    expect(containerLook({ state: "running", health: "unhealthy" })).toBe("unhealthy");
+    expect(containerLook({ state: "exited", health: "unhealthy" })).toBe("exited");
+    expect(containerLook({ state: "" })).toBe("unknown");
+  });
+
+  test("age is the present run, or how it ended", () => {
+    const now = 10_000_000;
+    expect(containerAge(en, container({ started_at: now - 5 * 60_000 }), now)).toBe("5 min");
+    expect(containerAge(zhCn, container({ started_at: now - 5 * 60_000 }), now)).toBe("5分钟");
+    expect(containerAge(en, container({ state: "exited", status: "Exited (137) 2 hours ago" }), now)).toBe(
+      "Exited (137)",
+    );
+    expect(containerAge(zhCn, container({ state: "exited", status: "Exited (137) 2 hours ago" }), now)).toBe(
+      "已退出（137）",
+    );
+  });
+
+  test("actions are offered where they make sense", () => {
+    expect(applies("start", "exited")).toBe(true);
+    expect(applies("start", "running")).toBe(false);
+    expect(applies("unpause", "paused")).toBe(true);
+    expect(applies("stop", "paused")).toBe(true);
+  });
+});
+
+const item = (container: string, part: Partial<PlanItem> = {}): PlanItem => ({
+  container,
+  id: `id-${container}`,
+  state: "running",
+  effect: "act",
+  ...part,
+});
+
+const plan = (...items: PlanItem[]): Plan => ({
+  hash: "h",
+  operation: "StopAllContainers",
+  server: "s",
+  server_name: "nas",
+  items,
+  counts: { act: 0, protected: 1, unchanged: 0, excluded: 0, refused: 0 },
+  warnings: [],
+  undo: true,
+  as_of: 0,
+});
+
+const agent = item("agent", { effect: "skip", reason: { reason: "agent" }, protected: [{ reason: "agent" }] });
+
+describe("requests", () => {
+  test("carry what was chosen, and the hash of the plan that was looked at", () => {
+    expect(chosen(onAll("stop", "nas"), { exclude: ["a"], override: null, plan: "h" })).toEqual({
+      type: "StopAllContainers",
+      params: { server: "nas", exclude: ["a"], plan: "h" },
+    });
+    expect(chosen(onOne("stop", "nas", "db"), { exclude: ["never"], override: "moving it", plan: "h" })).toEqual({
+      type: "StopContainer",
+      params: { server: "nas", container: "db", override: "moving it", plan: "h" },
+    });
+  });
+
+  test("know their action", () => {
+    expect(actionOf(onAll("prune", "nas"))).toBe("prune");
+    expect(actionOf(onOne("destroy", "nas", "x"))).toBe("destroy");
+    expect(actionOf(onSeveral("pause", "nas", ["x"]))).toBe("pause");
+  });
+});
+
+describe("a plan", () => {
+  test("is shown with what is spared first", () => {
+    const shown = groups(
+      plan(
+        item("web"),
+        item("old", { effect: "skip", reason: { reason: "already" } }),
+        item("mine", { effect: "skip", reason: { reason: "excluded" } }),
+        agent,
+      ),
+    );
+    expect(shown.map((group) => `${group.id}: ${group.items.map((i) => i.container)}`)).toEqual([
+      "protected: agent",
+      "act: web",
+      "excluded: mine",
+      "nothing: old",
+    ]);
+  });
+
+  test("of a list of names leaves labelled ones unticked at first", () => {
+    expect(labelledButActed(plan(item("web"), item("dns", { protected: [{ reason: "label" }] })))).toEqual(["id-dns"]);
+  });
+
+  test("that drifted says what changed", () => {
+    const before = plan(item("web"), item("db"), item("gone"));
+    const after = plan(
+      item("web", { state: "exited" }),
+      item("db", { effect: "skip", reason: { reason: "label" } }),
+      item("new"),
+    );
+    expect(changes(before, after)).toEqual([
+      { kind: "state", name: "web", from: "running", to: "exited" },
+      { kind: "effect", name: "db" },
+      { kind: "added", name: "new" },
+      { kind: "removed", name: "gone" },
+    ]);
+  });
+});
+
+describe("progress", () => {
+  const verdict = (container: string, verdict: Verdict["verdict"]): Verdict => ({
+    container,
+    id: `id-${container}`,
+    verdict,
+    at: 0,
+  });
+  const update = (part: Partial<Update>): Update => ({
+    operation: "StopAllContainers",
+    start_ts: 0,
+    success: true,
+    operator: "",
+    target: { type: "Server", id: "s" },
+    status: "InProgress",
+    logs: [],
+    ...part,
+  });
+  const looked = plan(item("a"), item("b"), agent);
+
+  test("counts only what is acted on", () => {
+    const now = progress(looked, update({ verdicts: [verdict("a", "done"), verdict("agent", "skipped")] }));
+    expect([now.settled, now.total, now.kept]).toEqual([1, 2, 1]);
+    expect(now.lines.map((line) => `${line.name} ${line.verdict?.verdict ?? "-"}`)).toEqual([
+      "a done",
+      "b -",
+      "agent skipped",
+    ]);
+  });
+
+  test("shows failures first once it is over", () => {
+    const over = progress(
+      looked,
+      update({ status: "Complete", verdicts: [verdict("a", "done"), verdict("b", "failed")] }),
+    );
+    expect(over.lines[0]?.name).toBe("b");
+    expect(over.counts.failed).toBe(1);
+  });
+
+  test("waits only while it is open", () => {
+    const waiting_for = { server: "nas" };
+    expect(progress(looked, update({ waiting_for })).waiting).toBe(true);
+    expect(progress(looked, update({ waiting_for, status: "Complete" })).waiting).toBe(false);
+  });
+});
