@@ -20,9 +20,6 @@ mod process;
 mod seed;
 mod world;
 
-#[cfg(test)]
-mod tests;
-
 pub use agent::{AgentOptions, SimAgent, SimHost};
 pub use containers::parse_container;
 pub use dial::{DialError, DialOptions, dial};

@@ -1,1 +1,0 @@
-//! Boundary tests of the simulation itself.
