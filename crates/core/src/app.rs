@@ -231,7 +231,11 @@ pub async fn reset_password(config: &Config, clock: &dyn Clock, username: &str) 
         database: config.database.clone(),
         inline: false,
     })?;
-    let desired = Desired::load(store, config.transparent_mode).await?;
+    new_password(&Desired::load(store, config.transparent_mode).await?, clock, username).await
+}
+
+/// Gives a user a new random password, enables the account, and returns the password.
+pub(crate) async fn new_password(desired: &Desired, clock: &dyn Clock, username: &str) -> Result<String, ResetError> {
     let found = desired.snapshot().account(username).cloned();
     let mut account = Account::clone(&*found.ok_or_else(|| ResetError::NoSuchUser(username.to_owned()))?);
     let password = crate::id::random_alphanumeric(20);

@@ -7,6 +7,7 @@
 pub mod app;
 pub mod auth;
 pub mod background;
+pub mod bootstrap;
 pub mod clock;
 pub mod config;
 pub mod desired;
@@ -19,5 +20,8 @@ pub mod openapi;
 mod ops;
 pub mod store;
 pub mod tasks;
+
+#[cfg(test)]
+mod tests;
 
 pub use app::App;

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use komodo_core::{
     App,
     app::Surroundings,
+    bootstrap::{Wanted, bootstrap},
     clock::SystemClock,
     config::{Config, LogForm},
     http,
@@ -30,6 +31,19 @@ enum Command {
     ResetPassword {
         /// Name of the user.
         user: String,
+    },
+    /// Prepares an installation for a script: an administrator on a fresh database, an API key, a server that is about
+    /// to join. Prints what is new as JSON, once. Core must not be running.
+    Bootstrap {
+        /// Makes an API key of this name; those of the same name go.
+        #[arg(long)]
+        api_key: Option<String>,
+        /// Makes a server of this name and a join string for its agent, good once.
+        #[arg(long)]
+        server: Option<String>,
+        /// Gives the administrator a new password.
+        #[arg(long)]
+        reset_password: bool,
     },
 }
 
@@ -56,6 +70,12 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
             runtime.block_on(serve(config))
         }
         Some(Command::ResetPassword { user }) => runtime.block_on(reset_password(config, &user)),
+        Some(Command::Bootstrap { api_key, server, reset_password }) => {
+            let wanted = Wanted { api_key, server, new_password: reset_password };
+            let prepared = runtime.block_on(bootstrap(config, Surroundings::default(), wanted))?;
+            println!("{}", serde_json::to_string_pretty(&prepared)?);
+            Ok(())
+        }
     }
 }
 
