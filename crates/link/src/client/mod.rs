@@ -52,7 +52,7 @@ const CANCELLED_REMEMBERED: Duration = Duration::from_secs(10);
 /// Largest header list that is accepted, in bytes.
 const HEADER_LIST_BYTES_MAX: u32 = 32 * 1024;
 
-/// Most callers that may wait for a ping of one link.
+/// Pings that stand in line on one link; further callers wait for a place.
 const PINGS_WAITING_MAX: usize = 16;
 
 /// How long a failed request waits to learn why the link as a whole failed.
@@ -261,17 +261,14 @@ impl LinkClient {
     pub async fn ping(&self, deadline: Duration) -> Result<Duration, RequestError> {
         let asked = Instant::now();
         let (pong, ponged) = oneshot::channel();
-        self.link
-            .pings
-            .try_send(pong)
-            .map_err(|error| match error {
-                mpsc::error::TrySendError::Full(_) => RequestError::Busy,
-                mpsc::error::TrySendError::Closed(_) => RequestError::Closed(self.closed_reason()),
-            })?;
-        match timeout_at(asked + deadline, ponged).await {
+        let answer = async {
+            self.link.pings.send(pong).await.map_err(drop)?;
+            ponged.await.map_err(drop)
+        };
+        match timeout_at(asked + deadline, answer).await {
             Ok(Ok(())) => Ok(asked.elapsed()),
-            Ok(Err(_)) => Err(RequestError::Closed(self.closed().await)),
-            // The pong may stand in line behind a large transfer; what arrived since we asked is life as well.
+            Ok(Err(())) => Err(RequestError::Closed(self.closed().await)),
+            // The pong may stand in line behind a large transfer or other pings; whatever arrived since is life as well.
             Err(_) if self.link.liveness.last_read() > asked => Ok(asked.elapsed()),
             Err(_) => Err(RequestError::Deadline { after: deadline }),
         }

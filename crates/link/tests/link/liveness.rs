@@ -383,3 +383,12 @@ impl Drop for NotifyOnDrop {
         self.0.notify_one();
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn many_who_ask_at_once_do_not_make_a_link_look_dead() {
+    let pair = MemoryPair::start(service(), &Arc::new(Weather::default())).await;
+    let pings = (0..100).map(|_| pair.link.client.ping(Duration::from_secs(2)));
+    for ping in futures_util::future::join_all(pings).await {
+        assert!(ping.is_ok(), "{ping:?}");
+    }
+}

@@ -7,4 +7,5 @@ mod establish;
 mod harness;
 mod liveness;
 mod relay;
+mod strangers;
 mod streams;
