@@ -4,7 +4,6 @@
 //! TypeScript types, the command line, procedures and the permission tests derive from
 //! [`for_each_operation!`]. Boundary crate: no tokio, no IO, no knowledge of a database or an agent.
 
-mod inspect;
 mod operation;
 
 pub mod auth;
@@ -13,6 +12,7 @@ pub mod core;
 pub mod engine;
 pub mod error;
 pub mod id;
+pub mod inspect;
 pub mod live;
 pub mod onboarding_key;
 pub mod permission;

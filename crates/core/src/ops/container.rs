@@ -135,14 +135,13 @@ impl Handle<InspectContainer> for App {
             (None, None) => Err(Error::not_found("server", id.as_str())),
         };
         let error = match asked {
-            Ok(serde_json::Value::Object(document)) => {
-                return Ok(told_of(Reply::from(Container { document }), &view, now));
-            }
-            Ok(_) => {
-                return Err(Error::new(
-                    komodo_api::Code::BadAgent,
-                    format!("server '{}' answered an inspect with something that is no document", server.name),
-                ));
+            Ok(document) => {
+                let no_document = || {
+                    let text = format!("server '{}' answered an inspect with something that is no document", server.name);
+                    Error::new(komodo_api::Code::BadAgent, text)
+                };
+                let container = Container::from_document(document).ok_or_else(no_document)?;
+                return Ok(told_of(container.into(), &view, now));
             }
             Err(error) => error,
         };
@@ -153,7 +152,7 @@ impl Handle<InspectContainer> for App {
         // Who cannot be asked is remembered, and the answer says how old that is.
         let Some(container) = view.find(&reference.0) else { return Err(error) };
         let since = view.stale_since.unwrap_or(now);
-        let reply = Reply::from(Container { document: document(container) });
+        let reply = Reply::from(Container::from_document(document(container).into()).unwrap_or_default());
         Ok(with_times(reply, view.as_of(now), Some(since)))
     }
 }

@@ -52,9 +52,10 @@ pub struct Store {
 
 #[derive(Debug)]
 struct Inner {
+    // Closed in this order: the last connection of a file folds its log into it, which a reader cannot.
+    journal_readers: Vec<Worker>,
     desired: Worker,
     journal: Worker,
-    journal_readers: Vec<Worker>,
     next_reader: AtomicUsize,
     core_id: String,
     epoch: u64,
