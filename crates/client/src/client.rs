@@ -103,6 +103,15 @@ impl Client {
         self.post(module, name, body).await
     }
 
+    /// Runs an operation and returns the answer as it was sent, with what this client does not know of.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub async fn call_raw<O: Operation>(&self, operation: &O) -> Result<Value, ClientError> {
+        let body = serde_json::to_vec(operation).map_err(ClientError::Request)?;
+        Ok(self.post(O::MODULE, O::NAME, body).await?.value)
+    }
+
     /// The user whose credentials these are.
     ///
     /// # Errors
