@@ -42,8 +42,7 @@ export function ContainerPage() {
             params={params}
             search={{ tab: id === "log" ? undefined : id }}
             className={serverStyles.tab}
-            aria-current={tab === id ? "page" : undefined}
-            activeProps={{}}
+            activeOptions={{ includeSearch: true, explicitUndefined: true }}
           >
             {id === "log" ? words.server.logs : words.server.inspect}
           </Link>

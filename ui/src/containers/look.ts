@@ -47,13 +47,17 @@ export function shortImage(image: string | null | undefined): string {
   return image.startsWith("sha256:") ? image.slice(7, 19) : image;
 }
 
+/** Seconds that a clock which ticks twice a minute cannot tell are no number. */
+const JUST_NOW_MS = 5_000;
+const lasting = (words: Words, ms: number) => (ms < JUST_NOW_MS ? words.time.now : duration(words.locale, ms));
+
 /** How long it has been running, or how it ended. */
 export function containerAge(words: Words, container: ContainerListItem, now: number): string {
   const { state, started_at, status, created } = container;
-  if ((state === "running" || state === "paused") && started_at) return duration(words.locale, now - started_at);
+  if ((state === "running" || state === "paused") && started_at) return lasting(words, now - started_at);
   const exit = /^Exited \((-?\d+)\)/.exec(status ?? "");
   if (exit?.[1]) return words.containerStates.exitCode(exit[1]);
-  if (state === "created" && created) return duration(words.locale, now - created * 1000);
+  if (state === "created" && created) return lasting(words, now - created * 1000);
   return "";
 }
 

@@ -1,5 +1,5 @@
 // Every operation on containers goes through here: first what would happen, then the press, then the progress.
-import { keepPreviousData, useMutation, useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { ApiError, call } from "../api/client";
 import type { ContainerRequest } from "../api/operations";
@@ -22,6 +22,9 @@ const CHANGES_SHOWN_MAX = 5;
 const planOf = (request: ContainerRequest, cancel: AbortSignal) =>
   call("read", "PlanOperation", { type: request.type, params: { ...request.params } }, cancel);
 
+const isPlan = (value: unknown): value is Plan =>
+  typeof value === "object" && value !== null && "hash" in value && "items" in value;
+
 /** Sends the request as it was planned; the type of its parameters follows from its name. */
 const execute = (request: ContainerRequest): Promise<Update> =>
   call("execute", request.type, request.params as Parameters<typeof call<"execute", typeof request.type>>[2]);
@@ -35,6 +38,7 @@ export function PlanDialog({ wish, onClose }: { wish: Wish; onClose: () => void 
   const [drift, setDrift] = useState<Change[] | null>(null);
   const [typed, setTyped] = useState("");
   const labelled = useRef(false);
+  const client = useQueryClient();
 
   const request = useMemo(
     () => chosen(wish.request, { exclude: [...excluded].sort(), override }),
@@ -64,9 +68,12 @@ export function PlanDialog({ wish, onClose }: { wish: Wish; onClose: () => void 
       execute(chosen(wish.request, { exclude: [...excluded].sort(), override, plan: looked.hash })),
     onError: async (error, looked) => {
       if (!(error instanceof ApiError) || error.code !== "plan_drifted") return;
-      const next = await plan.refetch();
       setTyped("");
-      setDrift(next.data ? changes(looked, next.data) : []);
+      // The refusal brings the new plan along.
+      const next = isPlan(error.params.plan) ? error.params.plan : (await plan.refetch()).data;
+      if (!next) return;
+      client.setQueryData(["plan", request], next);
+      setDrift(changes(looked, next));
     },
   });
 

@@ -41,7 +41,7 @@ export function elapsed(locale: string, ms: number): string {
   return duration(locale, ms);
 }
 
-const SIZES = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"] as const;
+const SIZES = ["B", "kB", "MB", "GB", "TB"] as const;
 
 /** A size in steps of 1000, as Docker writes image sizes. */
 export function bytes(locale: string, value: number): string {
@@ -51,7 +51,8 @@ export function bytes(locale: string, value: number): string {
     left /= 1000;
     step += 1;
   }
-  return unit(locale, left, SIZES[step] ?? "byte", left < 10 && step > 0 ? 1 : 0);
+  const digits = left < 10 && step > 0 ? 1 : 0;
+  return `${new Intl.NumberFormat(locale, { maximumFractionDigits: digits }).format(left)} ${SIZES[step]}`;
 }
 
 /** A size given in GiB, in binary units: `12.4 GiB`. */

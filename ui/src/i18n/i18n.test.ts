@@ -77,7 +77,7 @@ describe("formats", () => {
   });
 
   test("sizes", () => {
-    expect(bytes("en", 999)).toBe("999 byte");
+    expect(bytes("en", 999)).toBe("999 B");
     expect(bytes("en", 1_500_000)).toBe("1.5 MB");
     expect(gib("en", 0.5)).toBe("512 MiB");
     expect(gib("en", 16)).toBe("16 GiB");

@@ -67,8 +67,7 @@ export function ServerPage() {
             params={{ server: reference }}
             search={{ tab: id === "containers" ? undefined : id }}
             className={styles.tab}
-            aria-current={tab === id ? "page" : undefined}
-            activeProps={{}}
+            activeOptions={{ includeSearch: true, explicitUndefined: true }}
           >
             {words.server.tabs[id]}
           </Link>

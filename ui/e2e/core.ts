@@ -1,0 +1,297 @@
+// The real programs, started by the tests: Core with a fresh database, simulated servers that dial it, and a private
+// Docker Engine with an agent in a container. Nothing here stands in for them.
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+
+const PROJECT = resolve(import.meta.dirname, "../..");
+const PROGRAMS = process.env.KOMODO_PROGRAMS ?? join(PROJECT, "target/debug");
+/** Time that a program may take to be ready, ms. */
+const START_MS = 30_000;
+const POLL_MS = 50;
+
+export const ADMIN = { username: "admin", password: "correct horse battery" };
+
+/** Waits until something holds; the deadline fails the test with what was waited for. */
+export async function until<T>(
+  what: string,
+  ask: () => Promise<T | null | undefined | false>,
+  ms = START_MS,
+): Promise<T> {
+  const end = Date.now() + ms;
+  for (;;) {
+    const answer = await ask();
+    if (answer) return answer;
+    if (Date.now() > end) throw new Error(`waited ${ms} ms in vain until ${what}`);
+    await new Promise((go) => setTimeout(go, POLL_MS));
+  }
+}
+
+async function freePort(): Promise<number> {
+  return new Promise((done, fail) => {
+    const server = createServer();
+    server.on("error", fail);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => (address && typeof address === "object" ? done(address.port) : fail(new Error("no port"))));
+    });
+  });
+}
+
+async function ended(child: ChildProcess) {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  await new Promise((done) => child.once("exit", done));
+}
+
+function start(name: string, args: string[], env: Record<string, string>, log: string): ChildProcess {
+  const out = openSync(log, "a");
+  return spawn(join(PROGRAMS, name), args, {
+    env: { PATH: process.env.PATH ?? "", ...env },
+    stdio: ["ignore", out, out],
+  });
+}
+
+export interface CoreOptions {
+  /** Whether the administrator is there from the start; else the first visitor needs the setup token. */
+  admin?: boolean;
+  /** Address to listen on. */
+  address?: string;
+  env?: Record<string, string>;
+}
+
+export class Core {
+  #child: ChildProcess | null = null;
+  #token: string | null = null;
+  readonly directory = mkdtempSync(join(tmpdir(), "komodo-e2e-"));
+  readonly #others: ChildProcess[] = [];
+
+  private constructor(
+    readonly port: number,
+    readonly options: CoreOptions,
+  ) {}
+
+  static async start(options: CoreOptions = {}): Promise<Core> {
+    const core = new Core(await freePort(), options);
+    await core.up();
+    return core;
+  }
+
+  get url() {
+    return `http://${this.options.address ?? "127.0.0.1"}:${this.port}`;
+  }
+
+  get log() {
+    return readFileSync(join(this.directory, "core.log"), "utf8");
+  }
+
+  /** Starts it, also again on the same data and port. */
+  async up() {
+    const { admin = true, address = "127.0.0.1", env = {} } = this.options;
+    this.#child = start(
+      "komodo-core",
+      [],
+      {
+        KOMODO_PORT: String(this.port),
+        KOMODO_BIND_IP: address,
+        KOMODO_HOST: this.url,
+        KOMODO_DATA_DIRECTORY: join(this.directory, "data"),
+        KOMODO_JWT_SECRET: "a secret that outlives a restart of Core",
+        ...(admin ? { KOMODO_INIT_ADMIN_USERNAME: ADMIN.username, KOMODO_INIT_ADMIN_PASSWORD: ADMIN.password } : {}),
+        ...env,
+      },
+      join(this.directory, "core.log"),
+    );
+    const child = this.#child;
+    await until("Core answers", async () => {
+      if (child.exitCode !== null) throw new Error(`Core ended: ${this.log}`);
+      return fetch(`${this.url}/health`).then(
+        (answer) => answer.ok,
+        () => false,
+      );
+    });
+  }
+
+  async down(signal: NodeJS.Signals = "SIGTERM") {
+    const child = this.#child;
+    this.#child = null;
+    if (!child) return;
+    child.kill(signal);
+    await ended(child);
+  }
+
+  /** Ends everything that was started and forgets it. */
+  async stop() {
+    for (const child of this.#others) child.kill("SIGKILL");
+    await Promise.all(this.#others.map(ended));
+    await this.down("SIGKILL");
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  async token(): Promise<string> {
+    this.#token ??= (
+      (await this.#post("auth/login/LoginLocalUser", ADMIN, null)) as { data: { jwt: string } }
+    ).data.jwt;
+    return this.#token;
+  }
+
+  /** Sends a request as the administrator; a refusal is an error. */
+  async call<T>(path: string, params: object): Promise<T> {
+    return (await this.#post(path, params, await this.token())) as T;
+  }
+
+  async #post(path: string, params: object, token: string | null): Promise<unknown> {
+    const answer = await fetch(`${this.url}/${path}`, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...(token ? { authorization: token } : {}) },
+      body: JSON.stringify(params),
+    });
+    const body: unknown = await answer.json();
+    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${JSON.stringify(body)}`);
+    return body;
+  }
+
+  async joinKey(): Promise<string> {
+    return (await this.call<{ private_key: string }>("write/CreateOnboardingKey", { name: "e2e", expires: 0 }))
+      .private_key;
+  }
+
+  /** Simulated servers that dial this Core; returns how to end them. */
+  async simulate(options: {
+    servers: number;
+    containers: number;
+    name?: string;
+    key?: string;
+  }): Promise<() => Promise<void>> {
+    const { servers, containers, name = "sim-" } = options;
+    const key = options.key ?? (await this.joinKey());
+    const child = start(
+      "komodo-sim",
+      [
+        "--core",
+        `ws://127.0.0.1:${this.port}`,
+        "--agents",
+        String(servers),
+        "--containers",
+        String(containers),
+        "--name",
+        name,
+      ],
+      { KOMODO_SIM_ONBOARDING_KEY: key },
+      join(this.directory, "sim.log"),
+    );
+    this.#others.push(child);
+    if (options.key === undefined) {
+      await until("the simulated servers are connected", async () => {
+        const all = await this.servers();
+        return all.filter((server) => server.name.startsWith(name) && server.info.state === "Ok").length === servers;
+      });
+    }
+    return async () => {
+      child.kill("SIGKILL");
+      await ended(child);
+    };
+  }
+
+  servers() {
+    return this.call<{ id: string; name: string; info: { state: string } }[]>("read/ListServers", {});
+  }
+
+  containers(server: string) {
+    return this.call<{ id: string; name: string; state: string; protected?: { reason: string }[] }[]>(
+      "read/ListContainers",
+      {
+        server,
+      },
+    );
+  }
+
+  /** Does something to containers and waits for its end. */
+  async execute(name: string, params: object) {
+    const { _id } = await this.call<{ _id: { $oid: string } }>(`execute/${name}`, params);
+    await until(`${name} has ended`, async () => {
+      const update = await this.call<{ status: string }>("read/GetUpdate", { id: _id.$oid });
+      return update.status === "Complete";
+    });
+  }
+}
+
+/** A private Docker Engine; see scripts/engine. The host's own is never used. */
+export class Engine {
+  private constructor(
+    readonly name: string,
+    readonly socket: string,
+    /** Address of this machine as the Engine's containers reach it. */
+    readonly hostAddress: string,
+  ) {}
+
+  static start(): Engine {
+    const name = `e2e-${process.pid}`;
+    const lines = execFileSync(join(PROJECT, "scripts/engine"), ["start", name], {
+      encoding: "utf8",
+      timeout: 180_000,
+    });
+    const value = (key: string) => {
+      const found = new RegExp(`${key}=(\\S+)`).exec(lines)?.[1];
+      if (!found) throw new Error(`scripts/engine start did not say ${key}: ${lines}`);
+      return found;
+    };
+    return new Engine(name, value("DOCKER_HOST"), value("KOMODO_ENGINE_HOST_ADDRESS"));
+  }
+
+  docker(...args: string[]): string {
+    return execFileSync("docker", args, {
+      encoding: "utf8",
+      timeout: 60_000,
+      env: { PATH: process.env.PATH ?? "", DOCKER_HOST: this.socket },
+    }).trim();
+  }
+
+  #load(...args: string[]) {
+    const archive = execFileSync(join(PROJECT, "scripts/engine"), args, { encoding: "utf8", timeout: 120_000 });
+    this.docker("load", "--quiet", "--input", archive.trim().split("\n").at(-1) ?? "");
+  }
+
+  /** Containers that run, and write a line each half second. */
+  run(names: readonly string[]) {
+    this.#load("images");
+    for (const name of names) {
+      this.docker(
+        "run", "--detach", "--init", "--name", name, "komodo-test/busybox:1",
+        "sh", "-c", "n=0; while true; do n=$((n+1)); echo line $n of $HOSTNAME; echo warning $n >&2; sleep 0.5; done",
+      ); // biome-ignore format: one word after the other, as in a shell
+    }
+  }
+
+  /** The agent in a container, joined to Core as a server of that name. */
+  agent(core: Core, server: string, key: string, container: string) {
+    this.#load("image", join(PROGRAMS, "komodo-periphery"), "komodo-test/periphery:1");
+    const state = mkdtempSync(join(core.directory, "agent-"));
+    writeFileSync(join(state, "key"), key, { mode: 0o600 });
+    const environment = {
+      PERIPHERY_ROOT_DIRECTORY: "/etc/komodo",
+      PERIPHERY_CORE_ADDRESS: `ws://${this.hostAddress}:${core.port}`,
+      PERIPHERY_ONBOARDING_KEY_FILE: "/etc/komodo/key",
+      PERIPHERY_CONNECT_AS: server,
+    };
+    this.docker(
+      "run",
+      "--detach",
+      "--name",
+      container,
+      "--label",
+      "komodo.skip",
+      "--volume",
+      `${this.socket.replace("unix://", "")}:/var/run/docker.sock`,
+      "--volume",
+      `${state}:/etc/komodo`,
+      ...Object.entries(environment).flatMap(([key, value]) => ["--env", `${key}=${value}`]),
+      "komodo-test/periphery:1",
+    );
+  }
+
+  stop() {
+    execFileSync(join(PROJECT, "scripts/engine"), ["stop", this.name], { timeout: 60_000 });
+  }
+}

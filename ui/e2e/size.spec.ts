@@ -1,0 +1,46 @@
+// What a browser loads until the list of servers is there, compressed as it is served.
+import { expect, test } from "./test";
+
+const JS_KB_MAX = 200;
+const CSS_KB_MAX = 25;
+const DOM_NODES_MAX = 1_500;
+
+test("the first page is light, and served compressed and unchanging", async ({ core, signedIn: page }) => {
+  const cdp = await page.context().newCDPSession(page);
+  await cdp.send("Network.enable");
+  const kinds = new Map<string, string>();
+  const bytes: Record<string, number> = {};
+  cdp.on("Network.responseReceived", ({ requestId, type }) => kinds.set(requestId, type));
+  cdp.on("Network.loadingFinished", ({ requestId, encodedDataLength }) => {
+    const kind = kinds.get(requestId) ?? "";
+    bytes[kind] = (bytes[kind] ?? 0) + encodedDataLength;
+  });
+  const script = page.waitForResponse((answer) => answer.url().endsWith(".js"));
+  await page.goto(core.url);
+  await expect(page.getByRole("heading", { name: "No server yet" })).toBeVisible();
+  const headers = (await script).headers();
+  expect(headers["content-encoding"]).toMatch(/br|gzip/);
+  expect(headers["cache-control"]).toContain("immutable");
+  expect((bytes.Script ?? 0) / 1000).toBeGreaterThan(10);
+  expect((bytes.Script ?? 0) / 1000).toBeLessThanOrEqual(JS_KB_MAX);
+  expect((bytes.Stylesheet ?? 0) / 1000).toBeLessThanOrEqual(CSS_KB_MAX);
+});
+
+test("ten thousand containers are a small document that can be searched", async ({ core, signedIn: page }) => {
+  test.setTimeout(120_000);
+  await core.simulate({ servers: 1, containers: 10_000, name: "big-" });
+  const [server] = await core.servers();
+  await page.goto(`${core.url}/servers/${server?.id}`);
+  await expect(page.getByText("10,000 containers")).toBeVisible({ timeout: 30_000 });
+  await expect(page.getByRole("row").nth(5)).toBeVisible();
+  const nodes = await page.evaluate(() => document.querySelectorAll("*").length);
+  expect(nodes).toBeLessThanOrEqual(DOM_NODES_MAX);
+  const { name } = (await core.containers(server?.id ?? "")).at(-1) ?? { name: "" };
+  await page.keyboard.press("/");
+  await page.keyboard.type(name);
+  await expect(page.getByRole("row").nth(1)).toContainText(name);
+  await page.keyboard.press("Escape");
+  await page.getByRole("row").nth(1).focus();
+  await page.keyboard.press("End");
+  await expect(page.getByRole("row").last()).toHaveAttribute("aria-rowindex", "10001");
+});

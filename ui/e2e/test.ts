@@ -1,0 +1,43 @@
+// What the tests share: a Core for each file, a signed-in page, and the check that pages stay clean.
+import { test as base, expect, type Page } from "@playwright/test";
+import { Core, type CoreOptions } from "./core";
+
+interface Fixtures {
+  /** A page that is signed in; it fails the test on an error that nobody caught. */
+  signedIn: Page;
+}
+
+interface WorkerFixtures {
+  coreOptions: CoreOptions;
+  core: Core;
+}
+
+export const test = base.extend<Fixtures, WorkerFixtures>({
+  coreOptions: [{}, { option: true, scope: "worker" }],
+  core: [
+    async ({ coreOptions }, use) => {
+      const core = await Core.start(coreOptions);
+      await use(core);
+      await core.stop();
+    },
+    { scope: "worker", timeout: 60_000 },
+  ],
+  signedIn: async ({ core, page }, use) => {
+    const errors: string[] = [];
+    page.on("pageerror", (error) => errors.push(error.message));
+    await signIn(page, await core.token());
+    await use(page);
+    expect(errors).toEqual([]);
+  },
+});
+
+export async function signIn(page: Page, token: string) {
+  await page.addInitScript((token) => {
+    if (sessionStorage.getItem("signed-in") === null) localStorage.setItem("komodo-session", token);
+    sessionStorage.setItem("signed-in", "once");
+  }, token);
+}
+
+export const row = (page: Page, name: string) => page.getByRole("row").filter({ hasText: name });
+
+export { expect };
