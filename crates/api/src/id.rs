@@ -124,7 +124,7 @@ impl<'de> Deserialize<'de> for Oid {
 
 impl JsonSchema for Oid {
     fn schema_name() -> Cow<'static, str> {
-        "MongoId".into()
+        "MongoIdObj".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
