@@ -22,7 +22,7 @@ use crate::{
     epoch::EpochFile,
     host::{self, HostOptions},
     journal::{JOURNAL_BYTES_MAX, Journal, JournalError, redact},
-    observe::{Observatory, Timings, View, watch},
+    observe::{Observatory, READER_EVENTS_MAX, Timings, View, watch},
     operations::Operations,
 };
 
@@ -39,6 +39,8 @@ pub struct AgentOptions {
     pub timings: Timings,
     /// Bytes that its journal may take.
     pub journal_bytes_max: u64,
+    /// Events that a reader may lag behind before its stream ends.
+    pub reader_events_max: usize,
 }
 
 impl AgentOptions {
@@ -50,6 +52,7 @@ impl AgentOptions {
             host: HostOptions::default(),
             timings: Timings::default(),
             journal_bytes_max: JOURNAL_BYTES_MAX,
+            reader_events_max: READER_EVENTS_MAX,
         }
     }
 }
@@ -76,7 +79,7 @@ impl Agent {
         let journal_folder = options.root.join("journal");
         let (journal, recorded) = Journal::open_with(&journal_folder, options.journal_bytes_max)?;
         let engine = Engine::new(options.endpoint);
-        let observatory = Observatory::default();
+        let observatory = Observatory::new(options.reader_events_max);
         observatory.update(|view| {
             view.host = host::information(&options.host.proc);
             view.set_control_path(|path| {
@@ -113,6 +116,12 @@ impl Agent {
     pub fn say_goodbye(&self, reason: GoodbyeReason) {
         self.observatory.tell(EventBody::Goodbye(reason));
         self.observatory.close();
+    }
+
+    /// Ends all that the agent does, as its death would, and waits until it has ended. The journal stays.
+    pub async fn end(&self) {
+        self.observatory.close();
+        self.operations.end().await;
     }
 
     /// What the agent observes.

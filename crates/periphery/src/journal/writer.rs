@@ -147,11 +147,11 @@ fn commit(outcomes: Vec<Outcome>) {
             Outcome::Created(file, ..) | Outcome::Appended(file, _) => sync(file),
         })
         .collect();
-    let directories = outcomes.iter().filter_map(|outcome| match outcome {
+    let mut directories = outcomes.iter().filter_map(|outcome| match outcome {
         Outcome::Created(_, path, _) => path.parent(),
         Outcome::Appended(..) => None,
     });
-    let listed = match directories.last() {
+    let listed = match directories.next_back() {
         Some(directory) => File::open(directory)
             .and_then(|directory| directory.sync_all())
             .map_err(disk),

@@ -23,14 +23,15 @@ pub use watch::{Timings, watch};
 use crate::clock;
 
 /// Events that a reader may lag behind before its stream ends.
-const READER_EVENTS_MAX: usize = 4096;
+pub const READER_EVENTS_MAX: usize = 4096;
 /// Readers at the same time.
 const READERS_MAX: usize = 16;
 
 /// The view and its readers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Observatory {
     shared: Arc<Shared>,
+    reader_events_max: usize,
 }
 
 #[derive(Debug, Default)]
@@ -59,6 +60,14 @@ struct Reader {
 }
 
 impl Observatory {
+    /// An empty view without readers, each of which may lag behind by so many events.
+    pub fn new(reader_events_max: usize) -> Self {
+        Observatory {
+            shared: Arc::default(),
+            reader_events_max,
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // A panic while it was held has left a view that was whole after each step.
         self.shared
@@ -113,7 +122,7 @@ impl Observatory {
     /// A snapshot and all that comes after it. Ends when the reader lags. `None` where there are too many, or
     /// the agent goes.
     pub fn events(&self) -> Option<AgentStream<AgentEvent>> {
-        let (sender, mut events) = mpsc::channel(READER_EVENTS_MAX);
+        let (sender, mut events) = mpsc::channel(self.reader_events_max);
         let mut inner = self.lock();
         inner.readers.retain(|reader| !reader.events.is_closed());
         if inner.closed || inner.readers.len() >= READERS_MAX {
@@ -177,6 +186,14 @@ impl Observatory {
         Ok(seen)
     }
 
+    /// Lists all containers at the Engine now, and takes what is seen into the view.
+    pub async fn refresh(&self, engine: &Engine) -> Result<(), EngineError> {
+        let asked = self.read(View::mark);
+        let list = engine.containers().await?;
+        self.update(|view| view.apply_list(asked, list));
+        Ok(())
+    }
+
     /// All containers and the protected set, as of now.
     pub fn containers(&self) -> (Vec<Arc<Container>>, Arc<Vec<ProtectedContainer>>) {
         self.read(|view| {
@@ -217,10 +234,7 @@ impl Inner {
             match reader.events.try_send(event) {
                 Ok(()) => true,
                 Err(mpsc::error::TrySendError::Full(_)) => {
-                    tracing::warn!(
-                        events = READER_EVENTS_MAX,
-                        "a reader of the events lags; its stream ends"
-                    );
+                    tracing::warn!("a reader of the events lags; its stream ends");
                     false
                 }
                 Err(mpsc::error::TrySendError::Closed(_)) => false,

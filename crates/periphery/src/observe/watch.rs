@@ -90,7 +90,7 @@ pub(crate) fn jitter(length: Duration) -> Duration {
 
 /// What came of a call.
 enum Answer {
-    Inspect(String, Mark, Result<Option<Inspected>, EngineError>),
+    Inspect(String, Mark, Result<Option<Box<Inspected>>, EngineError>),
     List(Mark, Result<Vec<Listed>, EngineError>),
     Ping(Result<(), EngineError>),
 }
@@ -194,7 +194,7 @@ async fn follow_events(
             let (engine, asked) = (engine.clone(), observatory.read(View::mark));
             calls.push(Box::pin(async move {
                 let answer = match engine.inspect(&id).await {
-                    Ok(answer) => Ok(Some(answer)),
+                    Ok(answer) => Ok(Some(Box::new(answer))),
                     Err(error) if error.is_not_found() => Ok(None),
                     Err(error) => Err(error),
                 };
@@ -217,7 +217,7 @@ async fn follow_events(
                 Answer::Inspect(id, asked, answer) => {
                     due.running.remove(&id);
                     match answer {
-                        Ok(answer) => observatory.update(|view| view.apply_inspect(asked, &id, answer)),
+                        Ok(answer) => observatory.update(|view| view.apply_inspect(asked, &id, answer.map(|answer| *answer))),
                         // One container that hangs is not an Engine that hangs: ask that one.
                         Err(error) => {
                             tracing::warn!(

@@ -26,7 +26,7 @@ use tokio::{
 
 use crate::{
     clock,
-    journal::{Journal, JournalError, Recorded},
+    journal::{Journal, JournalError, Recorded, redact},
     observe::{Observatory, View},
 };
 use log::OperationLog;
@@ -98,6 +98,15 @@ impl Operations {
     /// Those that Core has not acknowledged.
     pub fn open(&self) -> Vec<OperationState> {
         self.shared.logs().values().map(|log| log.state()).collect()
+    }
+
+    /// Ends the tasks of all operations where they are; what is open stays so in the journal.
+    pub async fn end(&self) {
+        let mut tasks = {
+            let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *tasks)
+        };
+        tasks.shutdown().await;
     }
 
     /// Whether an operation of that id is known.
@@ -210,9 +219,9 @@ impl Shared {
         operation: &AgentOperation,
     ) -> Result<(Arc<OperationLog>, ContainersPlan, Instant), AgentError> {
         let Means {
+            engine,
             observatory,
             journal,
-            ..
         } = &self.means;
         if timeout(READY_DEADLINE, observatory.ready()).await.is_err() {
             let why = match observatory.engine() {
@@ -221,6 +230,10 @@ impl Shared {
             };
             return Err(AgentError::new(AgentErrorCode::EngineUnreachable, why));
         }
+        // A change of this moment may not have been told yet; a plan rests on what is.
+        observatory.refresh(engine).await.map_err(|error| {
+            AgentError::new(AgentErrorCode::EngineUnreachable, redact(&error.chain()))
+        })?;
         let plan = observatory.read(|view: &View| {
             let containers = view.containers().map(|container| &**container);
             plan_containers(

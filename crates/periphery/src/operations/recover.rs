@@ -31,7 +31,7 @@ pub(super) async fn recover(means: Means, recorded: Recorded, log: Arc<Operation
     let form = Form::from(&recorded.operation.scope);
     means.observatory.ready().await;
     for item in items {
-        if settled.contains(item.id.as_str()) && !item.id.is_empty() {
+        if settled.contains(&(item.id.as_str(), item.container.as_str())) {
             continue;
         }
         let verdict = match item.effect {
@@ -40,7 +40,7 @@ pub(super) async fn recover(means: Means, recorded: Recorded, log: Arc<Operation
             }
             Effect::Act => {
                 let step = steps.get(item.id.as_str());
-                let seen = observe(&means, &item.id, None).await;
+                let seen = observe(&means, &item.id, &mut None).await;
                 let started = step.and_then(|step| step.started);
                 let restarted = match (&seen, started) {
                     (Seen::There(container), Some(at)) => {
@@ -75,10 +75,12 @@ pub(super) async fn recover(means: Means, recorded: Recorded, log: Arc<Operation
         .await;
 }
 
+/// What was planned, how far each target had come by its id, and which were settled by id and name: what was named and
+/// is not there has no id.
 type Replayed<'a> = (
     &'a [komodo_api::plan::PlanItem],
     BTreeMap<&'a str, Step>,
-    BTreeSet<&'a str>,
+    BTreeSet<(&'a str, &'a str)>,
 );
 
 fn replay(events: &[OperationEvent]) -> Replayed<'_> {
@@ -97,7 +99,7 @@ fn replay(events: &[OperationEvent]) -> Replayed<'_> {
                 step.error.clone_from(error);
             }
             OperationEventBody::Verdict(verdict) => {
-                settled.insert(verdict.id.as_str());
+                settled.insert((verdict.id.as_str(), verdict.container.as_str()));
             }
             OperationEventBody::Ended { .. } => {}
         }

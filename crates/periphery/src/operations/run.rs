@@ -108,18 +108,23 @@ struct Cx<'a> {
 
 impl Cx<'_> {
     async fn target(&self, item: &PlanItem, within: Duration) {
-        let settled = self.act(item, within).await;
+        let mut turn = None;
+        let verdict = self.act(item, within, &mut turn).await;
+        // Those that wait for it begin after its verdict.
+        let durable = self
+            .log
+            .append(&self.means.journal, [OperationEventBody::Verdict(verdict)]);
+        drop(turn);
         if let Some(released) = self.released.get(item.id.as_str()) {
             released.cancel();
         }
-        let verdict = OperationEventBody::Verdict(settled);
-        let _ = self.log.append(&self.means.journal, [verdict]).await;
+        let _ = durable.await;
     }
 
-    async fn act(&self, item: &PlanItem, within: Duration) -> Verdict {
+    async fn act(&self, item: &PlanItem, within: Duration, turn: &mut Option<Turn>) -> Verdict {
         let action = self.operation.action;
         // Each of these has a deadline of its own, and lets go at that at the latest.
-        let turn = timeout_at(self.deadline, async {
+        let permit = timeout_at(self.deadline, async {
             for other in item
                 .after
                 .iter()
@@ -129,7 +134,7 @@ impl Cx<'_> {
             }
             Arc::clone(&self.turns).acquire_owned().await
         });
-        let Ok(Ok(turn)) = turn.await else {
+        let Ok(Ok(permit)) = permit.await else {
             let seen = self
                 .means
                 .observatory
@@ -145,6 +150,12 @@ impl Cx<'_> {
             );
             return verdict(item, settled, seen.map(|seen| seen.state));
         };
+
+        let released = self.released.get(item.id.as_str()).cloned();
+        *turn = Some(Turn {
+            _permit: permit,
+            released,
+        });
 
         // What is now, and not what was when it was planned.
         let (now, protected) = self.means.observatory.read(|view| {
@@ -224,9 +235,6 @@ impl Cx<'_> {
                 error: error.clone(),
             }],
         ));
-        if let Some(released) = self.released.get(item.id.as_str()) {
-            released.cancel();
-        }
         if result
             .as_ref()
             .is_err_and(komodo_docker::EngineError::never_sent)
@@ -241,7 +249,7 @@ impl Cx<'_> {
             );
             return verdict(item, settled, Some(before.state));
         }
-        let seen = observe(self.means, &item.id, Some(turn)).await;
+        let seen = observe(self.means, &item.id, turn).await;
         let restarted = match (&seen, before.started_at) {
             (Seen::There(after), Some(started)) => Some(after.started_at != Some(started)),
             _ => None,
@@ -266,10 +274,23 @@ pub(super) enum Seen {
     Nothing(String),
 }
 
+/// A target's turn: while it is held, one fewer can be acted on, and those that wait for it wait.
+pub(super) struct Turn {
+    _permit: OwnedSemaphorePermit,
+    released: Option<CancellationToken>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(released) = &self.released {
+            released.cancel();
+        }
+    }
+}
+
 /// Looks at a container until the Engine tells. A turn is given back as soon as that takes longer.
-pub(super) async fn observe(means: &Means, id: &str, turn: Option<OwnedSemaphorePermit>) -> Seen {
+pub(super) async fn observe(means: &Means, id: &str, turn: &mut Option<Turn>) -> Seen {
     let until = Instant::now() + OBSERVE_MAX;
-    let mut turn = turn;
     let mut looks = 0;
     loop {
         let error = match means.observatory.look(&means.engine, id).await {
@@ -277,7 +298,7 @@ pub(super) async fn observe(means: &Means, id: &str, turn: Option<OwnedSemaphore
             Ok(None) => return Seen::Gone,
             Err(error) => error,
         };
-        turn.take();
+        *turn = None;
         // An Engine that is away does not count; it is waited for.
         let away = !means.observatory.read(crate::observe::View::is_ready);
         looks += u32::from(!away);

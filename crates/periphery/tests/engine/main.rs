@@ -1,8 +1,12 @@
 //! The agent on a real Docker Engine of its own.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod contract;
 mod harness;
 mod logs;
 mod observing;
 mod operating;
+mod proxy;
 mod recovery;
 mod trouble;

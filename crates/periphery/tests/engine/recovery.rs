@@ -1,1 +1,182 @@
-//! To come.
+//! An agent that is gone in the middle: whatever its journal holds at that moment, the next one tells the truth.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures_util::StreamExt;
+use komodo_agent_api::{AgentApi, CoreHello, OperationEvent, OperationEventBody};
+use komodo_api::{
+    container::{ContainerAction, Scope},
+    update::VerdictKind,
+};
+use komodo_periphery::Agent;
+use komodo_testkit::engine::{Container, State as Real};
+
+use crate::harness::{Harness, folder, one, operate, operation, options, verdicts};
+
+fn hello() -> CoreHello {
+    CoreHello {
+        level: komodo_agent_api::LEVEL,
+        version: "1".into(),
+        core_id: "core".into(),
+        epoch: 1,
+        server_id: "s".into(),
+        server_name: "s".into(),
+        core_container: None,
+        core_depends_on: Vec::new(),
+        agents_on_engine: Vec::new(),
+    }
+}
+
+async fn followed(agent: &Agent, id: &str) -> Vec<OperationEvent> {
+    agent
+        .follow(id.to_owned(), 0)
+        .await
+        .unwrap()
+        .map(Result::unwrap)
+        .collect()
+        .await
+}
+
+/// The journal of a whole operation, cut after each of its lines and in the middle of each, is what a `SIGKILL` at that
+/// moment leaves behind. The Engine stands as it stood at the end, or with one container as it was at the beginning.
+#[tokio::test]
+async fn the_journal_cut_anywhere_is_settled_by_what_is_seen() {
+    let harness = Harness::start().await;
+    for name in ["aa", "bb", "cc"] {
+        harness.engine.run(Container::idle(name)).await.unwrap();
+    }
+    harness
+        .engine
+        .run(Container::idle("kept").label("komodo.skip", "true"))
+        .await
+        .unwrap();
+    harness.mirror.wait(|view| view.containers.len() == 4).await;
+    let mut stop = operation(ContainerAction::Stop, Scope::All);
+    stop.concurrency = 1;
+    let whole = operate(&*harness.agent, stop.clone()).await.unwrap();
+    let journal = std::fs::read(
+        harness
+            .root
+            .join("journal")
+            .join(format!("{}.jsonl", stop.id)),
+    )
+    .unwrap();
+    // One runs again, as if it had never been stopped, or as if somebody had started it meanwhile.
+    harness.engine.start_container("bb").await.unwrap();
+    let ends: Vec<usize> = (1..=journal.len())
+        .filter(|end| journal[end - 1] == b'\n')
+        .collect();
+    assert_eq!(ends.len(), whole.len() + 1);
+    let mut cuts: Vec<usize> = ends[1..].to_vec();
+    cuts.extend(ends.windows(2).skip(1).map(|pair| (pair[0] + pair[1]) / 2));
+    for cut in cuts {
+        let root = folder();
+        std::fs::create_dir_all(root.join("journal")).unwrap();
+        std::fs::write(
+            root.join("journal").join(format!("{}.jsonl", stop.id)),
+            &journal[..cut],
+        )
+        .unwrap();
+        let agent = Agent::start(options(&harness.engine.docker_host(), &root))
+            .await
+            .unwrap();
+        let open = agent.hello(hello()).await.unwrap().open_operations;
+        assert_eq!((open.len(), open[0].id.as_str()), (1, stop.id.as_str()));
+        let events = followed(&agent, &stop.id).await;
+        let durable = ends.iter().filter(|end| **end <= cut).count() - 1;
+        assert_eq!(
+            events[..durable],
+            whole[..durable],
+            "what was told before is told again"
+        );
+        assert!(matches!(
+            events.last().unwrap().body,
+            OperationEventBody::Ended { .. }
+        ));
+        let known: BTreeMap<_, _> = verdicts(&whole[..durable])
+            .into_iter()
+            .map(|v| (v.container.clone(), v))
+            .collect();
+        let settled = verdicts(&events);
+        assert_eq!(
+            settled.len(),
+            4,
+            "one verdict each, cut at {cut}: {settled:?}"
+        );
+        for verdict in settled {
+            if known.contains_key(&verdict.container) {
+                continue;
+            }
+            let real = harness.engine.state(&verdict.container).await.unwrap();
+            let expected = match (verdict.container.as_str(), real) {
+                ("kept", Real::Running) => VerdictKind::Skipped,
+                ("bb", Real::Running) => VerdictKind::Failed,
+                // It stopped; whether that was us depends on how far we had come.
+                (_, Real::Exited) if verdict.verdict == VerdictKind::Unchanged => {
+                    VerdictKind::Unchanged
+                }
+                (_, Real::Exited) => VerdictKind::Done,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(verdict.verdict, expected, "cut at {cut}: {verdict:?}");
+        }
+        // The same order again is the same operation, and nothing is done again.
+        let again = operate(&agent, stop.clone()).await.unwrap();
+        assert_eq!(again, events);
+        agent.acknowledge(stop.id.clone()).await.unwrap();
+        drop(agent);
+        let agent = Agent::start(options(&harness.engine.docker_host(), &root))
+            .await
+            .unwrap();
+        assert_eq!(agent.hello(hello()).await.unwrap().open_operations, []);
+        drop(agent);
+        std::fs::remove_dir_all(root).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_agent_that_ends_in_the_middle_of_a_stop_is_settled_by_the_next() {
+    let harness = Harness::start().await;
+    let slow = [
+        "sh",
+        "-c",
+        "trap 'sleep 2; exit 0' TERM; while :; do sleep 3600 & wait $!; done",
+    ];
+    harness
+        .engine
+        .run(Container::new("slow", slow))
+        .await
+        .unwrap();
+    harness.mirror.wait(|view| view.containers.len() == 1).await;
+    let stop = operation(ContainerAction::Stop, one("slow"));
+    let mut events = harness.agent.operate(stop.clone()).await.unwrap();
+    while let Some(event) = events.next().await {
+        if matches!(event.unwrap().body, OperationEventBody::Started { .. }) {
+            break;
+        }
+    }
+    drop(events);
+    let (root, engine) = (harness.root.clone(), harness.engine.docker_host());
+    let agent = Arc::clone(&harness.agent);
+    let Harness { .. } = &harness;
+    agent.end().await;
+    let next = Agent::start(options(&engine, &root)).await.unwrap();
+    let events = followed(&next, &stop.id).await;
+    let all = verdicts(&events);
+    assert_eq!(all.len(), 1);
+    // The Engine drops a stop whose caller has gone, or carries it out: the verdict is what it was at that time.
+    let verdict = &all[0];
+    assert!(
+        matches!(
+            (verdict.verdict, verdict.after),
+            (
+                VerdictKind::Failed,
+                Some(komodo_api::engine::ContainerStateStatusEnum::Running)
+            ) | (
+                VerdictKind::Done,
+                Some(komodo_api::engine::ContainerStateStatusEnum::Exited)
+            )
+        ),
+        "{verdict:?}"
+    );
+}

@@ -183,23 +183,28 @@ async fn world_id(talk: &Talk, name: &str) -> Option<String> {
 
 /// A query picks by what containers are, and what the caller excludes is left alone.
 pub async fn query_and_exclude(world: &dyn ContractWorld) {
-    for name in ["a", "b", "c"] {
+    for name in ["aa", "bb", "cc"] {
         world
             .create(spec(name, Running).label("tier", "front"))
             .await;
     }
-    world.create(spec("d", Running)).await;
+    world.create(spec("dd", Running)).await;
     let talk = Talk::begin(world, &[]).await;
     let asked = AgentOperation {
         exclude: vec![
-            ContainerRef("b".to_owned()),
+            ContainerRef("bb".to_owned()),
             ContainerRef("nobody".to_owned()),
         ],
         ..operation("q", ContainerAction::Stop, with_label("tier=front"))
     };
     let told = talk.operate(asked).await.expect("accepted");
-    assert_eq!(told.summary(), "a done, b skipped excluded, c done");
-    for (name, state) in [("a", Exited), ("b", Running), ("c", Exited), ("d", Running)] {
+    assert_eq!(told.summary(), "aa done, bb skipped excluded, cc done");
+    for (name, state) in [
+        ("aa", Exited),
+        ("bb", Running),
+        ("cc", Exited),
+        ("dd", Running),
+    ] {
         assert_eq!(world.state_of(name).await, Some(state), "{name}");
     }
 }

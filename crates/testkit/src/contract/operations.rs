@@ -43,8 +43,8 @@ async fn started_at(talk: &Talk, name: &str) -> Option<String> {
 
 /// An operation is told from any place on, also after its end; hello names it until it is acknowledged.
 pub async fn followed_from_any_place(world: &dyn ContractWorld) {
-    world.create(spec("a", Running)).await;
-    world.create(spec("b", Running)).await;
+    world.create(spec("aa", Running)).await;
+    world.create(spec("bb", Running)).await;
     let talk = Talk::begin(world, &[]).await;
     let told = talk.run("op", ContainerAction::Stop, Scope::All).await;
     told.assert_whole(1);
@@ -182,7 +182,7 @@ pub async fn unknown_and_gone(world: &dyn ContractWorld) {
 
 /// Whoever ordered an operation may go away; it is carried out to its end all the same.
 pub async fn goes_on_without_a_reader(world: &dyn ContractWorld) {
-    for name in ["a", "b", "c", "d"] {
+    for name in ["aa", "bb", "cc", "dd"] {
         world.create(spec(name, Running)).await;
     }
     let talk = Talk::begin(world, &[]).await;
@@ -197,8 +197,8 @@ pub async fn goes_on_without_a_reader(world: &dyn ContractWorld) {
     );
     let told = talk.follow("alone", 0).await.expect("it goes on");
     told.assert_whole(1);
-    assert_eq!(told.summary(), "a done, b done, c done, d done");
-    for name in ["a", "b", "c", "d"] {
+    assert_eq!(told.summary(), "aa done, bb done, cc done, dd done");
+    for name in ["aa", "bb", "cc", "dd"] {
         assert_eq!(world.state_of(name).await, Some(Exited), "{name}");
     }
 }
