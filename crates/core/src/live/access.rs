@@ -36,6 +36,11 @@ impl Login {
         Ok(Login { account: account.id, key })
     }
 
+    #[cfg(test)]
+    pub(super) fn of(account: Id) -> Self {
+        Login { account, key: None }
+    }
+
     /// The account as it is now, where it still may be here.
     pub(super) fn account(&self, app: &App, state: &DesiredState) -> Result<Arc<Account>, Error> {
         let gone = |text: &'static str| Error::new(Code::Unauthenticated, text);

@@ -72,3 +72,27 @@ impl Sockets {
         self.open.wait().await;
     }
 }
+
+#[cfg(test)]
+pub(crate) mod test {
+    //! A subscription without a socket.
+
+    use std::sync::Arc;
+
+    use komodo_api::{id::Id, live::Topic};
+    use tokio::sync::mpsc;
+
+    use super::{access::Login, subscription::Subscription};
+    use crate::App;
+
+    pub(crate) async fn subscription(
+        app: Arc<App>,
+        user: Id,
+        id: u32,
+        out: mpsc::Sender<String>,
+        topic: Topic,
+        after: Option<u64>,
+    ) {
+        Subscription { app, login: Login::of(user), id, out }.run(topic, after).await;
+    }
+}
