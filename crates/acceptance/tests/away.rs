@@ -78,7 +78,7 @@ async fn before_an_operation(hit: Hit) -> Result<(), Failure> {
     let reason = state.reason.ok_or("a server that is not Ok has a reason")?;
     assert!(reason.since.is_some(), "{reason:?}");
     match hit {
-        Hit::Stop => assert_eq!(reason.code, ServerReasonCode::AgentStopped, "{reason:?}"),
+        Hit::Stop => assert_eq!(reason.code, ServerReasonCode::AgentStopped, "{reason:?}\n{}\n{}", core.program.log(), engine.logs("periphery").await?),
         Hit::Kill | Hit::Pause => assert!(
             matches!(reason.code, ServerReasonCode::Unreachable | ServerReasonCode::AgentStopped),
             "{reason:?}"

@@ -12,7 +12,7 @@ use komodo_plan::LinkState;
 use tokio::{
     sync::mpsc,
     task::JoinSet,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep_until, timeout, timeout_at},
 };
 
 use super::{Agent, Changes, Command, ContainersChange, Inner, NewLink, ServerView, Slot};
@@ -23,6 +23,9 @@ const EVENTS_AT_ONCE_MAX: usize = 64;
 const STREAMS_LOST_MAX: u32 = 5;
 /// How long a goodbye explains the end of the link although a ping was answered after it.
 const GOODBYE_HOLDS: Duration = Duration::from_secs(30);
+
+/// How long events that had arrived are read after the link has ended.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 pub(super) struct Session {
     fleet: Arc<Inner>,
@@ -156,7 +159,8 @@ impl Session {
                 return Ended::Link;
             }
             let pause = self.fleet.timings.reopen * 2_u32.pow(time.reopened - 1);
-            let pause = Instant::now() + pause.mul_f64(0.5 + fastrand::f64());
+            // One that said goodbye has nothing to tell until it is seen to stay.
+            let pause = time.probe_at.unwrap_or_else(|| Instant::now() + pause.mul_f64(0.5 + fastrand::f64()));
             tokio::select! {
                 biased;
                 ended = self.meanwhile(time, commands) => return ended,
@@ -177,7 +181,12 @@ impl Session {
         loop {
             let chunk = tokio::select! {
                 biased;
-                ended = self.meanwhile(time, commands) => return Ok(ended),
+                ended = self.meanwhile(time, commands) => {
+                    if matches!(ended, Ended::Link) {
+                        self.last_words(time, &mut events).await;
+                    }
+                    return Ok(ended);
+                }
                 () = due(snapshot_by) => return Err("no snapshot came in time".to_owned()),
                 chunk = events.next() => chunk.ok_or("the agent ended it")?,
             };
@@ -207,6 +216,18 @@ impl Session {
             if let Some(why) = broken {
                 return Err(why);
             }
+        }
+    }
+
+    /// What had arrived before the link ended: most of all, why the agent went.
+    async fn last_words(&mut self, time: &mut Time, events: &mut ReadyChunks<AgentStream<AgentEvent>>) {
+        let until = Instant::now() + LAST_WORDS;
+        while let Ok(Some(chunk)) = timeout_at(until, events.next()).await {
+            let told: Vec<AgentEvent> = chunk.into_iter().map_while(Result::ok).collect();
+            if told.is_empty() {
+                break;
+            }
+            self.take(time, told);
         }
     }
 
