@@ -49,7 +49,7 @@ impl Default for Timings {
             reconcile: Duration::from_secs(300),
             ping: Duration::from_secs(60),
             retry: Duration::from_millis(200),
-            retry_max: Duration::from_secs(5),
+            retry_max: Duration::from_secs(3),
             proc: "/proc".into(),
         }
     }

@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod contract;
+mod core;
 mod harness;
 mod logs;
 mod observing;
 mod operating;
+mod own_container;
 mod proxy;
 mod recovery;
 mod trouble;
