@@ -18,7 +18,12 @@ export default defineConfig({
     locale: "en-US",
     launchOptions: {
       executablePath: process.env.KOMODO_CHROMIUM ?? "/usr/bin/chromium",
-      args: ["--no-sandbox", "--disable-gpu"],
+      args: [
+        "--no-sandbox",
+        "--disable-gpu",
+        // A page that a test puts in place of Core's (KOMODO_E2E_DIST) comes from nowhere, as far as Chromium knows.
+        ...(process.env.KOMODO_E2E_DIST ? ["--disable-features=LocalNetworkAccessChecks"] : []),
+      ],
     },
   },
 });

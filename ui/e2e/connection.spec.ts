@@ -1,5 +1,7 @@
 import { expect, test } from "./test";
 
+test.use({ coreOptions: { name: "connection" } });
+
 test("a Core that goes and comes back is said, and the page goes on by itself", async ({ core, signedIn: page }) => {
   await core.simulate({ servers: 1, containers: 5 });
   await page.goto(core.url);

@@ -54,6 +54,8 @@ function start(name: string, args: string[], env: Record<string, string>, log: s
 }
 
 export interface CoreOptions {
+  /** Tests with the same name share one Core. */
+  name?: string;
   /** Whether the administrator is there from the start; else the first visitor needs the setup token. */
   admin?: boolean;
   /** Address to listen on. */

@@ -2,6 +2,8 @@ import type { Page } from "@playwright/test";
 import type { Core } from "./core";
 import { expect, row, test } from "./test";
 
+test.use({ coreOptions: { name: "plan" } });
+
 const CONTAINERS = 12;
 
 async function open(core: Core, page: Page) {
@@ -25,7 +27,8 @@ test("shows what will happen, does exactly that, and says what happened", async 
   await page.getByRole("button", { name: "Stop all…" }).click();
   const dialog = page.getByRole("alertdialog", { name: "Stop containers on sim-0000" });
   await expect(dialog.getByRole("button", { name: `Stop ${CONTAINERS} containers` })).toBeVisible();
-  await dialog.getByRole("checkbox", { name: `Include ${spared}` }).click();
+  await dialog.getByRole("listitem").filter({ hasText: spared }).locator("label").click();
+  await expect(dialog.getByRole("checkbox", { name: `Include ${spared}` })).not.toBeChecked();
   await expect(dialog.getByRole("heading", { name: "1 left out by you" })).toBeVisible();
   await dialog.getByRole("button", { name: `Stop ${CONTAINERS - 1} containers` }).click();
   const progress = page.getByRole("dialog", { name: "Stop containers on sim-0000" });
@@ -42,7 +45,7 @@ test("shows what will happen, does exactly that, and says what happened", async 
 test("nothing to do is said, and cannot be pressed", async ({ core, signedIn: page }) => {
   await open(core, page);
   await page.getByRole("button", { name: "More actions" }).click();
-  await page.getByRole("menuitem", { name: "Start all…" }).click();
+  await page.getByRole("menuitem", { name: "Start all…", exact: true }).click();
   const dialog = page.getByRole("dialog");
   await expect(dialog.getByRole("heading", { name: `Nothing to do for ${CONTAINERS}` })).toBeVisible();
   await expect(dialog.getByRole("button", { name: "Start 0 containers" })).toHaveAttribute("aria-disabled", "true");

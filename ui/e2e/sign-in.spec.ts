@@ -1,6 +1,8 @@
 import { ADMIN, Core } from "./core";
 import { expect, test } from "./test";
 
+test.use({ coreOptions: { name: "sign-in" } });
+
 test("signs in, says what is wrong, and goes where the address led", async ({ core, page }) => {
   await page.goto(`${core.url}/settings/api-keys`);
   await page.getByLabel("Name").fill(ADMIN.username);
@@ -65,7 +67,7 @@ test("an API key is shown once, listed without its secret, and deleted", async (
   const used = await fetch(`${core.url}/user`, { headers: { "x-api-key": key, "x-api-secret": secret } });
   expect(used.status).toBe(200);
   await page.getByRole("button", { name: "Done" }).click();
-  await expect(page.getByRole("cell", { name: "backup" })).toBeVisible();
+  await expect(page.getByRole("cell", { name: "backup", exact: true })).toBeVisible();
   await expect(page.getByText(secret)).toHaveCount(0);
   await page.getByRole("button", { name: "Delete the API key backup?" }).click();
   await page.getByRole("alertdialog").getByRole("button", { name: "Delete" }).click();

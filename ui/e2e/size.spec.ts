@@ -1,6 +1,8 @@
 // What a browser loads until the list of servers is there, compressed as it is served.
 import { expect, test } from "./test";
 
+test.use({ coreOptions: { name: "size" } });
+
 const JS_KB_MAX = 200;
 const CSS_KB_MAX = 25;
 const DOM_NODES_MAX = 1_500;

@@ -1,5 +1,7 @@
 // What the tests share: a Core for each file, a signed-in page, and the check that pages stay clean.
-import { test as base, expect, type Page } from "@playwright/test";
+import { existsSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { type BrowserContext, test as base, expect, type Page } from "@playwright/test";
 import { Core, type CoreOptions } from "./core";
 
 interface Fixtures {
@@ -22,6 +24,10 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
     },
     { scope: "worker", timeout: 60_000 },
   ],
+  context: async ({ context }, use) => {
+    await newerPage(context);
+    await use(context);
+  },
   signedIn: async ({ core, page }, use) => {
     const errors: string[] = [];
     page.on("pageerror", (error) => errors.push(error.message));
@@ -30,6 +36,20 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
     expect(errors).toEqual([]);
   },
 });
+
+/** Folder with a build of the page that is newer than the one inside Core, to try it without building Core anew. */
+const DIST = process.env.KOMODO_E2E_DIST;
+
+async function newerPage(context: BrowserContext) {
+  if (!DIST) return;
+  await context.route("**/*", async (route) => {
+    const { pathname } = new URL(route.request().url());
+    const file = join(DIST, pathname);
+    const asset = existsSync(file) && statSync(file).isFile();
+    if (route.request().method() !== "GET" || (pathname === "/user" && !asset)) return route.continue();
+    return route.fulfill({ path: asset ? file : join(DIST, "index.html") });
+  });
+}
 
 export async function signIn(page: Page, token: string) {
   await page.addInitScript((token) => {

@@ -10,7 +10,7 @@ import { beginPreferences } from "./app/preferences";
 import { router, safeTarget } from "./app/router";
 import { WordsProvider } from "./i18n/words";
 import { LiveProvider } from "./live/live";
-import { useSession } from "./session/relogin";
+import { useSession } from "./session/use-session";
 
 const RETRIES_MAX = 2;
 

@@ -2,7 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate } from "@tanstack/react-router";
 import { Activity, CircleUser, LogOut, RefreshCw, Search, Server, Settings } from "lucide-react";
-import { lazy, Suspense, useState } from "react";
+import { lazy, type RefObject, Suspense, useRef, useState } from "react";
 import { Button as AriaButton, TooltipTrigger } from "react-aria-components";
 import { get } from "../api/client";
 import type { User } from "../api/types";
@@ -11,16 +11,17 @@ import { duration } from "../i18n/format";
 import { useWords } from "../i18n/words";
 import { useConnection, useLost, useSocket, useUpdates } from "../live/live";
 import { Button } from "../parts/button";
-import { MenuButton } from "../parts/menu";
 import { Tip } from "../parts/tooltip";
-import { Relogin } from "../session/relogin";
 import { session } from "../session/session";
+import { useSession } from "../session/use-session";
 import { Logo } from "./logo";
 import styles from "./shell.module.css";
 import { focusFilter, useShortcuts } from "./shortcuts";
 import { ToastRegion } from "./toasts";
 
 const Palette = lazy(() => import("./palette").then(({ Palette }) => ({ default: Palette })));
+const MenuAt = lazy(() => import("../parts/menu").then(({ MenuAt }) => ({ default: MenuAt })));
+const Relogin = lazy(() => import("../session/relogin").then(({ Relogin }) => ({ default: Relogin })));
 const Help = lazy(() => import("./help").then(({ Help }) => ({ default: Help })));
 
 export const useUser = () =>
@@ -33,6 +34,7 @@ export const useUser = () =>
 export function Shell() {
   const words = useWords();
   const navigate = useNavigate();
+  const ended = useSession().state === "ended";
   const [over, setOver] = useState<"palette" | "help" | null>(null);
   useShortcuts({
     palette: () => setOver("palette"),
@@ -87,7 +89,7 @@ export function Shell() {
         {over === "help" && <Help onClose={() => setOver(null)} />}
       </Suspense>
       <ToastRegion />
-      <Relogin />
+      <Suspense>{ended && <Relogin />}</Suspense>
     </div>
   );
 }
@@ -135,13 +137,32 @@ function Account() {
   const words = useWords();
   const user = useUser().data;
   const name = user?.username ?? "";
+  const [open, setOpen] = useState(false);
+  const anchor = useRef<HTMLButtonElement>(null);
   return (
-    <MenuButton
-      label={words.nav.account}
-      head={name ? words.nav.signedInAs(name) : words.nav.account}
-      entries={[{ id: "out", label: words.nav.signOut, icon: <LogOut size={15} />, act: () => session.signOut() }]}
-    >
-      <Button look="quiet" label={words.nav.account} icon={<CircleUser size={18} />} />
-    </MenuButton>
+    <>
+      <Button
+        ref={anchor}
+        look="quiet"
+        label={words.nav.account}
+        icon={<CircleUser size={18} />}
+        controls="menu"
+        expanded={open}
+        onPress={() => setOpen(true)}
+      />
+      <Suspense>
+        {open && (
+          <MenuAt
+            anchor={anchor as RefObject<Element | null>}
+            onClose={() => setOpen(false)}
+            label={words.nav.account}
+            head={name ? words.nav.signedInAs(name) : words.nav.account}
+            entries={[
+              { id: "out", label: words.nav.signOut, icon: <LogOut size={15} />, act: () => session.signOut() },
+            ]}
+          />
+        )}
+      </Suspense>
+    </>
   );
 }

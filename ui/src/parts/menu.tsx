@@ -30,7 +30,7 @@ interface EntriesProps {
   head?: ReactNode;
 }
 
-function Entries({ label, entries, head }: EntriesProps) {
+function Entries({ label, entries, head, onClose }: EntriesProps & { onClose?: () => void }) {
   const off = entries.filter((entry) => entry.off).map((entry) => entry.id);
   const items = entries.flatMap((entry) => [
     ...(entry.apart ? [<Separator key={`${entry.id} line`} className={styles.line} />] : []),
@@ -47,7 +47,7 @@ function Entries({ label, entries, head }: EntriesProps) {
     </MenuItem>,
   ]);
   return (
-    <AriaMenu aria-label={label} disabledKeys={off} className={styles.menu}>
+    <AriaMenu aria-label={label} disabledKeys={off} className={styles.menu} onClose={onClose}>
       {head ? (
         <MenuSection>
           <Header className={styles.head}>{head}</Header>
@@ -84,6 +84,6 @@ export const MenuAt = ({
     onOpenChange={(open) => !open && onClose()}
     aria-label={entries.label}
   >
-    <Entries {...entries} />
+    <Entries {...entries} onClose={onClose} />
   </Popover>
 );

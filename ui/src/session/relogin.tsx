@@ -1,16 +1,12 @@
-import { useSyncExternalStore } from "react";
 import { useWords } from "../i18n/words";
 import { Button } from "../parts/button";
 import { Dialog } from "../parts/dialog";
 import { LoginForm } from "./login-form";
 import { session } from "./session";
 
-export const useSession = () => useSyncExternalStore(session.subscribe, session.snapshot);
-
 /** Asks for the password again over the page, which stays as it is. */
 export function Relogin() {
   const words = useWords();
-  if (useSession().state !== "ended") return null;
   return (
     <Dialog
       alert

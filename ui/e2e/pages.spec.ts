@@ -1,0 +1,200 @@
+// Every page in every theme and language: no finding of axe, nothing wider than the smallest screen, keys everywhere.
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import type { Page } from "@playwright/test";
+import type { AxeResults } from "axe-core";
+import type { Core } from "./core";
+import { expect, test } from "./test";
+
+test.use({ coreOptions: { name: "pages" } });
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const themes = ["light", "dark"] as const;
+const languages = ["en", "zh-CN"] as const;
+
+interface Place {
+  name: string;
+  path: string;
+  /** Brings the page into the state that is looked at. */
+  prepare?: (page: Page) => Promise<void>;
+}
+
+async function places(core: Core): Promise<Place[]> {
+  if ((await core.servers()).length === 0) {
+    await core.simulate({ servers: 2, containers: 30, name: "nas-" });
+    const end = await core.simulate({ servers: 1, containers: 6, name: "lab-" });
+    await end();
+  }
+  const servers = await core.servers();
+  const nas = servers.find(({ name }) => name === "nas-0000")?.id ?? "";
+  const lab = servers.find(({ name }) => name === "lab-0000")?.id ?? "";
+  await core.execute("StartAllContainers", { server: nas });
+  const { updates } = await core.call<{ updates: { id: string }[] }>("read/ListUpdates", { page: 0 });
+  const [container] = await core.containers(nas);
+  return [
+    { name: "servers", path: "/servers" },
+    { name: "server", path: `/servers/${nas}` },
+    { name: "host", path: `/servers/${nas}?tab=host` },
+    { name: "server settings", path: `/servers/${nas}?tab=settings` },
+    { name: "a server that is away", path: `/servers/${lab}` },
+    { name: "nothing found", path: `/servers/${nas}?q=nothing-has-this-name` },
+    { name: "log", path: `/servers/${nas}/containers/${container?.name}` },
+    { name: "inspect", path: `/servers/${nas}/containers/${container?.name}?tab=inspect` },
+    { name: "activity", path: "/activity" },
+    { name: "an update", path: `/activity/${updates[0]?.id}` },
+    { name: "appearance", path: "/settings/appearance" },
+    { name: "API keys", path: "/settings/api-keys" },
+    { name: "onboarding keys", path: "/settings/onboarding" },
+    { name: "no such page", path: "/nowhere" },
+    {
+      name: "plan",
+      path: `/servers/${nas}`,
+      prepare: async (page) => {
+        await page.locator("main header button").first().click();
+        await page.getByRole("alertdialog").getByRole("listitem").first().waitFor();
+      },
+    },
+    {
+      name: "palette",
+      path: "/servers",
+      prepare: async (page) => {
+        await page.getByRole("listitem").first().waitFor();
+        await page.keyboard.press("ControlOrMeta+k");
+        await page.getByRole("menuitem").first().waitFor();
+      },
+    },
+    {
+      name: "add server",
+      path: "/servers",
+      prepare: async (page) => {
+        await page.locator("main header button").last().click();
+        await page.getByRole("dialog").waitFor();
+      },
+    },
+  ];
+}
+
+const settled = async (page: Page) => {
+  await page.locator("main h1, main h2, [role=alertdialog], [role=dialog]").first().waitFor();
+  await page.evaluate(() => document.fonts.ready);
+  await page.evaluate(() => Promise.allSettled(document.getAnimations().map((animation) => animation.finished)));
+};
+
+for (const theme of themes) {
+  for (const language of languages) {
+    test(`axe finds nothing: ${theme}, ${language}`, async ({ core, signedIn: page }) => {
+      test.setTimeout(180_000);
+      await page.emulateMedia({ reducedMotion: "reduce" });
+      await page.addInitScript((choice) => localStorage.setItem("komodo-preferences", JSON.stringify(choice)), {
+        theme,
+        language,
+      });
+      const found: string[] = [];
+      for (const place of await places(core)) {
+        await page.goto(core.url + place.path);
+        await place.prepare?.(page);
+        await settled(page);
+        await page.evaluate(axe);
+        const { violations } = await page.evaluate(() =>
+          (window as unknown as { axe: { run: () => Promise<AxeResults> } }).axe.run(),
+        );
+        for (const { id, nodes } of violations) {
+          found.push(
+            `${place.name}: ${id}: ${nodes.map((node) => `${node.target} ${node.failureSummary}`).join(" | ")}`,
+          );
+        }
+      }
+      expect(found).toEqual([]);
+    });
+  }
+}
+
+test("axe finds nothing on the page to sign in", async ({ core, page }) => {
+  for (const colorScheme of themes) {
+    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    await page.goto(core.url);
+    await page.getByRole("button", { name: "Create an account" }).click();
+    await page.evaluate(axe);
+    const { violations } = await page.evaluate(() =>
+      (window as unknown as { axe: { run: () => Promise<AxeResults> } }).axe.run(),
+    );
+    expect(violations.map(({ id, nodes }) => `${id} ${nodes.map(({ target }) => target)}`)).toEqual([]);
+  }
+});
+
+test("nothing is cut off on a screen of 320 pixels", async ({ core, signedIn: page }) => {
+  test.setTimeout(120_000);
+  await page.setViewportSize({ width: 320, height: 640 });
+  const wide: string[] = [];
+  for (const place of await places(core)) {
+    await page.goto(core.url + place.path);
+    await place.prepare?.(page);
+    await settled(page);
+    const widest = await page.evaluate(() => {
+      const beyond = [...document.querySelectorAll("main *, [role=dialog] *, [role=alertdialog] *")].filter(
+        (element) => {
+          const { left, right, width } = element.getBoundingClientRect();
+          if (width === 0 || (right <= 321 && left >= -1)) return false;
+          // What scrolls inside of its own box is not cut off.
+          for (let box = element.parentElement; box; box = box.parentElement) {
+            if (/auto|scroll|hidden|clip/.test(getComputedStyle(box).overflowX) && box.tagName !== "MAIN") return false;
+          }
+          return true;
+        },
+      );
+      return {
+        page: document.documentElement.scrollWidth,
+        beyond: beyond.slice(0, 3).map((element) => element.outerHTML.slice(0, 120)),
+      };
+    });
+    if (widest.page > 320 || widest.beyond.length > 0) wide.push(`${place.name}: ${JSON.stringify(widest)}`);
+  }
+  expect(wide).toEqual([]);
+});
+
+test("keys alone lead everywhere, and not while somebody writes", async ({ core, signedIn: page }) => {
+  await places(core);
+  await page.goto(`${core.url}/servers`);
+  await page.getByRole("listitem").first().waitFor();
+  await page.keyboard.press("g");
+  await page.keyboard.press("a");
+  await expect(page.getByRole("heading", { name: "Activity" })).toBeVisible();
+  await page.keyboard.press("/");
+  await expect(page.getByRole("searchbox", { name: "Filter activity" })).toBeFocused();
+  await page.keyboard.type("g s?");
+  await expect(page.getByRole("searchbox", { name: "Filter activity" })).toHaveValue("g s?");
+  await page.keyboard.press("Escape");
+  await page.getByRole("heading", { name: "Activity" }).click();
+  await page.keyboard.press("?");
+  await expect(page.getByRole("dialog", { name: "Keyboard shortcuts" })).toBeVisible();
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("g");
+  await page.keyboard.press("s");
+  await expect(page.getByRole("heading", { name: "Servers" })).toBeVisible();
+  await page.keyboard.press("ControlOrMeta+k");
+  await page.keyboard.type("nas-0001");
+  await expect(page.getByRole("menuitem", { name: "nas-0001", exact: true })).toBeVisible();
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("heading", { name: "nas-0001" })).toBeVisible();
+});
+
+test("language, theme and density are kept, and the language of the browser is the first", async ({
+  core,
+  browser,
+}) => {
+  const context = await browser.newContext({ locale: "zh-CN" });
+  const page = await context.newPage();
+  await page.goto(core.url);
+  await expect(page.getByRole("button", { name: "登录" })).toBeVisible();
+  await expect(page.locator("html")).toHaveAttribute("lang", "zh-CN");
+  await page.getByRole("button", { name: "English" }).click();
+  await expect(page.getByRole("button", { name: "Sign in" })).toBeVisible();
+  await page.evaluate((token) => localStorage.setItem("komodo-session", token), await core.token());
+  await page.goto(`${core.url}/settings/appearance`);
+  await page.getByText("Dark", { exact: true }).click();
+  await page.getByText("Comfortable", { exact: true }).click();
+  await page.reload();
+  await expect(page.locator("html")).toHaveAttribute("data-theme", "dark");
+  await expect(page.locator("html")).toHaveAttribute("data-density", "comfortable");
+  await context.close();
+});
