@@ -1,0 +1,10 @@
+//! Core as its clients see it: real HTTP on loopback, a real database in a directory of its own.
+
+mod authorization;
+mod contract;
+mod harness;
+mod onboarding;
+mod requests;
+mod servers;
+mod sign_in;
+mod start;
