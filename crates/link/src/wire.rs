@@ -134,6 +134,9 @@ impl std::fmt::Display for Stage {
     }
 }
 
+/// The text for a connection that just ended. The TLS library's own is about its interface.
+pub(crate) const ENDED_WITHOUT_GOODBYE: &str = "the connection ended without a goodbye";
+
 /// An error with its causes in one line, for a log or a state that a person reads.
 pub(crate) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();

@@ -110,7 +110,7 @@ pub enum SessionError {
     /// Core said no.
     #[error("core refuses this agent")]
     Refused(#[source] Refusal),
-    /// Core closed the link, in order or not.
+    /// Core closed the link in order.
     #[error("core closed the link")]
     Closed,
     /// The link broke.
@@ -254,7 +254,7 @@ where
         let ended = loop {
             tokio::select! {
                 biased;
-                // `Ok` is also what comes when Core died; only `cancel` means that we are done.
+                // `Ok` is no reason to stop: Core closes links when it restarts, too. Only `cancel` ends the agent.
                 ended = connection.as_mut() => break match ended {
                     Ok(()) => SessionError::Closed,
                     Err(error) => SessionError::Broken(Box::new(error)),

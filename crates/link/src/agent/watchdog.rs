@@ -15,6 +15,8 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
+use crate::wire::ENDED_WITHOUT_GOODBYE;
+
 pub(super) struct Watchdog<IO> {
     io: IO,
     limit: Duration,
@@ -67,9 +69,16 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Watchdog<IO> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.io).poll_read(context, buffer);
-        if polled.is_ready() {
-            self.last_read = Instant::now();
+        let mut polled = Pin::new(&mut self.io).poll_read(context, buffer);
+        match &polled {
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                // With the kind as it is, h2 would take this for an orderly end.
+                let kind = io::ErrorKind::ConnectionAborted;
+                let error = io::Error::new(kind, ENDED_WITHOUT_GOODBYE);
+                polled = Poll::Ready(Err(error));
+            }
+            Poll::Ready(_) => self.last_read = Instant::now(),
+            Poll::Pending => {}
         }
         self.or_silent(polled, context)
     }

@@ -22,7 +22,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::Closed;
-use crate::wire::{CLOSE_GRACE, with_causes};
+use crate::wire::{CLOSE_GRACE, ENDED_WITHOUT_GOODBYE, with_causes};
 
 pub(super) struct Drive {
     pub(super) ping_pong: PingPong,
@@ -155,14 +155,17 @@ impl Liveness {
     }
 
     fn failed(&self, error: &io::Error) {
-        let refused = matches!(
-            crate::tls::cause(error),
-            Some(rustls::Error::AlertReceived(AlertDescription::AccessDenied))
-        );
-        let _ = self.failure.set(match refused {
-            true => Failure::CoreKeyRefused,
-            false => Failure::Other(with_causes(error)),
-        });
+        let failure = match crate::tls::cause(error) {
+            Some(rustls::Error::AlertReceived(AlertDescription::AccessDenied)) => {
+                Failure::CoreKeyRefused
+            }
+            _ if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Failure::Other(ENDED_WITHOUT_GOODBYE.to_owned())
+            }
+            _ => Failure::Other(with_causes(error)),
+        };
+        // The first failure is the cause, all others follow from it.
+        let _ = self.failure.set(failure);
     }
 }
 

@@ -202,7 +202,7 @@ async fn hello_that_the_agent_refuses_brings_no_link_up() {
         }
         other => panic!("{other:?}"),
     }
-    agent.until_waiting("closed").await;
+    agent.until_waiting("core closed the link").await;
 }
 
 /// What Core does about a second link of an identity: it asks the first for a sign of life.

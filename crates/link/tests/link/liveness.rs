@@ -222,6 +222,7 @@ async fn orderly_close_by_core_is_a_lost_link_for_the_agent_too() {
         soon("the end", pair.link.client.closed()).await,
         Closed::ByCore
     );
+    pair.agent.until_waiting("core closed the link").await;
     let again = pair.core.link().await;
     pair.agent.until_up().await;
     assert!(again.client.ping(SOON).await.is_ok());
@@ -391,4 +392,39 @@ async fn many_who_ask_at_once_do_not_make_a_link_look_dead() {
     for ping in futures_util::future::join_all(pings).await {
         assert!(ping.is_ok(), "{ping:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn cut_connection_is_named_as_that_on_both_sides() {
+    let weather = Arc::new(Weather::default());
+    let silence = || Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
+    let mut pair = MemoryPair::start_with(
+        service().route("/silent", get(async move || silence())),
+        &weather,
+        CoreTimings::default(),
+        AgentTimings::default(),
+    )
+    .await;
+    weather.cut.notify_waiters();
+    let cause = "the connection ended without a goodbye".to_owned();
+    let closed = soon("the end", pair.link.client.closed()).await;
+    assert_eq!(closed, Closed::Lost { cause });
+    pair.agent.until_waiting("without a goodbye").await;
+    let again = soon("a new link", pair.outcomes.recv())
+        .await
+        .unwrap()
+        .unwrap();
+    pair.agent.until_up().await;
+
+    // With a request under way.
+    let silent = again
+        .client
+        .request(get_request("/silent"), SOON)
+        .await
+        .unwrap();
+    weather.cut.notify_waiters();
+    let said = pair.agent.until_waiting("without a goodbye").await;
+    assert!(!said.contains("docs.rs"), "{said}");
+    let ended = soon("the end", silent.into_body().frame()).await;
+    assert!(ended.unwrap().is_err(), "a cut answer looks whole");
 }
