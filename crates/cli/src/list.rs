@@ -178,13 +178,18 @@ fn server_row(server: &ServerListItem, now: UnixMs) -> [Text; 8] {
     {
         notes.push(format!("last seen {}", words::ago(seen, now)));
     }
+    // What a server that is away said last is no news.
+    let figure = |text: String| match info.state {
+        ServerState::Ok => Text::from(text),
+        ServerState::NotOk | ServerState::Disabled => toned(Tone::Faint, text),
+    };
     [
         toned(Tone::Strong, server.name.clone()),
         state,
-        containers.into(),
-        cpu.into(),
-        memory.into(),
-        disk.into(),
+        figure(containers),
+        figure(cpu),
+        figure(memory),
+        figure(disk),
         info.version.as_deref().unwrap_or("-").into(),
         notes.join("; ").into(),
     ]

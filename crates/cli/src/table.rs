@@ -2,7 +2,7 @@
 
 use std::io;
 
-use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
+use comfy_table::{Cell, Color, Table, presets};
 use serde::Serialize;
 
 use crate::{
@@ -67,16 +67,11 @@ pub fn print<const COLUMNS: usize>(
         Borders::Outside => presets::UTF8_BORDERS_ONLY,
         Borders::All => presets::UTF8_FULL_CONDENSED,
     });
+    // Never as wide as the terminal: what is wrapped inside a cell cannot be copied or searched.
     match terminal.colour {
-        true => {
-            table
-                .enforce_styling()
-                .set_content_arrangement(ContentArrangement::Dynamic);
-        }
-        false => {
-            table.force_no_tty();
-        }
-    }
+        true => table.enforce_styling(),
+        false => table.force_no_tty(),
+    };
     table.set_header(header.map(|name| Cell::new(name).fg(Color::DarkGrey)));
     table.add_rows(rows.into_iter().map(|row| row.map(cell)));
     if terminal.borders == Borders::None {

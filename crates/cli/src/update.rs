@@ -3,9 +3,11 @@
 use std::io;
 
 use komodo_api::{
+    id::Id,
     resource::ResourceTarget,
     server::ListServers,
     update::{GetUpdate, ListUpdates, OperationKind, Update, UpdateListItem, UpdateStatus},
+    user::GetUsername,
 };
 use serde_json::Map;
 
@@ -74,13 +76,21 @@ pub async fn list(session: &mut Session, page: u32, format: Format) -> Result<Ou
 }
 
 async fn get(session: &mut Session, id: &str, format: Format) -> Result<Outcome, Failure> {
-    let update = session
-        .client()?
-        .call(&GetUpdate { id: id.to_owned() })
-        .await?;
+    let client = session.client()?;
+    let update = client.call(&GetUpdate { id: id.to_owned() }).await?;
     match format {
         Format::Json => table::json(&mut session.terminal, &update)?,
-        Format::Table => print_whole(&mut session.terminal, &update)?,
+        Format::Table => {
+            let ask = GetUsername {
+                user_id: update.operator.clone(),
+            };
+            // A user who is gone has left only the id.
+            let by = client
+                .call(&ask)
+                .await
+                .map_or_else(|_| update.operator.clone(), |user| user.username);
+            print_whole(&mut session.terminal, &update, &operator(&by))?;
+        }
     }
     Ok(Outcome::Success)
 }
@@ -121,7 +131,7 @@ pub fn print(
                 result,
                 words::ago(update.start_ts, now).into(),
                 took.into(),
-                Text::from(update.username.as_str()),
+                operator(&update.username).into(),
             ]
         })
         .collect();
@@ -140,12 +150,12 @@ pub fn print(
     )
 }
 
-fn print_whole(terminal: &mut Terminal, update: &Update) -> io::Result<()> {
+fn print_whole(terminal: &mut Terminal, update: &Update, by: &str) -> io::Result<()> {
     let now = (terminal.now)();
     let head = format!(
         "{} by {}, started {}",
         name(update.operation, update.request.as_deref()),
-        update.operator,
+        by,
         words::ago(update.start_ts, now)
     );
     terminal.line(head)?;
@@ -164,6 +174,27 @@ fn print_whole(terminal: &mut Terminal, update: &Update) -> io::Result<()> {
         _ => "not ended yet",
     };
     terminal.line(format!("\n{state}"))
+}
+
+/// Part of Core that acts by itself, by the last digit of its id.
+const SYSTEM_OPERATORS: [&str; 9] = [
+    "System",
+    "Procedure",
+    "Action",
+    "Git Webhook",
+    "Auto Redeploy",
+    "Resource Sync",
+    "Stack Wizard",
+    "Build Manager",
+    "Repo Manager",
+];
+
+/// The name of who did it; Core itself is known by reserved ids.
+fn operator(username: &str) -> String {
+    (0_u8..)
+        .zip(SYSTEM_OPERATORS)
+        .find(|(number, _)| Id::system(*number).as_str() == username)
+        .map_or_else(|| username.to_owned(), |(_, name)| name.to_owned())
 }
 
 fn target(target: &ResourceTarget, names: &[(String, String)]) -> String {

@@ -271,7 +271,7 @@ fn updates_say_how_they_ended_and_what_they_wait_for() {
         },
         {
             "id": "65aa00000000000000000003", "operation": "DeleteServer", "start_ts": NOW - 86_400_000, "success": false,
-            "username": "admin", "operator": "1", "target": { "type": "System", "id": "system" }, "status": "Complete",
+            "username": "000000000000000000000000", "operator": "1", "target": { "type": "System", "id": "system" }, "status": "Complete",
             "end_ts": NOW - 86_399_990,
         },
     ]))
@@ -280,11 +280,11 @@ fn updates_say_how_they_ended_and_what_they_wait_for() {
     printed(
         |terminal| update::print(terminal, &updates, &names),
         &expect![[r#"
-        ID                        OPERATION          TARGET  RESULT             STARTED    TOOK   BY
-        65aa00000000000000000001  StopAllContainers  alpha   succeeded          1 min ago  2.4 s  admin
-        65aa00000000000000000002  BatchContainers    alpha   waiting for alpha  5 s ago    -      admin
-        65aa00000000000000000003  DeleteServer       system  failed             1 day ago  0.0 s  admin
-    "#]],
+            ID                        OPERATION          TARGET  RESULT             STARTED    TOOK   BY
+            65aa00000000000000000001  StopAllContainers  alpha   succeeded          1 min ago  2.4 s  admin
+            65aa00000000000000000002  BatchContainers    alpha   waiting for alpha  5 s ago    -      admin
+            65aa00000000000000000003  DeleteServer       system  failed             1 day ago  0.0 s  System
+        "#]],
     );
 }
 
