@@ -1,6 +1,8 @@
 //! The real `km` against a real Core with simulated servers: what people type, what they read, and what has become of the
 //! containers.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     process::{Output, Stdio},
     time::Duration,
