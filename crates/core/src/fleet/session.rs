@@ -379,6 +379,10 @@ impl Session {
     }
 
     fn key_refused(&mut self, key: String, at: UnixMs) {
+        if self.slot.server.load().public_key().is_empty() {
+            // It has none that this could be another than; it only was not let in.
+            return;
+        }
         let since = match &self.view.link {
             LinkState::Up { .. } => return,
             LinkState::Never => None,

@@ -221,11 +221,11 @@ impl Onboard for App {
         };
         let secret_hash = token.map(|token| self.auth.secrets.hash(token.reveal()));
         let new_id = self.new_id();
-        let (key, connect_as, now) = (key.to_owned(), connect_as.to_owned(), self.clock.now());
+        let (attempted, connect_as, now) = (key.to_owned(), connect_as.to_owned(), self.clock.now());
         let joined = self
             .desired
             .commit(move |state| {
-                let attempt = Attempt { key: &key, connect_as: &connect_as, secret_hash, new_id, now };
+                let attempt = Attempt { key: &attempted, connect_as: &connect_as, secret_hash, new_id, now };
                 Ok(attempt.decide(state))
             })
             .await
@@ -233,6 +233,9 @@ impl Onboard for App {
         match joined {
             Joined::Refused { server, refusal } => {
                 tracing::warn!(server.id = server.map(|id| id.to_string()), code = refusal.code, "an agent was refused: {}", refusal.reason);
+                if let Some(server) = server {
+                    self.background.fleet.key_refused(server, key);
+                }
                 Err(refusal)
             }
             Joined::In { server, before, after, key_name } => {

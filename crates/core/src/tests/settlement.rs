@@ -31,8 +31,7 @@ const STOPPED: &str = "a done, b done, c done, d done, periphery skipped (Agent)
 #[tokio::test(start_paused = true)]
 async fn the_link_is_lost_and_comes_back() {
     let (mut core, mut host, update) = stopping().await;
-    core.cut(&host).await;
-    let lost_at = core.now();
+    let lost_at = core.cut(&host).await;
     let waiting = core.until_update(&update, "it waits", |update| update.waiting_for.is_some()).await;
     let for_what = waiting.waiting_for.expect("it waits");
     assert_eq!((for_what.server.as_str(), for_what.last_contact), ("alpha", Some(lost_at)));
