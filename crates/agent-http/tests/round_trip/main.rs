@@ -227,7 +227,8 @@ async fn inspect_returns_the_document_or_the_error() {
     assert_eq!(absent, Err(error(AgentErrorCode::NotFound)));
 }
 
-#[tokio::test]
+// The clock only moves once the agent has begun and nothing is left to do.
+#[tokio::test(start_paused = true)]
 async fn a_call_that_takes_too_long_fails_here_and_stops_there() {
     let deadlines = Deadlines {
         engine: Duration::from_millis(50),

@@ -165,7 +165,7 @@ async fn connect(
     .await
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn agent_turns_down_cores_of_another_kind() {
     for (stranger, reason) in [
         (
@@ -236,7 +236,7 @@ async fn core_turns_down_agents_of_another_kind() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn nothing_but_the_hello_is_served_before_it_and_a_core_without_one_is_left() {
     let (core_key, certified) = raw_key();
     let (mut agent, mut dials) = agent_for(core_key, Duration::from_millis(400));
@@ -257,15 +257,19 @@ async fn nothing_but_the_hello_is_served_before_it_and_a_core_without_one_is_lef
     assert!(!said.contains("secret-token"));
 }
 
-#[tokio::test]
-async fn silent_core_is_left_after_the_limit_of_each_stage() {
+#[tokio::test(start_paused = true)]
+async fn core_that_never_begins_the_inner_tls_is_left() {
     let (core_key, _) = raw_key();
     let (mut agent, mut dials) = agent_for(core_key, Duration::from_secs(10));
     let _silent = soon("a dial", dials.recv()).await.unwrap();
     agent
         .until_waiting("inner tls handshake took longer than 300ms")
         .await;
+}
 
+#[tokio::test]
+async fn silent_address_is_left_after_the_limit_of_each_stage() {
+    let (core_key, _) = raw_key();
     let deaf = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut config = config(&Identity::generate().unwrap(), core_key, None);
     config.timings.upgrade = Duration::from_millis(100);
@@ -324,13 +328,18 @@ async fn silent_agent_is_left_after_the_limit_of_each_stage() {
         axum::routing::post(async || std::future::pending::<()>().await),
     );
     let _agent = TestAgent::start(config.clone(), dialler(core.address, &config), mute);
-    match core.outcome().await {
-        Err(EstablishError::Request {
-            stage: Stage::Hello,
-            source,
-        }) => {
-            assert!(source.to_string().contains("within 200ms"), "{source}");
+    loop {
+        match core.outcome().await {
+            // A busy machine may not manage the handshake in time; the agent tries again.
+            Err(EstablishError::Timeout { .. }) => continue,
+            Err(EstablishError::Request {
+                stage: Stage::Hello,
+                source,
+            }) => {
+                assert!(source.to_string().contains("within 200ms"), "{source}");
+            }
+            other => panic!("{other:?}"),
         }
-        other => panic!("{other:?}"),
+        break;
     }
 }
