@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import type { Page } from "@playwright/test";
 import type { AxeResults } from "axe-core";
 import type { Core } from "./core";
-import { expect, test } from "./test";
+import { expect, palette, test } from "./test";
 
 test.use({ coreOptions: { name: "pages" } });
 
@@ -75,7 +75,7 @@ async function places(core: Core): Promise<Place[]> {
 }
 
 const settled = async (page: Page) => {
-  await page.locator("main h1, main h2, [role=alertdialog], [role=dialog]").first().waitFor();
+  await page.locator("main h1, main h2, [role=alertdialog], [role=dialog]").filter({ visible: true }).first().waitFor();
   await page.evaluate(() => document.fonts.ready);
   await page.evaluate(() => Promise.allSettled(document.getAnimations().map((animation) => animation.finished)));
 };
@@ -171,8 +171,7 @@ test("keys alone lead everywhere, and not while somebody writes", async ({ core,
   await page.keyboard.press("g");
   await page.keyboard.press("s");
   await expect(page.getByRole("heading", { name: "Servers" })).toBeVisible();
-  await page.keyboard.press("ControlOrMeta+k");
-  await page.keyboard.type("nas-0001");
+  await palette(page, "nas-0001");
   await expect(page.getByRole("menuitem", { name: "nas-0001", exact: true })).toBeVisible();
   await page.keyboard.press("Enter");
   await expect(page.getByRole("heading", { name: "nas-0001" })).toBeVisible();

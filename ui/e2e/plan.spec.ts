@@ -1,6 +1,6 @@
 import type { Page } from "@playwright/test";
 import type { Core } from "./core";
-import { expect, row, test } from "./test";
+import { expect, palette, row, test } from "./test";
 
 test.use({ coreOptions: { name: "plan" } });
 
@@ -100,8 +100,7 @@ test("one container, from its row and from the palette", async ({ core, signedIn
   await expect(page.getByText("Finished")).toBeVisible();
   await page.getByRole("button", { name: "Done" }).click();
   await expect(row(page, name)).toContainText("Paused");
-  await page.keyboard.press("ControlOrMeta+k");
-  await page.keyboard.type(`unpause ${name}`);
+  await palette(page, `unpause ${name}`);
   await expect(page.getByRole("menuitem", { name: `Unpause ${name}` })).toBeVisible();
   await page.keyboard.press("Enter");
   await page.getByRole("button", { name: "Unpause 1 container" }).click();

@@ -60,4 +60,11 @@ export async function signIn(page: Page, token: string) {
 
 export const row = (page: Page, name: string) => page.getByRole("row").filter({ hasText: name });
 
+/** Opens the palette and types into it. */
+export async function palette(page: Page, text: string) {
+  await page.keyboard.press("ControlOrMeta+k");
+  await expect(page.getByRole("searchbox", { name: "Go to a server or container" })).toBeFocused();
+  await page.keyboard.type(text);
+}
+
 export { expect };

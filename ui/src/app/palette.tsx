@@ -62,33 +62,35 @@ export function Palette({ onClose }: { onClose: () => void }) {
               <Input placeholder={words.palette.placeholder} className={styles.input} />
               <kbd aria-hidden="true">Esc</kbd>
             </SearchField>
-            <Menu
-              aria-label={words.palette.open}
-              className={styles.menu}
-              renderEmptyState={() => <p className={styles.none}>{words.palette.none}</p>}
-            >
-              {sections.map(
-                ([name, commands]) =>
-                  commands.length > 0 && (
-                    <MenuSection key={name}>
-                      <Header className={styles.head}>{name}</Header>
-                      {commands.map((command) => (
-                        <MenuItem
-                          key={command.id}
-                          id={command.id}
-                          textValue={command.label}
-                          className={styles.item}
-                          onAction={() => run(command)}
-                        >
-                          {command.icon}
-                          <span className={styles.label}>{command.label}</span>
-                          {command.aside && <span className={styles.aside}>{command.aside}</span>}
-                        </MenuItem>
-                      ))}
-                    </MenuSection>
-                  ),
-              )}
-            </Menu>
+            <div className={styles.scroll} tabIndex={0} role="group" aria-label={words.palette.open}>
+              <Menu
+                aria-label={words.palette.open}
+                className={styles.menu}
+                renderEmptyState={() => <p className={styles.none}>{words.palette.none}</p>}
+              >
+                {sections.map(
+                  ([name, commands]) =>
+                    commands.length > 0 && (
+                      <MenuSection key={name}>
+                        <Header className={styles.head}>{name}</Header>
+                        {commands.map((command) => (
+                          <MenuItem
+                            key={command.id}
+                            id={command.id}
+                            textValue={command.label}
+                            className={styles.item}
+                            onAction={() => run(command)}
+                          >
+                            {command.icon}
+                            <span className={styles.label}>{command.label}</span>
+                            {command.aside && <span className={styles.aside}>{command.aside}</span>}
+                          </MenuItem>
+                        ))}
+                      </MenuSection>
+                    ),
+                )}
+              </Menu>
+            </div>
           </Autocomplete>
         </Dialog>
       </Modal>

@@ -130,6 +130,8 @@ const onboarding = createRoute({
   component: lazyRouteComponent(() => import("../settings/onboarding-keys"), "OnboardingKeys"),
 });
 
+const elsewhere = createRoute({ getParentRoute: () => app, path: "$", component: NotFound });
+
 const tree = root.addChildren([
   login,
   app.addChildren([
@@ -139,6 +141,7 @@ const tree = root.addChildren([
     container,
     activity.addChildren([update]),
     settings.addChildren([settingsIndex, appearance, apiKeys, onboarding]),
+    elsewhere,
   ]),
 ]);
 
@@ -159,7 +162,7 @@ declare module "@tanstack/react-router" {
 function NotFound() {
   const words = useWords();
   return (
-    <Empty title={words.failure.notFound}>
+    <Empty whole title={words.failure.notFound}>
       <Link to="/servers">{words.failure.toServers}</Link>
     </Empty>
   );
@@ -172,7 +175,7 @@ const isOutdated = (error: unknown) =>
 function Broken({ error }: ErrorComponentProps) {
   const words = useWords();
   return (
-    <Empty title={isOutdated(error) ? words.failure.updated : words.failure.title}>
+    <Empty whole title={isOutdated(error) ? words.failure.updated : words.failure.title}>
       {!isOutdated(error) && <p lang="en">{String(error)}</p>}
       <Button look="primary" onPress={() => location.reload()}>
         {words.failure.reload}

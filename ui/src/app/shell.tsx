@@ -19,7 +19,8 @@ import styles from "./shell.module.css";
 import { focusFilter, useShortcuts } from "./shortcuts";
 import { ToastRegion } from "./toasts";
 
-const Palette = lazy(() => import("./palette").then(({ Palette }) => ({ default: Palette })));
+const loadPalette = () => import("./palette").then(({ Palette }) => ({ default: Palette }));
+const Palette = lazy(loadPalette);
 const MenuAt = lazy(() => import("../parts/menu").then(({ MenuAt }) => ({ default: MenuAt })));
 const Relogin = lazy(() => import("../session/relogin").then(({ Relogin }) => ({ default: Relogin })));
 const Help = lazy(() => import("./help").then(({ Help }) => ({ default: Help })));
@@ -37,6 +38,7 @@ export function Shell() {
   const ended = useSession().state === "ended";
   const [over, setOver] = useState<"palette" | "help" | null>(null);
   useShortcuts({
+    modifier: loadPalette,
     palette: () => setOver("palette"),
     help: () => setOver("help"),
     filter: focusFilter,
@@ -56,7 +58,14 @@ export function Shell() {
           <Logo size={24} />
           <span>{words.product}</span>
         </Link>
-        <button type="button" className={styles.search} onClick={() => setOver("palette")} aria-haspopup="dialog">
+        <button
+          type="button"
+          className={styles.search}
+          onClick={() => setOver("palette")}
+          onPointerEnter={loadPalette}
+          onFocus={loadPalette}
+          aria-haspopup="dialog"
+        >
           <Search size={15} aria-hidden="true" />
           <span>{words.palette.open}</span>
           <kbd aria-hidden="true">{/Mac|iP(hone|ad)/.test(navigator.userAgent) ? "⌘ K" : "Ctrl K"}</kbd>

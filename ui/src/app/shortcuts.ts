@@ -6,6 +6,8 @@ import { preferences } from "./preferences";
 const SEQUENCE_MS = 1_000;
 
 export interface Shortcuts {
+  /** Ctrl or ⌘ went down: a shortcut may follow. */
+  modifier: () => void;
   palette: () => void;
   help: () => void;
   filter: () => void;
@@ -37,6 +39,7 @@ export function useShortcuts(shortcuts: Shortcuts) {
     let before: { key: string; at: number } | null = null;
     const onKey = (event: KeyboardEvent) => {
       if (event.defaultPrevented) return;
+      if (event.key === "Control" || event.key === "Meta") latest.current.modifier();
       const after = before && event.timeStamp - before.at < SEQUENCE_MS ? before.key : null;
       const writing = writes(event.target);
       before = writing ? null : { key: event.key, at: event.timeStamp };

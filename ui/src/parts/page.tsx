@@ -29,10 +29,18 @@ export function useTitle(...parts: (string | null | undefined)[]) {
   }, [title]);
 }
 
-export const Empty = ({ icon, title, children }: { icon?: ReactNode; title: string; children?: ReactNode }) => (
+interface EmptyProps {
+  icon?: ReactNode;
+  title: string;
+  children?: ReactNode;
+  /** Whether it is all there is on the page. */
+  whole?: boolean;
+}
+
+export const Empty = ({ icon, title, children, whole }: EmptyProps) => (
   <div className={styles.empty}>
     {icon}
-    <h2>{title}</h2>
+    {whole ? <h1>{title}</h1> : <h2>{title}</h2>}
     {children}
   </div>
 );

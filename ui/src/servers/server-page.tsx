@@ -37,7 +37,7 @@ export function ServerPage() {
     return (
       <div className={pageClass}>
         {items ? (
-          <Empty icon={<ServerOff size={28} strokeWidth={1.5} />} title={words.server.notFound}>
+          <Empty whole icon={<ServerOff size={28} strokeWidth={1.5} />} title={words.server.notFound}>
             <Link to="/servers">{words.failure.toServers}</Link>
           </Empty>
         ) : (
