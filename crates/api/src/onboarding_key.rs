@@ -9,31 +9,38 @@ use crate::{Needs, UnixMs, operation::operation, resource::optional_string_list,
 
 /// An onboarding key, without its secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
 pub struct OnboardingKey {
     /// Public part, by which the key is named.
     pub public_key: String,
     /// Whether it lets anybody in.
+    #[serde(default)]
     pub enabled: bool,
     /// When it ends, unix ms; 0 is never.
+    #[serde(default)]
     pub expires: UnixMs,
     /// Name.
+    #[serde(default)]
     pub name: String,
     /// Ids of the servers that joined with it.
+    #[serde(default)]
     pub onboarded: Vec<String>,
     /// Time of creation.
+    #[serde(default)]
     pub created_at: UnixMs,
     /// Tags of the servers that join.
-    #[serde(deserialize_with = "string_list")]
+    #[serde(default, deserialize_with = "string_list")]
     pub tags: Vec<String>,
     /// Whether an agent may take over a server that exists.
+    #[serde(default)]
     pub privileged: bool,
     /// Server whose configuration is copied.
+    #[serde(default)]
     pub copy_server: String,
     /// Whether a builder is made for each server.
+    #[serde(default)]
     pub create_builder: bool,
     /// How many servers may join with it; absent is any number. Additive.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_uses: Option<u32>,
 }
 

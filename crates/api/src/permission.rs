@@ -114,6 +114,7 @@ pub enum UserTarget {
 pub struct Permission {
     /// Id.
     #[serde(rename = "_id", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Oid")]
     pub id: Option<Oid>,
     /// Who.
     pub user_target: UserTarget,

@@ -77,6 +77,7 @@ impl ResourceTarget {
 pub struct Resource<Config: Default, Info: Default> {
     /// Id.
     #[serde(rename = "_id", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Oid")]
     pub id: Option<Oid>,
     /// Name, unique among its kind.
     pub name: String,

@@ -185,6 +185,7 @@ pub struct WaitingFor {
 pub struct Update {
     /// Id.
     #[serde(rename = "_id", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Oid")]
     pub id: Option<Oid>,
     /// What was done.
     pub operation: OperationKind,

@@ -49,6 +49,7 @@ pub struct UserPasskeyConfig {
 pub struct User {
     /// Id.
     #[serde(rename = "_id", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Oid")]
     pub id: Option<Oid>,
     /// Name to sign in with.
     pub username: String,
@@ -86,9 +87,11 @@ pub struct User {
     pub last_update_view: UnixMs,
     /// Resources used last, by kind.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Vec<String>>")]
     pub recents: BTreeMap<ResourceTargetVariant, Vec<String>>,
     /// What the user may do with all resources of a kind.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, PermissionLevelAndSpecifics>")]
     pub all: IndexMap<ResourceTargetVariant, PermissionLevelAndSpecifics>,
     /// Time of the last change.
     #[serde(default)]
@@ -100,6 +103,7 @@ pub struct User {
 pub struct UserGroup {
     /// Id.
     #[serde(rename = "_id", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Oid")]
     pub id: Option<Oid>,
     /// Name.
     pub name: String,
@@ -111,6 +115,7 @@ pub struct UserGroup {
     pub users: Vec<String>,
     /// What members may do with all resources of a kind.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, PermissionLevelAndSpecifics>")]
     pub all: IndexMap<ResourceTargetVariant, PermissionLevelAndSpecifics>,
     /// Time of the last change.
     #[serde(default)]
