@@ -1,6 +1,9 @@
 //! A simulated agent: a process on a simulated host, which can be killed and started again.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use async_trait::async_trait;
 use futures_util::stream;
@@ -45,6 +48,7 @@ pub struct SimHost {
     pub world: World,
     disk: Disk,
     options: AgentOptions,
+    guard_broken: Arc<AtomicBool>,
 }
 
 impl SimHost {
@@ -54,6 +58,7 @@ impl SimHost {
             world,
             disk: Disk::default(),
             options,
+            guard_broken: Arc::default(),
         }
     }
 
@@ -61,6 +66,11 @@ impl SimHost {
     /// called within a tokio runtime.
     pub fn start(&self) -> SimAgent {
         SimAgent::start(self.clone())
+    }
+
+    /// Makes agents on this host act on what is protected: for tests that have to find that out.
+    pub fn break_guard(&self) {
+        self.guard_broken.store(true, Ordering::Relaxed);
     }
 
     /// Whether the disk of the journal is full.
@@ -84,6 +94,7 @@ impl SimAgent {
             world,
             disk,
             options,
+            guard_broken,
         } = host;
         let own = options
             .container
@@ -112,6 +123,7 @@ impl SimAgent {
         let agent = SimAgent(Arc::new(Process {
             world,
             disk,
+            guard_broken,
             properties,
             host,
             alive: CancellationToken::new(),

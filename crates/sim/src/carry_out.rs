@@ -10,7 +10,7 @@ use komodo_api::{
     plan::{Effect, PlanItem, Reason},
     update::{Verdict, VerdictKind},
 };
-use komodo_plan::{Decision, Form, guard, protected_set, reached, refusal, settle, settle_skip};
+use komodo_plan::{Decision, Form, guard, reached, refusal, settle, settle_skip};
 use tokio::{
     sync::Semaphore,
     time::{Instant, timeout, timeout_at},
@@ -267,7 +267,7 @@ fn kept(
     operation: &Operation,
     item: &PlanItem,
 ) -> Option<(VerdictKind, Reason, Option<String>)> {
-    let protected = protected_set(&process.world.containers(), &process.control());
+    let protected = process.protected(&process.world.containers());
     let reasons = protected
         .iter()
         .find(|entry| entry.id == item.id)

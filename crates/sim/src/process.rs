@@ -1,14 +1,17 @@
 //! The process of a simulated agent: its life, and what stands between its answers and Core.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use futures_util::{Stream, StreamExt, stream};
 use komodo_agent_api::{
-    AgentError, AgentErrorCode, AgentOperation, AgentProperties, AgentStream, EngineState,
-    GoodbyeReason, OperationEvent,
+    AgentError, AgentErrorCode, AgentOperation, AgentProperties, AgentStream, Container,
+    EngineState, GoodbyeReason, OperationEvent, ProtectedContainer,
 };
 use komodo_api::{engine::ContainerStateStatusEnum, stats::SystemInformation};
 use komodo_plan::{
@@ -28,6 +31,7 @@ use crate::{
 pub(crate) struct Process {
     pub(crate) world: World,
     pub(crate) disk: Disk,
+    pub(crate) guard_broken: Arc<AtomicBool>,
     pub(crate) properties: AgentProperties,
     pub(crate) host: SystemInformation,
     /// Cancelled when the process has ended.
@@ -88,8 +92,12 @@ impl Process {
         });
     }
 
-    pub(crate) fn control(&self) -> ControlPath {
-        self.control.borrow().clone()
+    /// What the guard keeps.
+    pub(crate) fn protected(&self, containers: &[Container]) -> Vec<ProtectedContainer> {
+        if self.guard_broken.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
+        protected_set(containers, &self.control.borrow())
     }
 
     /// Stands still while the process hangs or is frozen.
@@ -224,7 +232,7 @@ impl Process {
             ));
         }
         let containers = self.world.containers();
-        let protected = protected_set(&containers, &self.control.borrow());
+        let protected = self.protected(&containers);
         let plan = plan_containers(
             &PlanInput::from(&operation),
             Observed::new(&containers, &protected),

@@ -1,7 +1,7 @@
 //! An Engine with containers in memory, and the hands of people who use it without asking anybody.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -24,6 +24,9 @@ use crate::{
 
 /// Changes that wait for one reader of events at most; a reader that lags behind by more is cut off.
 pub const EVENTS_BUFFER_MAX: usize = 1024;
+
+/// Changes of state that an Engine remembers.
+const HISTORY_MAX: usize = 20_000;
 
 /// What a reader of changes is told.
 #[derive(Debug, Clone)]
@@ -69,6 +72,8 @@ struct State {
     readers: Vec<mpsc::Sender<Change>>,
     latency: Latency,
     stats: Option<SystemStats>,
+    /// Every state that a container came into, in order.
+    history: VecDeque<(UnixMs, String, Option<ContainerStateStatusEnum>)>,
     /// While the Engine is away: what was last seen of it, and what nobody was told since, by id.
     away: Option<Away>,
     rng: fastrand::Rng,
@@ -105,6 +110,7 @@ impl World {
             latency: Latency::default(),
             stats: None,
             away: None,
+            history: VecDeque::new(),
             rng,
         };
         World {
@@ -170,6 +176,7 @@ impl World {
             log: Log::default(),
         };
         state.containers.insert(container.id.clone(), entry);
+        state.remember(at, &container.id, Some(container.state));
         state.tell(Change::Upsert {
             container: Arc::new(container.clone()),
             structural: true,
@@ -196,6 +203,26 @@ impl World {
     /// Run state of a container by name or id; `None` is gone.
     pub fn state_of(&self, reference: &str) -> Option<ContainerStateStatusEnum> {
         self.container(reference).map(|container| container.state)
+    }
+
+    /// Every state that a container, by its id, was in during a millisecond; `None` is gone, or not there yet.
+    pub fn states_at(&self, id: &str, at: UnixMs) -> Vec<Option<ContainerStateStatusEnum>> {
+        let state = self.state();
+        let mut states = vec![None];
+        for (_, _, next) in state
+            .history
+            .iter()
+            .filter(|(since, of, _)| *since <= at && of == id)
+        {
+            states.push(*next);
+        }
+        // The last one before the millisecond, and all that came within it.
+        let within = state
+            .history
+            .iter()
+            .filter(|(since, of, _)| *since == at && of == id)
+            .count();
+        states.split_off(states.len() - 1 - within)
     }
 
     /// Does something to a container at once, as somebody with `docker` would.
@@ -241,6 +268,10 @@ impl World {
     pub fn exit(&self, reference: &str, code: i64) {
         let at = self.moment();
         self.change(reference, false, |container| end(container, code, at));
+        if let Some(container) = self.container(reference) {
+            self.state()
+                .remember(at, &container.id, Some(container.state));
+        }
     }
 
     /// Gives a container another name.
@@ -457,7 +488,7 @@ impl World {
             Quirk::Hangs => None,
             Quirk::Ignores => Some(Ok(())),
             Quirk::Vanishes => {
-                state.remove(id);
+                state.remove(id, at);
                 Some(state.act(id, action, at))
             }
             Quirk::LosesAnswer => Some(state.act(id, action, at).and(Err(
@@ -505,17 +536,29 @@ impl State {
             .ok_or_else(|| format!("No such container: {id}"))?;
         match apply(&mut entry.container, action, entry.quirk, at)? {
             Outcome::Unchanged => {}
-            Outcome::Changed => self.tell_of(id, false),
-            Outcome::Removed => self.remove(id),
+            Outcome::Changed => {
+                let now = entry.container.state;
+                self.remember(at, id, Some(now));
+                self.tell_of(id, false);
+            }
+            Outcome::Removed => self.remove(id, at),
         }
         Ok(())
     }
 
-    fn remove(&mut self, id: &str) {
+    fn remove(&mut self, id: &str, at: Moment) {
         if let Some(entry) = self.containers.remove(id) {
+            self.remember(at, id, None);
             entry.log.changed.send_replace(());
             self.tell(Change::Remove(id.to_owned()));
         }
+    }
+
+    fn remember(&mut self, at: Moment, id: &str, state: Option<ContainerStateStatusEnum>) {
+        if self.history.len() == HISTORY_MAX {
+            self.history.pop_front();
+        }
+        self.history.push_back((at.ms, id.to_owned(), state));
     }
 
     fn tell_of(&mut self, id: &str, structural: bool) {
