@@ -4,6 +4,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -15,7 +16,7 @@ use komodo_agent_api::{
 };
 use komodo_api::{live::LogLine, resource::ContainerRef, stats::Timelength};
 use komodo_docker::{Endpoint, Engine, EngineError, LogOptions};
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
     clock,
@@ -25,6 +26,9 @@ use crate::{
     observe::{Observatory, READER_EVENTS_MAX, Timings, View, watch},
     operations::Operations,
 };
+
+/// Time a hello waits for the first look at the Engine.
+const HELLO_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What an agent is made of.
 #[derive(Debug, Clone)]
@@ -202,6 +206,8 @@ impl AgentApi for Agent {
         }
         self.see_epoch(Some(&core.core_id), core.epoch)?;
         self.observatory.update(|view| view.set_core(&core));
+        // Core wants to know in which container we are.
+        let _ = timeout(HELLO_PATIENCE, self.observatory.tried()).await;
         Ok(AgentHello {
             level: LEVEL,
             agent: AgentProperties {

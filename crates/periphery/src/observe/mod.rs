@@ -37,12 +37,18 @@ pub struct Observatory {
 #[derive(Debug, Default)]
 struct Shared {
     inner: Mutex<Inner>,
-    /// Whether plans can be made and verdicts settled.
-    ready: channel::Sender<bool>,
+    /// Whether the Engine was tried, and whether plans can be made and verdicts settled.
+    ready: channel::Sender<Progress>,
     /// How many readers there are.
     readers: channel::Sender<usize>,
     /// Ids that somebody wants to be inspected.
     wanted: tokio::sync::Notify,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Progress {
+    tried: bool,
+    ready: bool,
 }
 
 #[derive(Debug, Default)]
@@ -88,7 +94,10 @@ impl Observatory {
         for event in events {
             inner.publish(event);
         }
-        let ready = inner.view.is_ready();
+        let progress = Progress {
+            tried: inner.view.is_tried(),
+            ready: inner.view.is_ready(),
+        };
         let readers = inner.readers.len();
         let wanted = !inspect.is_empty();
         inner.wanted.extend(inspect);
@@ -98,7 +107,7 @@ impl Observatory {
         }
         self.shared
             .ready
-            .send_if_modified(|known| std::mem::replace(known, ready) != ready);
+            .send_if_modified(|known| std::mem::replace(known, progress) != progress);
         self.shared
             .readers
             .send_if_modified(|known| std::mem::replace(known, readers) != readers);
@@ -170,7 +179,13 @@ impl Observatory {
     /// Waits until the Engine answers and its containers are known.
     pub async fn ready(&self) {
         let mut ready = self.shared.ready.subscribe();
-        let _ = ready.wait_for(|ready| *ready).await;
+        let _ = ready.wait_for(|progress| progress.ready).await;
+    }
+
+    /// Waits until it is known whether the Engine is there.
+    pub async fn tried(&self) {
+        let mut ready = self.shared.ready.subscribe();
+        let _ = ready.wait_for(|progress| progress.tried).await;
     }
 
     /// Looks at a container at the Engine now, and takes what is seen into the view; `None` is gone.

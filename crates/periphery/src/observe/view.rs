@@ -150,13 +150,16 @@ impl View {
 
     /// The Engine is reached, or is not. Containers stay as they were seen last.
     pub fn set_engine(&mut self, engine: EngineState) -> Change {
-        let same = match (&self.engine, &engine) {
-            (EngineState::Unreachable { why, .. }, EngineState::Unreachable { why: new, .. }) => {
-                why == new
+        let engine = match (&self.engine, engine) {
+            // Since the beginning, whatever the reason of the moment.
+            (EngineState::Unreachable { since, .. }, EngineState::Unreachable { why, .. })
+                if *since > 0 =>
+            {
+                EngineState::Unreachable { why, since: *since }
             }
-            _ => false,
+            (_, engine) => engine,
         };
-        if same {
+        if engine == self.engine {
             return Change::default();
         }
         // Until all containers were listed again, nothing may rest on those that were seen before.
@@ -166,6 +169,11 @@ impl View {
             events: vec![EventBody::Engine(engine)],
             ..Change::default()
         }
+    }
+
+    /// Whether the Engine was tried yet.
+    pub fn is_tried(&self) -> bool {
+        !matches!(self.engine, EngineState::Unreachable { since: 0, .. })
     }
 
     /// The agent's own container was found, or those that it may be, or that it is none.

@@ -162,16 +162,19 @@ async fn follow(
     );
     *connected_at = Some(Instant::now());
     observatory.update(|view| view.set_own_container(found.id, found.perhaps));
+    // In one step: nobody sees an Engine that is there and has no containers.
     observatory.update(|view| {
         name_host(view, &info);
-        view.set_engine(EngineState::Connected {
+        let mut change = view.apply_list(asked, list);
+        let connected = view.set_engine(EngineState::Connected {
             engine_id: info.id.clone(),
             version: version.version,
             api_version: version.api_version,
             since: clock::now_ms(),
-        })
+        });
+        change.events.extend(connected.events);
+        change
     });
-    observatory.update(|view| view.apply_list(asked, list));
     follow_events(engine, observatory, timings, &mut events).await
 }
 
@@ -252,17 +255,15 @@ async fn follow_events(
     }
 }
 
-/// Whether an event tells that the agent's own container is about to end or to freeze.
+/// Whether an event tells that the agent's own container is about to end.
 fn own_end(view: &View, event: &EngineEvent) -> Option<GoodbyeReason> {
     let own = view.control_path().own_container.as_deref()?;
     if event.kind != "container" || event.actor.id != own {
         return None;
     }
-    let ends = match event.action.as_str() {
-        "kill" => matches!(event.attribute("signal"), Some("2" | "3" | "9" | "15")),
-        "pause" | "stop" | "die" => true,
-        _ => false,
-    };
+    // Its death comes too late to be told, and of a pause it hears only after it.
+    let ends =
+        event.action == "kill" && matches!(event.attribute("signal"), Some("2" | "3" | "9" | "15"));
     ends.then(|| GoodbyeReason::EngineEvent {
         action: event.action.clone(),
     })

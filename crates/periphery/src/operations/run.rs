@@ -11,7 +11,7 @@ use komodo_api::{
     update::{Verdict, VerdictKind},
 };
 use komodo_docker::{ActOptions, Engine, Outcome, Refused, grant};
-use komodo_plan::{ContainersPlan, Form, settle, settle_skip, state_effect};
+use komodo_plan::{ContainersPlan, Form, reached, settle, settle_skip, state_effect};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep, timeout_at},
@@ -249,7 +249,14 @@ impl Cx<'_> {
             );
             return verdict(item, settled, Some(before.state));
         }
-        let seen = observe(self.means, &item.id, turn).await;
+        let seen = match result {
+            Ok(Outcome::Acted) => self.told(item, &before),
+            _ => None,
+        };
+        let seen = match seen {
+            Some(seen) => seen,
+            None => observe(self.means, &item.id, turn).await,
+        };
         let restarted = match (&seen, before.started_at) {
             (Seen::There(after), Some(started)) => Some(after.started_at != Some(started)),
             _ => None,
@@ -263,6 +270,26 @@ impl Cx<'_> {
             error.as_deref(),
             restarted,
         )
+    }
+
+    /// What the Engine's events have told since, where that is the asked state: they are its own account of what
+    /// happened, come from another road than the answer, and mostly before it. What starts is looked at all the same,
+    /// since it may have ended already.
+    fn told(&self, item: &PlanItem, before: &Container) -> Option<Seen> {
+        use ContainerAction::{Destroy, Pause, Prune, Restart, Start, Stop, Unpause};
+        let now = self
+            .means
+            .observatory
+            .read(|view| view.by_id(&item.id).cloned());
+        match (self.operation.action, now) {
+            (Start | Restart, _) => None,
+            (Destroy | Prune, None) => Some(Seen::Gone),
+            (action @ (Stop | Pause | Unpause), Some(now)) => {
+                let told = now.state_at_ns > before.state_at_ns && reached(action, now.state);
+                told.then(|| Seen::There(Box::new((*now).clone())))
+            }
+            (Stop | Pause | Unpause, None) | (Destroy | Prune, Some(_)) => None,
+        }
     }
 }
 

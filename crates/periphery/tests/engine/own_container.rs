@@ -45,7 +45,7 @@ impl Setting {
 
     fn agent(&self, name: &str) -> Container {
         Container::from_image(name, IMAGE)
-            .bind(self.engine.socket(), "/var/run/docker.sock")
+            .bind(self.engine.socket(), komodo_docker::DEFAULT_SOCKET)
             .bind(&self.state, "/etc/komodo")
             .env(
                 "PERIPHERY_CORE_ADDRESS",

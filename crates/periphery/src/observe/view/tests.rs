@@ -213,6 +213,7 @@ fn plans_wait_for_the_list_after_each_loss_of_the_engine() {
         Some(State::Running),
         "what was seen last stays"
     );
+    view.apply_event(&event("pause", SECOND));
     view.set_engine(connected().engine);
     assert!(!view.is_ready(), "the containers may be others by now");
     view.apply_list(0, Vec::new());
