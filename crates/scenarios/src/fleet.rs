@@ -43,7 +43,9 @@ use tokio_util::sync::CancellationToken;
 
 /// How long a story waits for a state, by a clock that stands still unless everybody waits.
 const PATIENCE: Duration = Duration::from_secs(8 * 24 * 60 * 60);
+/// Pause between two looks, at first; it grows.
 const STEP: Duration = Duration::from_millis(1);
+const STEP_MAX: Duration = Duration::from_millis(500);
 /// 2026-11-23 12:00:00 UTC, as simulated hosts begin.
 const BEGINNING_MS: UnixMs = 1_795_435_200_000;
 
@@ -146,7 +148,7 @@ impl Fleet {
         Ok(fleet)
     }
 
-    /// Ends Core in order, and starts another one on the same database. Agents connect again as soon as it is there.
+    /// Ends Core in order, and starts another one on the same database. Agents that run dial it again at once.
     ///
     /// # Errors
     /// What keeps Core from starting.
@@ -156,12 +158,11 @@ impl Fleet {
         // The database is free once nothing of the old Core is left.
         self.core = None;
         self.core = Some(open(&self.directory, &self.clock).await?);
-        let names: Vec<String> = self.hosts.keys().cloned().collect();
-        for name in names {
-            let alive = self.host(&name)?.agent.is_alive();
-            if alive {
-                self.host(&name)?.agent.cut();
-                self.connect(&name).await?;
+        for name in self.names() {
+            let agent = self.host(&name)?.agent.clone();
+            if agent.is_alive() {
+                agent.cut();
+                self.dial(&name)?;
             }
         }
         Ok(())
@@ -340,11 +341,21 @@ impl Fleet {
         Ok(())
     }
 
-    /// Brings the link of a host up again.
+    /// Brings the link of a host up again, and waits until Core has what it needs.
     ///
     /// # Errors
     /// None of that name, or an agent that does not run.
     pub async fn connect(&mut self, name: &str) -> anyhow::Result<()> {
+        self.dial(name)?;
+        self.until(name, "it is connected", ServerView::is_live)
+            .await
+    }
+
+    /// Brings the link of a host up again.
+    ///
+    /// # Errors
+    /// None of that name, or an agent that does not run.
+    pub fn dial(&mut self, name: &str) -> anyhow::Result<()> {
         let (id, agent) = {
             let host = self.host(name)?;
             ensure!(host.agent.is_alive(), "the agent of '{name}' does not run");
@@ -354,8 +365,21 @@ impl Fleet {
         if let Some(host) = self.hosts.get_mut(name) {
             host.link = link;
         }
-        self.until(name, "it is connected", ServerView::is_live)
-            .await
+        Ok(())
+    }
+
+    /// Whether Core has a link to a host and all that it needs from it.
+    ///
+    /// # Errors
+    /// None of that name.
+    pub fn is_live(&self, name: &str) -> anyhow::Result<bool> {
+        let id = self.host(name)?.id;
+        Ok(self
+            .app()
+            .background
+            .fleet
+            .view(id)
+            .is_some_and(|view| view.is_live()))
     }
 
     /// Waits until what Core knows of a server is as wanted.
@@ -370,6 +394,7 @@ impl Fleet {
     ) -> anyhow::Result<()> {
         let id = self.host(name)?.id;
         let wait = async {
+            let mut step = STEP;
             while !self
                 .app()
                 .background
@@ -377,7 +402,8 @@ impl Fleet {
                 .view(id)
                 .is_some_and(|view| wanted(&view))
             {
-                tokio::time::sleep(STEP).await;
+                tokio::time::sleep(step).await;
+                step = (step * 2).min(STEP_MAX);
             }
         };
         timeout(PATIENCE, wait)
@@ -455,12 +481,14 @@ impl Fleet {
         wanted: impl Fn(&Update) -> bool,
     ) -> anyhow::Result<Update> {
         let wait = async {
+            let mut step = STEP;
             loop {
                 let update = self.update(id).await?;
                 if wanted(&update) {
                     return anyhow::Ok(update);
                 }
-                tokio::time::sleep(STEP).await;
+                tokio::time::sleep(step).await;
+                step = (step * 2).min(STEP_MAX);
             }
         };
         timeout(PATIENCE, wait)

@@ -150,7 +150,16 @@ impl Stage {
             }
             ["cut", host] => self.fleet.cut(host).await?,
             ["connect", host] => self.fleet.connect(host).await?,
-            ["restart", "core"] => self.fleet.restart_core().await?,
+            ["restart", "core"] => {
+                self.fleet.restart_core().await?;
+                for name in self.fleet.names() {
+                    if self.fleet.host(&name)?.agent.is_alive() {
+                        self.fleet
+                            .until(&name, "it is connected", |view| view.is_live())
+                            .await?;
+                    }
+                }
+            }
             ["advance", time] => tokio::time::sleep(time_of(time)?).await,
             ["until", host, "lost"] => {
                 self.fleet
