@@ -70,6 +70,9 @@ pub enum StartError {
     /// Agents cannot link.
     #[error("links cannot be served: {0}")]
     Links(String),
+    /// The first administrator cannot be stored.
+    #[error("the first administrator cannot be made")]
+    FirstUser(#[source] komodo_api::Error),
     /// A secret cannot be read or kept.
     #[error("cannot keep a secret in {path}", path = path.display())]
     Secret {
@@ -197,7 +200,7 @@ impl App {
         self.desired
             .commit(move |_| Ok((vec![Change::PutAccount(Arc::new(account))], ())))
             .await
-            .map_err(|_| StoreError::Busy)?;
+            .map_err(StartError::FirstUser)?;
         match given {
             Some(_) => tracing::info!("made the administrator {username}"),
             None => tracing::warn!(

@@ -96,6 +96,9 @@ fn is_terminal() -> bool {
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
+    for setting in &config.not_built {
+        tracing::warn!("the setting {setting} has no effect: this version does not have what it switches on");
+    }
     let listen = config.listen();
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let address = listener.local_addr().context("cannot tell the own address")?;

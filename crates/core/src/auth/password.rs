@@ -20,7 +20,7 @@ const WAIT_MS: u64 = 10_000;
 const PASSWORD_CHARS_MAX: usize = 1000;
 
 /// What an unknown name is checked against, so that it takes as long as a known one. No password has this hash.
-const DECOY: &str =
+pub(super) const DECOY: &str =
     "$argon2id$v=19$m=12288,t=3,p=1$bm9ib2R5IGhhcyB0aGlzIQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// Hashes and checks passwords.

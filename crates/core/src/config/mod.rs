@@ -108,6 +108,8 @@ pub struct Config {
     pub enable_fancy_toml: bool,
     /// What is logged: `trace` to `error`, or a filter by module.
     pub log_filter: String,
+    /// Settings that are switched on but that this version does not have; said in the log at the start.
+    pub not_built: Vec<&'static str>,
     /// How logs are written.
     pub log_form: LogForm,
     /// Whether logs have colours.
@@ -179,6 +181,7 @@ impl Config {
             disable_confirm_dialog: settings.flag("disable_confirm_dialog", false)?,
             disable_websocket_reconnect: settings.flag("disable_websocket_reconnect", false)?,
             enable_fancy_toml: settings.flag("enable_fancy_toml", false)?,
+            not_built: not_built(settings)?,
             log_filter: settings.text("logging.level")?.unwrap_or_else(|| "info".into()),
             log_form: settings.word("logging.stdio", LogForm::Standard, "standard, json or none")?,
             log_ansi: settings.flag("logging.ansi", true)?,
@@ -233,6 +236,26 @@ fn database(settings: &Settings) -> Result<Option<PathBuf>, ConfigError> {
             ))
         }
     }
+}
+
+/// What existing configurations may switch on and would miss. Where doing without would be dangerous, that is an error.
+fn not_built(settings: &Settings) -> Result<Vec<&'static str>, ConfigError> {
+    if settings.flag("ssl_enabled", false)? {
+        let remedy = "false: this version serves no TLS of its own; put a reverse proxy before it";
+        return Err(wrong("KOMODO_SSL_ENABLED", "true", remedy));
+    }
+    let mut found = Vec::new();
+    for key in ["oidc_enabled", "google_oauth.enabled", "github_oauth.enabled", "reporting_enabled"] {
+        if settings.flag(key, false)? {
+            found.push(key);
+        }
+    }
+    for key in ["first_server_address", "database.username", "ui_path", "logging.otlp_endpoint"] {
+        if settings.text(key)?.is_some_and(|text| !text.is_empty()) {
+            found.push(key);
+        }
+    }
+    Ok(found)
 }
 
 fn private_key(settings: &Settings) -> Result<Option<PathBuf>, ConfigError> {

@@ -66,3 +66,10 @@ fn database_is_a_path() {
     assert_eq!(at("sqlite:a/b.db"), Some("a/b.db".into()));
     assert_eq!(at("sqlite:///a/b.db"), Some("/a/b.db".into()));
 }
+
+#[test]
+fn what_is_not_built_is_said() {
+    let config = Config::read(env(&[("KOMODO_OIDC_ENABLED", "true"), ("KOMODO_UI_PATH", "/app/ui")])).expect("good");
+    assert_eq!(config.not_built, ["oidc_enabled", "ui_path"]);
+    assert!(error(&[("KOMODO_SSL_ENABLED", "true")]).contains("reverse proxy"));
+}

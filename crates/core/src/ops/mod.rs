@@ -14,3 +14,5 @@ mod update;
 mod user;
 
 pub(crate) use server_item::server_item_json;
+#[cfg(test)]
+pub(crate) use server::new_server;

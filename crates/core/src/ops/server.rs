@@ -13,7 +13,7 @@ use komodo_api::{
     server::{
         CreateServer, DeleteServer, GetPeripheryInformation, GetServer, GetServerActionState, GetServerState,
         GetServerStateResponse, GetServersSummary, GetServersSummaryResponse, GetSystemInformation, GetSystemStats,
-        ListFullServers, ListServers, PeripheryInformation, RenameServer, Server, ServerActionState, ServerConfig,
+        ListFullServers, ListServers, PartialServerConfig, PeripheryInformation, RenameServer, Server, ServerActionState, ServerConfig,
         ServerListItem, ServerQuery, ServerSortBy, ServerState, UpdateServer,
     },
     stats::{SystemInformation, SystemStats},
@@ -60,9 +60,12 @@ fn rows<'a>(app: &App, state: &'a DesiredState, caller: &Account, query: &Server
         .map(|tag| state.tag(tag).map(|id| id.to_string()).ok_or_else(|| Error::not_found("tag", tag)))
         .collect::<Result<Vec<_>, _>>()?;
     let fits = |id: &Id, server: &Server| {
-        let name = server.name.to_lowercase();
         let tagged = |tag: &String| server.tags.contains(tag);
-        terms.iter().all(|term| name.contains(term))
+        let named = || {
+            let name = server.name.to_lowercase();
+            terms.iter().all(|term| name.contains(term))
+        };
+        (terms.is_empty() || named())
             && (ids.is_empty() || ids.iter().any(|wanted| wanted.eq_ignore_ascii_case(id.as_str())))
             && (names.is_empty() || names.contains(&&server.name))
             && match query.tag_behavior {
@@ -362,7 +365,7 @@ impl Handle<CreateServer> for App {
         let caller = cx.caller()?;
         let (id, now) = (self.new_id(), self.clock.now());
         let mut server = new_server(id, server_name(&name)?, now);
-        server.config = server.config.merged(config);
+        server.config = server.config.merged(without_secrets(config));
         server.info.public_key = public_key;
         let grant = (!caller.user.admin).then(|| {
             let permission_id = self.new_id();
@@ -394,6 +397,11 @@ impl Handle<CreateServer> for App {
     }
 }
 
+/// A passkey is for agents of other implementations: it is not kept, so that no answer and no record can show it.
+fn without_secrets(change: PartialServerConfig) -> PartialServerConfig {
+    PartialServerConfig { passkey: None, ..change }
+}
+
 /// A server with all defaults.
 pub(crate) fn new_server(id: Id, name: String, now: UnixMs) -> Server {
     Server {
@@ -419,7 +427,7 @@ fn require_free_key(state: &DesiredState, key: &str) -> Result<(), Error> {
 impl Handle<UpdateServer> for App {
     async fn handle(self: &Arc<Self>, granted: Granted<UpdateServer>, cx: &Cx) -> Result<Reply<Server>, Error> {
         let (id, _) = granted.server()?;
-        let (change, now) = (granted.op.config, self.clock.now());
+        let (change, now) = (without_secrets(granted.op.config), self.clock.now());
         let (before, after) = self
             .desired
             .commit(move |state| {

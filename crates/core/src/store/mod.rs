@@ -7,6 +7,8 @@ mod desired;
 mod error;
 mod filter;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod updates;
 mod views;
 mod worker;
