@@ -36,6 +36,7 @@ test.beforeEach(async ({ page }) => {
 test("stop all spares the agent, says so before and after, and everything else is stopped", async ({ page }) => {
   await page.goto(`${core.url}/servers/${server}`);
   await expect(row(page, AGENT)).toContainText("Protected");
+  await page.getByRole("heading", { name: "nas" }).hover();
   await row(page, AGENT).getByRole("button", { name: "Protected" }).hover();
   await expect(page.getByRole("tooltip")).toContainText("Runs this server’s agent");
   await page.getByRole("button", { name: "Stop all…" }).click();
@@ -102,7 +103,7 @@ test("a log is followed, pauses on scrolling up, is searched, and goes on after 
   const download = page.waitForEvent("download");
   await page.getByRole("button", { name: "Download what is shown" }).click();
   expect((await download).suggestedFilename()).toBe("web.log");
-  await page.getByRole("button", { name: "Follow" }).click();
+  await page.getByRole("button", { name: /new lines?$|^Follow$/ }).click();
   await core.execute("RestartContainer", { server, container: "web" });
   await expect(log.getByText(/End of the log/)).toBeAttached();
   await expect(log.getByText(/^line [1-5] of/).last()).toBeVisible();
@@ -111,10 +112,10 @@ test("a log is followed, pauses on scrolling up, is searched, and goes on after 
 test("inspect shows what the Engine knows, and finds in it", async ({ page }) => {
   await page.goto(`${core.url}/servers/${server}/containers/web?tab=inspect`);
   const id = engine.docker("inspect", "--format", "{{.Id}}", "web");
-  await expect(page.getByText(id)).toBeVisible();
+  await expect(page.getByText(id, { exact: true })).toBeVisible();
   await page.getByRole("searchbox").fill("komodo-test/busybox");
   await expect(page.getByText("komodo-test/busybox:1").first()).toBeVisible();
-  await expect(page.getByText(id)).toBeHidden();
+  await expect(page.getByText(id, { exact: true })).toBeHidden();
 });
 
 test("the agent stopped by hand on the host is said, with the last view", async ({ page }) => {

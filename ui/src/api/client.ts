@@ -1,6 +1,6 @@
 // The one way to the API of Core: JSON in, JSON out, every failure an ApiError with a stable code.
 import { session } from "../session/session";
-import type { Operations } from "./operations";
+import type { Answer, Module, Name, Params } from "./operations";
 
 /** Time that an answer may take, ms. */
 export const REQUEST_DEADLINE_MS = 30_000;
@@ -62,18 +62,18 @@ async function send(path: string, init: RequestInit, cancel?: AbortSignal): Prom
 }
 
 /** Sends a request of the API and answers with its response. */
-export async function call<M extends keyof Operations, N extends keyof Operations[M] & string>(
+export async function call<M extends Module, N extends Name<M>>(
   module: M,
   name: N,
-  params: Operations[M][N] extends [infer P, unknown] ? P : never,
+  params: Params<M, N>,
   cancel?: AbortSignal,
-): Promise<Operations[M][N] extends [unknown, infer R] ? R : never> {
+): Promise<Answer<M, N>> {
   const answer = await send(
     `/${module}/${name}`,
     { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(params) },
     cancel,
   );
-  return answer as Operations[M][N] extends [unknown, infer R] ? R : never;
+  return answer as Answer<M, N>;
 }
 
 /** Reads a plain path, as `/user`. */

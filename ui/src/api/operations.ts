@@ -1,109 +1,25 @@
-// Every request that the pages send, with what it takes and what it answers.
-import type {
-  ApiKey,
-  ContainerAction,
-  ContainerListItem,
-  CoreInfo,
-  JwtOrTwoFactor,
-  LoginOptions,
-  OnboardingKey,
-  Plan,
-  ServerListItem,
-  SystemInformation,
-  SystemStats,
-  Update,
-  UpdateListItem,
-} from "./types";
+// The requests of the public API by module and name, with what each takes and answers. Derived from the schema.
+import type { paths } from "./schema";
 
-type None = Record<string, never>;
+export type Module = "auth/login" | "auth/manage" | "read" | "write" | "execute";
 
-export interface OfServer {
-  server: string;
-}
+/** Names of the requests of a module. */
+export type Name<M extends Module> = keyof paths extends infer P ? (P extends `/${M}/${infer N}` ? N : never) : never;
 
-interface OnContainer extends OfServer {
-  container: string;
-  plan?: string;
-  override?: string;
-}
+type Post<M extends Module, N extends string> = `/${M}/${N}` extends keyof paths ? paths[`/${M}/${N}`]["post"] : never;
 
-interface OnAll extends OfServer {
-  exclude?: string[];
-  plan?: string;
-}
+/** What a request takes. */
+export type Params<M extends Module, N extends string> =
+  Post<M, N> extends { requestBody: { content: { "application/json": infer B } } } ? B : never;
 
-interface OnSeveral extends OnAll {
-  containers: string[];
-  action: ContainerAction;
-}
+/** What a request answers. */
+export type Answer<M extends Module, N extends string> =
+  Post<M, N> extends { responses: { 200: { content: { "application/json": infer B } } } } ? B : never;
 
-/** Requests that act on containers; each is planned before it is executed. */
-export interface ContainerExecutions {
-  StartContainer: OnContainer;
-  RestartContainer: OnContainer;
-  PauseContainer: OnContainer;
-  UnpauseContainer: OnContainer;
-  StopContainer: OnContainer;
-  DestroyContainer: OnContainer;
-  StartAllContainers: OnAll;
-  RestartAllContainers: OnAll;
-  PauseAllContainers: OnAll;
-  UnpauseAllContainers: OnAll;
-  StopAllContainers: OnAll;
-  PruneContainers: OnAll;
-  BatchContainers: OnSeveral;
-}
-
-export type ContainerExecution = keyof ContainerExecutions;
+/** A request that acts on containers; each is planned before it is executed. */
+export type ContainerExecution = Name<"execute">;
 
 /** An execute request, ready to be planned or sent. */
 export type ContainerRequest = {
-  [N in ContainerExecution]: { type: N; params: ContainerExecutions[N] };
+  [N in ContainerExecution]: { type: N; params: Params<"execute", N> };
 }[ContainerExecution];
-
-interface Reads {
-  GetCoreInfo: [None, CoreInfo];
-  ListServers: [None, ServerListItem[]];
-  GetSystemInformation: [OfServer, SystemInformation];
-  GetSystemStats: [OfServer, SystemStats];
-  ListContainers: [OfServer, ContainerListItem[]];
-  ListAllContainers: [{ limit: number }, ContainerListItem[]];
-  InspectContainer: [OfServer & { container: string }, Record<string, unknown>];
-  ListUpdates: [{ page: number }, { updates: UpdateListItem[]; next_page?: number | null }];
-  GetUpdate: [{ id: string }, Update];
-  ListApiKeys: [None, ApiKey[]];
-  ListOnboardingKeys: [None, OnboardingKey[]];
-  PlanOperation: [{ type: string; params: Record<string, unknown> }, Plan];
-}
-
-interface Writes {
-  RenameServer: [{ id: string; name: string }, Update];
-  UpdateServer: [{ id: string; config: { enabled?: boolean; region?: string } }, unknown];
-  DeleteServer: [{ id: string }, unknown];
-  CreateOnboardingKey: [
-    { name: string; expires: number; privileged?: boolean; max_uses?: number },
-    { private_key: string; created: OnboardingKey },
-  ];
-  UpdateOnboardingKey: [{ public_key: string; enabled: boolean }, OnboardingKey];
-  DeleteOnboardingKey: [{ public_key: string }, OnboardingKey];
-}
-
-interface Logins {
-  GetLoginOptions: [None, LoginOptions];
-  SignUpLocalUser: [{ username: string; password: string; setup_token?: string }, { jwt: string }];
-  LoginLocalUser: [{ username: string; password: string }, JwtOrTwoFactor];
-}
-
-interface Accounts {
-  CreateApiKey: [{ name: string; expires: number }, { key: string; secret: string }];
-  DeleteApiKey: [{ key: string }, None];
-}
-
-/** The requests by the module that serves them. */
-export interface Operations {
-  "auth/login": Logins;
-  "auth/manage": Accounts;
-  read: Reads;
-  write: Writes;
-  execute: { [N in ContainerExecution]: [ContainerExecutions[N], Update] };
-}

@@ -4,7 +4,6 @@ import {
   type KeyboardEvent,
   memo,
   useDeferredValue,
-  useEffect,
   useLayoutEffect,
   useMemo,
   useRef,
@@ -47,7 +46,7 @@ export function LogView({ server, container, name }: LogViewProps) {
   const pausedAt = useRef(0);
   const scroll = useRef<HTMLDivElement>(null);
 
-  const wanted = useDeferredValue(search.trim());
+  const wanted = useDeferredValue(search);
   const found = buffer.find(wanted);
   const shown = onlyMatches && found ? found : null;
   const count = shown ? shown.length : buffer.length;
@@ -90,17 +89,21 @@ export function LogView({ server, container, name }: LogViewProps) {
     }
   };
   const goTo = (step: 1 | -1) => {
-    if (!found || found.length === 0) return;
+    // What is written counts, also when Enter comes before the page has caught up.
+    const hits = buffer.find(search);
+    if (!hits || hits.length === 0) return;
     pause();
-    const from = current === null ? -1 : found.indexOf(current);
-    const next = from < 0 ? (step > 0 ? 0 : found.length - 1) : (from + step + found.length) % found.length;
-    const seq = found[next];
+    const from = current === null ? -1 : hits.indexOf(current);
+    const next = from < 0 ? (step > 0 ? 0 : hits.length - 1) : (from + step + hits.length) % hits.length;
+    const seq = hits[next];
     if (seq === undefined) return;
     setCurrent(seq);
     virtual.scrollToIndex(shown ? next : seq - buffer.firstSeq, { align: "center" });
   };
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new search has no current match
-  useEffect(() => setCurrent(null), [wanted]);
+  const searchFor = (text: string) => {
+    setSearch(text);
+    setCurrent(null);
+  };
 
   const highlight = useMemo(() => (wanted ? pattern(wanted, "gi") : null), [wanted]);
   const news = buffer.nextSeq - pausedAt.current;
@@ -118,7 +121,7 @@ export function LogView({ server, container, name }: LogViewProps) {
             goTo(event.shiftKey ? -1 : 1);
           }}
         >
-          <SearchField label={words.log.search} value={search} onChange={setSearch} slash />
+          <SearchField label={words.log.search} value={search} onChange={searchFor} slash />
         </div>
         {found && (
           <>

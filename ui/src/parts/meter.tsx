@@ -6,12 +6,18 @@ interface MeterProps {
   label: string;
   /** 0 to 100. */
   value: number;
-  warning: number;
-  critical: number;
+  /** From where on it warns, and where it is critical; never where absent. */
+  warning?: number;
+  critical?: number;
 }
 
 /** How full something is. */
-export function Meter({ label, value, warning, critical }: MeterProps) {
+export function Meter({
+  label,
+  value,
+  warning = Number.POSITIVE_INFINITY,
+  critical = Number.POSITIVE_INFINITY,
+}: MeterProps) {
   const words = useWords();
   const bounded = Math.min(100, Math.max(0, value));
   const tone = value >= critical ? styles.bad : value >= warning ? styles.warn : "";

@@ -16,7 +16,7 @@ export function StatsStrip({ server }: { server: ServerListItem }) {
   const last = history.at(-1);
   const rate = (value: number | null | undefined) =>
     value === null || value === undefined ? "–" : words.server.perSecond(bytes(words.locale, value));
-  const tone = (value: number, warning: number, critical: number) =>
+  const tone = (value: number, warning = Number.POSITIVE_INFINITY, critical = Number.POSITIVE_INFINITY) =>
     value >= critical ? styles.critical : value >= warning ? styles.warning : "";
   const number = new Intl.NumberFormat(words.locale, { maximumFractionDigits: 2, minimumFractionDigits: 2 });
   return (

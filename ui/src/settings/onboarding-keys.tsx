@@ -69,16 +69,16 @@ export function OnboardingKeys() {
                 <td>
                   <Switch
                     label={words.settings.enabled}
-                    on={key.enabled}
+                    on={key.enabled ?? false}
                     onChange={(enabled) => enable.mutate({ public_key: key.public_key, enabled })}
                   />
                 </td>
-                <td className={styles.optional}>{words.settings.usedBy(key.onboarded.length)}</td>
-                <td>{expiryText(words, key.expires)}</td>
+                <td className={styles.optional}>{words.settings.usedBy(key.onboarded?.length ?? 0)}</td>
+                <td>{expiryText(words, key.expires ?? 0)}</td>
                 <td>
                   <Button
                     look="quiet"
-                    label={words.settings.deleteOnboarding(key.name)}
+                    label={words.settings.deleteOnboarding(key.name ?? "")}
                     icon={<Trash2 size={15} />}
                     onPress={() => setDeleting(key)}
                   />
@@ -91,7 +91,7 @@ export function OnboardingKeys() {
       <Suspense>{adding && <AddServer onClose={() => setAdding(false)} />}</Suspense>
       {deleting && (
         <DeleteKey
-          title={words.settings.deleteOnboarding(deleting.name)}
+          title={words.settings.deleteOnboarding(deleting.name ?? "")}
           text={words.settings.deleteOnboardingText}
           remove={async () => {
             await call("write", "DeleteOnboardingKey", { public_key: deleting.public_key });
