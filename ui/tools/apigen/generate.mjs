@@ -1,5 +1,6 @@
 // Writes src/api/schema.ts from openapi/api.json; with --check says whether it would change, and writes nothing.
 // A package of its own, because openapi-typescript needs TypeScript 5 and the page is built with 7.
+import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import openapi, { astToString } from "openapi-typescript";
 
