@@ -1,4 +1,6 @@
-//! The contract of `AgentApi`, against the simulated agent.
+//! The contract of `AgentApi`, against the simulated agent: called directly, and through the whole link.
+
+mod over_the_link;
 
 use std::sync::Arc;
 
@@ -67,4 +69,10 @@ impl ContractWorld for Simulated {
     }
 }
 
-komodo_testkit::contract_tests!(Simulated::start());
+mod direct {
+    komodo_testkit::contract_tests!(super::Simulated::start());
+}
+
+mod through_the_link {
+    komodo_testkit::contract_tests!(crate::over_the_link::Linked::start());
+}
