@@ -1,4 +1,5 @@
 // Generated from openapi/api.json by `npm run schema`; do not edit.
+// sha256 of the document: c48067eda822620bc1c1648af681363f4decb32bddf329f73571012992b1aea1
 
 export interface paths {
     "/auth/login": {

@@ -316,6 +316,8 @@ export const en = {
     coreAddress: "Address of this Komodo, as the server reaches it",
     localhost:
       "This address points back to the server itself. Enter the address by which other machines reach this Komodo.",
+    imageNote:
+      "komodo-periphery:local is the image that `scripts/up --agent container` makes. To another host it goes with `docker save` and `docker load`.",
     waiting: "Waiting for the agent…",
     joined: (name: string) => `${name} has joined`,
     open: "Open server",

@@ -227,6 +227,8 @@ export const zhCn: Words = {
     command: "加入命令",
     coreAddress: "此 Komodo 的地址（从该服务器访问）",
     localhost: "此地址指向服务器自身。请输入其他机器访问此 Komodo 所用的地址。",
+    imageNote:
+      "komodo-periphery:local 是 `scripts/up --agent container` 制作的镜像；可用 `docker save` 和 `docker load` 送到其他主机。",
     waiting: "正在等待代理…",
     joined: (name) => `${name} 已加入`,
     open: "打开服务器",

@@ -113,7 +113,12 @@ export function AddServer({ onClose }: { onClose: () => void }) {
         label={words.addServer.command}
         text={form === "container" ? containerCommand(parts) : programCommand(parts)}
       />
-      <Note tone="protect">{words.addServer.protectedNote}</Note>
+      {form === "container" && (
+        <>
+          <p>{words.addServer.imageNote}</p>
+          <Note tone="protect">{words.addServer.protectedNote}</Note>
+        </>
+      )}
       <Note tone={joined ? "ok" : "plain"} live>
         {joined ? words.addServer.joined(joined.name) : words.addServer.waiting}
       </Note>

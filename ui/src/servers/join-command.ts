@@ -9,22 +9,19 @@ export interface JoinParts {
   name: string;
 }
 
-const AGENT_IMAGE = "ghcr.io/komodo/periphery:latest";
+/** Image that `scripts/up --agent container` makes; none is published yet. */
+const AGENT_IMAGE = "komodo-periphery:local";
 
 /** One argument for a POSIX shell. */
 export function quoted(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-/** Core by its web socket scheme is derived by the agent; it takes the address as people write it. */
+/** The agent as a container; it takes the address of Core as people write it. */
 export function containerCommand({ core, key, name }: JoinParts, image = AGENT_IMAGE): string {
   return [
-    "docker run -d --name komodo-periphery",
-    "--restart unless-stopped --network host",
-    "--label komodo.skip",
-    "-v /var/run/docker.sock:/var/run/docker.sock",
-    "-v /proc:/proc",
-    "-v komodo-periphery:/etc/komodo",
+    "docker run -d --name komodo-periphery --network host --restart unless-stopped --label komodo.skip=true",
+    "-v /var/run/docker.sock:/var/run/docker.sock -v /etc/komodo:/etc/komodo",
     `-e ${quoted(`PERIPHERY_CORE_ADDRESS=${core}`)}`,
     `-e ${quoted(`PERIPHERY_CONNECT_AS=${name}`)}`,
     `-e ${quoted(`PERIPHERY_ONBOARDING_KEY=${key}`)}`,
@@ -34,9 +31,10 @@ export function containerCommand({ core, key, name }: JoinParts, image = AGENT_I
 
 export function programCommand({ core, key, name }: JoinParts): string {
   return [
-    `${quoted(`PERIPHERY_CORE_ADDRESS`)}=${quoted(core)}`,
+    `PERIPHERY_CORE_ADDRESS=${quoted(core)}`,
     `PERIPHERY_CONNECT_AS=${quoted(name)}`,
     `PERIPHERY_ONBOARDING_KEY=${quoted(key)}`,
+    "PERIPHERY_ROOT_DIRECTORY=/etc/komodo",
     "komodo-periphery",
   ].join(" \\\n  ");
 }
