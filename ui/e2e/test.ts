@@ -40,7 +40,7 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
 /** Folder with a build of the page that is newer than the one inside Core, to try it without building Core anew. */
 const DIST = process.env.KOMODO_E2E_DIST;
 
-async function newerPage(context: BrowserContext) {
+export async function newerPage(context: BrowserContext) {
   if (!DIST) return;
   await context.route("**/*", async (route) => {
     const { pathname } = new URL(route.request().url());

@@ -46,7 +46,7 @@ export function StateChip({ state, health }: { state: ContainerState; health?: s
 /** A reason in the language of the page, with what it was found by. */
 export function reasonText(words: Words, reason: Reason): string {
   const base = words.reasons[reason.reason] ?? reason.reason;
-  return reason.detail ? `${base} (${reason.detail})` : base;
+  return reason.detail ? words.plan.reason(base, reason.detail) : base;
 }
 
 /** Shield and word; the reasons when it is asked. */

@@ -10,10 +10,11 @@ import { Dialog } from "../parts/dialog";
 import { TextField } from "../parts/field";
 import { CopyText, Failure, Note, Skeleton } from "../parts/page";
 import type { Wish } from "./operate";
+import styles from "./plan.module.css";
 import { type Change, changes, groups, labelledButActed } from "./plan-groups";
 import { PlanList } from "./plan-list";
 import { ProgressDialog } from "./progress";
-import { actionOf, chosen, namedContainer, takesAway } from "./requests";
+import { actionOf, chosen, endsThings, namedContainer, takesAway } from "./requests";
 
 /** From how many containers on the name of the server is asked for. */
 const TYPE_NAME_FROM = 21;
@@ -106,7 +107,7 @@ export function PlanDialog({ wish, onClose }: { wish: Wish; onClose: () => void 
           <Button onPress={onClose}>{words.common.cancel}</Button>
           {plan.data && !(refused && act === 0) && (
             <Button
-              look={takesAway(action) ? "danger" : "primary"}
+              look={endsThings(action) ? "danger" : "primary"}
               off={act === 0 ? words.plan.noneActed : null}
               onPress={() => ready && plan.data && go.mutate(plan.data)}
             >
@@ -235,6 +236,7 @@ function Refused({ item, action, onOverride, busy }: RefusedProps) {
   }
   return (
     <form
+      className={styles.override}
       onSubmit={(event) => {
         event.preventDefault();
         if (reason.trim() && !busy) onOverride(reason.trim());

@@ -68,5 +68,8 @@ export function chosen(
   return { type: request.type, params } as ContainerRequest;
 }
 
-/** Actions that take something away; their button is red, and on many containers the name of the server is asked for. */
+/** Actions after which something does not run, or no longer exists, until somebody sees to it: their button is red. */
+export const endsThings = (action: ContainerAction) => action === "stop" || action === "destroy" || action === "prune";
+
+/** Actions that interrupt something; on many containers the name of the server is asked for. */
 export const takesAway = (action: ContainerAction) => action !== "start" && action !== "unpause";

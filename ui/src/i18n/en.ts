@@ -125,8 +125,8 @@ const reasons: Record<ReasonCode, string> = {
   "agent-dependency": "This server’s agent depends on it",
   core: "Runs Komodo Core",
   "core-dependency": "Komodo Core depends on it",
-  declared: "Its owner declared it part of the control path (label komodo.protect)",
-  label: "Its label komodo.skip leaves it out of bulk operations",
+  declared: "Its owner declared it part of the control path",
+  label: "Its label leaves it out of bulk operations",
   already: "Already in that state",
   "not-applicable": "Does not apply to its state",
   excluded: "Left out by you",
@@ -429,6 +429,7 @@ export const en = {
     overrideReason: "Why it must be done all the same",
     overrideReasonHint: "Recorded with your name.",
     overrideGo: (verb: string) => `${verb} it all the same`,
+    reason: (text: string, detail: string) => `${text} (${detail})`,
     protectedActs: "Is protected, but named here, so it is acted on",
   },
 
@@ -500,6 +501,18 @@ export const en = {
     stdout: "Output",
     stderr: "Errors",
     system: "Komodo",
+    /** Operators that are no people, by the last digit of their id. */
+    operators: [
+      "System",
+      "Procedure",
+      "Action",
+      "Git webhook",
+      "Auto redeploy",
+      "Resource sync",
+      "Stack wizard",
+      "Build manager",
+      "Repo manager",
+    ],
     closePanel: "Close details",
   },
 

@@ -40,8 +40,8 @@ const reasons: Record<ReasonCode, string> = {
   "agent-dependency": "此服务器的代理依赖它",
   core: "运行 Komodo Core",
   "core-dependency": "Komodo Core 依赖它",
-  declared: "所有者已声明它属于控制路径（标签 komodo.protect）",
-  label: "标签 komodo.skip 使它不参与批量操作",
+  declared: "所有者已声明它属于控制路径",
+  label: "其标签使它不参与批量操作",
   already: "已处于该状态",
   "not-applicable": "不适用于其当前状态",
   excluded: "已由您排除",
@@ -337,6 +337,7 @@ export const zhCn: Words = {
     overrideReason: "仍须执行的理由",
     overrideReasonHint: "将与您的名字一起记录。",
     overrideGo: (verb) => `仍然${verb}`,
+    reason: (text, detail) => `${text}（${detail}）`,
     protectedActs: "受保护，但在此被点名，因此会执行",
   },
 
@@ -406,6 +407,7 @@ export const zhCn: Words = {
     stdout: "输出",
     stderr: "错误",
     system: "Komodo",
+    operators: ["系统", "流程", "动作", "Git 钩子", "自动重新部署", "资源同步", "堆栈向导", "构建管理", "仓库管理"],
     closePanel: "关闭详情",
   },
 

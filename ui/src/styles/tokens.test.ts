@@ -37,7 +37,7 @@ function token(name: string, theme: "light" | "dark"): Rgb {
 
 const TEXT_MIN = 4.5;
 const CONTROL_MIN = 3;
-const backgrounds = ["bg", "surface", "raised", "hover", "selected"];
+const backgrounds = ["bg", "surface", "raised", "pop", "hover", "selected"];
 
 const text: [string, string[]][] = [
   [

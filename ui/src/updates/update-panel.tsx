@@ -13,7 +13,7 @@ import { Button } from "../parts/button";
 import { Segments } from "../parts/field";
 import { CopyButton, Failure, Skeleton, useTitle } from "../parts/page";
 import { UpdateChip } from "./update-chip";
-import { operationText, targetText } from "./update-words";
+import { operationText, operatorText, targetText } from "./update-words";
 import styles from "./updates.module.css";
 
 const route = getRouteApi("/_app/activity/$update");
@@ -62,7 +62,7 @@ function Detail({ update, id }: { update: Update; id: string }) {
   const facts: [string, ReactNode][] = [
     [words.updates.columns.state, <UpdateChip key="state" update={update} />],
     [words.updates.columns.target, targetText(words, update, servers)],
-    [words.updates.columns.by, by],
+    [words.updates.columns.by, operatorText(words, by)],
     [
       words.updates.columns.start,
       <time key="start" dateTime={new Date(update.start_ts).toISOString()} title={exact(words.locale, update.start_ts)}>

@@ -18,6 +18,12 @@ export function targetText(words: Words, update: Head, servers: readonly ServerL
   return server?.name ?? id;
 }
 
+/** Who did it: people by name, Komodo's own parts by what they are. */
+export function operatorText(words: Words, name: string): string {
+  const part = /^0{23}([0-8])$/.exec(name)?.[1];
+  return part === undefined ? name : (words.updates.operators[Number(part)] ?? words.updates.system);
+}
+
 export type UpdateLook = "waiting" | "running" | "queued" | "ok" | "failed";
 
 export function updateLook(update: Head): UpdateLook {

@@ -14,7 +14,7 @@ import { type Column, DataGrid } from "../parts/data-grid";
 import { SearchField } from "../parts/field";
 import { Empty, Failure, pageClass, Skeleton, TitleBar, useTitle } from "../parts/page";
 import { UpdateChip } from "./update-chip";
-import { operationText, targetText } from "./update-words";
+import { operationText, operatorText, targetText } from "./update-words";
 import styles from "./updates.module.css";
 
 const route = getRouteApi("/_app/activity");
@@ -53,7 +53,7 @@ const columns = (words: Words, servers: readonly ServerListItem[] | undefined): 
     header: words.updates.columns.by,
     width: "minmax(6rem, 0.8fr)",
     from: "middle",
-    cell: (update) => <span className={styles.quiet}>{update.username}</span>,
+    cell: (update) => <span className={styles.quiet}>{operatorText(words, update.username)}</span>,
   },
   {
     id: "start",
@@ -127,7 +127,7 @@ export function UpdatesPage() {
     const part = q.trim().toLowerCase();
     if (!part) return all;
     return all.filter((update) =>
-      `${operationText(words, update)} ${targetText(words, update, servers)} ${update.username}`
+      `${operationText(words, update)} ${targetText(words, update, servers)} ${operatorText(words, update.username)}`
         .toLowerCase()
         .includes(part),
     );
