@@ -18,15 +18,26 @@ fn main() {
         fs::create_dir_all(&dist).expect("ui/dist can be made");
     }
     println!("cargo::rerun-if-changed={}", dist.display());
-    println!("cargo::rerun-if-changed={}", root.join("src/http/placeholder").display());
-    let from = if dist.join("index.html").exists() { dist } else { root.join("src/http/placeholder") };
+    println!(
+        "cargo::rerun-if-changed={}",
+        root.join("src/http/placeholder").display()
+    );
+    let from = if dist.join("index.html").exists() {
+        dist
+    } else {
+        root.join("src/http/placeholder")
+    };
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     let mut files = Vec::new();
     list(&from, &mut files);
     files.sort();
     let mut table = String::from("&[\n");
     for (number, file) in files.iter().enumerate() {
-        let path = file.strip_prefix(&from).expect("it was found below").to_str().expect("names of assets are UTF-8");
+        let path = file
+            .strip_prefix(&from)
+            .expect("it was found below")
+            .to_str()
+            .expect("names of assets are UTF-8");
         let bytes = fs::read(file).expect("an asset can be read");
         let (br, gz) = compress(&bytes, path);
         let plain = keep(&out, number, "plain", Some(&bytes));
@@ -54,7 +65,9 @@ fn list(directory: &Path, files: &mut Vec<PathBuf>) {
 
 /// Brotli and gzip, where they make a file smaller.
 fn compress(bytes: &[u8], path: &str) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
-    let packed = [".woff2", ".png", ".jpg", ".webp", ".br", ".gz"].iter().any(|extension| path.ends_with(extension));
+    let packed = [".woff2", ".png", ".jpg", ".webp", ".br", ".gz"]
+        .iter()
+        .any(|extension| path.ends_with(extension));
     if bytes.len() < COMPRESS_FROM_BYTES || packed {
         return (None, None);
     }
@@ -62,7 +75,9 @@ fn compress(bytes: &[u8], path: &str) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
     let release = env::var("PROFILE").is_ok_and(|profile| profile == "release");
     let (quality, level) = if release { (11, 9) } else { (4, 6) };
     let mut br = Vec::new();
-    brotli::CompressorWriter::new(&mut br, 4096, quality, 22).write_all(bytes).expect("memory takes all");
+    brotli::CompressorWriter::new(&mut br, 4096, quality, 22)
+        .write_all(bytes)
+        .expect("memory takes all");
     let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(level));
     gz.write_all(bytes).expect("memory takes all");
     let gz = gz.finish().expect("memory takes all");
@@ -71,13 +86,22 @@ fn compress(bytes: &[u8], path: &str) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
 }
 
 fn keep(out: &Path, number: usize, form: &str, bytes: Option<&[u8]>) -> String {
-    let some = |file: &Path| format!("include_bytes!({:?})", file.to_str().expect("OUT_DIR is UTF-8"));
+    let some = |file: &Path| {
+        format!(
+            "include_bytes!({:?})",
+            file.to_str().expect("OUT_DIR is UTF-8")
+        )
+    };
     match bytes {
         None => "None".into(),
         Some(bytes) => {
             let file = out.join(format!("asset-{number}.{form}"));
             fs::write(&file, bytes).expect("OUT_DIR can be written");
-            if form == "plain" { some(&file) } else { format!("Some({})", some(&file)) }
+            if form == "plain" {
+                some(&file)
+            } else {
+                format!("Some({})", some(&file))
+            }
         }
     }
 }

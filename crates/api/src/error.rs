@@ -73,9 +73,11 @@ impl Code {
             Code::Forbidden => S::FORBIDDEN,
             Code::NotFound => S::NOT_FOUND,
             Code::MethodNotAllowed => S::METHOD_NOT_ALLOWED,
-            Code::Conflict | Code::Protected | Code::Busy | Code::PlanDrifted | Code::ServerDisabled => {
-                S::CONFLICT
-            }
+            Code::Conflict
+            | Code::Protected
+            | Code::Busy
+            | Code::PlanDrifted
+            | Code::ServerDisabled => S::CONFLICT,
             Code::BodyTooLarge => S::PAYLOAD_TOO_LARGE,
             Code::UnsupportedMediaType => S::UNSUPPORTED_MEDIA_TYPE,
             Code::Unprocessable => S::UNPROCESSABLE_ENTITY,
@@ -119,13 +121,22 @@ fn internal() -> Code {
 impl Error {
     /// An error with a code and a text for people.
     pub fn new(code: Code, error: impl Into<Cow<'static, str>>) -> Self {
-        Error { error: error.into().into_owned(), trace: Vec::new(), code, params: Map::new(), request_id: None }
+        Error {
+            error: error.into().into_owned(),
+            trace: Vec::new(),
+            code,
+            params: Map::new(),
+            request_id: None,
+        }
     }
 
     /// Adds a fact.
     #[must_use]
     pub fn param(mut self, key: &str, value: impl Serialize) -> Self {
-        self.params.insert(key.to_owned(), serde_json::to_value(value).unwrap_or(Value::Null));
+        self.params.insert(
+            key.to_owned(),
+            serde_json::to_value(value).unwrap_or(Value::Null),
+        );
         self
     }
 
@@ -146,9 +157,12 @@ impl Error {
 
     /// 404 for a thing that does not exist, or that the caller may not know of.
     pub fn not_found(kind: &str, reference: &str) -> Self {
-        Error::new(Code::NotFound, format!("there is no {kind} '{reference}' that you may read"))
-            .param("kind", kind)
-            .param("reference", reference)
+        Error::new(
+            Code::NotFound,
+            format!("there is no {kind} '{reference}' that you may read"),
+        )
+        .param("kind", kind)
+        .param("reference", reference)
     }
 
     /// 400 for a value out of its rules.

@@ -10,7 +10,9 @@ use serde_json::Value;
 use crate::engine::ContainerStateStatusEnum;
 
 /// Reads a value, or the default where there is null or something else: one odd field of an Engine must not hide all others.
-fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(deserializer: D) -> Result<T, D::Error> {
+fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     Ok(serde_json::from_value(Value::deserialize(deserializer)?).unwrap_or_default())
 }
 
@@ -27,9 +29,10 @@ fn lenient_map<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
     deserializer: D,
 ) -> Result<BTreeMap<String, T>, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
-        Value::Object(map) => {
-            map.into_iter().map(|(key, value)| (key, serde_json::from_value(value).unwrap_or_default())).collect()
-        }
+        Value::Object(map) => map
+            .into_iter()
+            .map(|(key, value)| (key, serde_json::from_value(value).unwrap_or_default()))
+            .collect(),
         _ => BTreeMap::new(),
     })
 }
@@ -366,11 +369,12 @@ engine_types! {
     }
 }
 
-
 impl Container {
     /// The document of an Engine; `None` where it is none.
     pub fn from_document(document: Value) -> Option<Self> {
-        document.is_object().then(|| serde_json::from_value(document).unwrap_or_default())
+        document
+            .is_object()
+            .then(|| serde_json::from_value(document).unwrap_or_default())
     }
 }
 

@@ -28,7 +28,15 @@ pub use operation::{Module, Needs, Operation, OperationSpec, Target, operations}
 
 /// What an operation with nothing to answer returns: `{}`.
 #[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
 )]
 pub struct NoData {}
 

@@ -5,7 +5,9 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Needs, UnixMs, operation::operation, resource::optional_string_list, resource::string_list};
+use crate::{
+    Needs, UnixMs, operation::operation, resource::optional_string_list, resource::string_list,
+};
 
 /// An onboarding key, without its secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -80,7 +82,9 @@ operation!(CreateOnboardingKey: Write -> CreateOnboardingKeyResponse, needs Need
 
 impl fmt::Debug for CreateOnboardingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CreateOnboardingKey").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("CreateOnboardingKey")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -95,7 +99,9 @@ pub struct CreateOnboardingKeyResponse {
 
 impl fmt::Debug for CreateOnboardingKeyResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CreateOnboardingKeyResponse").field("created", &self.created).finish_non_exhaustive()
+        f.debug_struct("CreateOnboardingKeyResponse")
+            .field("created", &self.created)
+            .finish_non_exhaustive()
     }
 }
 

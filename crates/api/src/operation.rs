@@ -38,8 +38,13 @@ impl Module {
     }
 
     /// All modules.
-    pub const ALL: [Module; 5] =
-        [Module::AuthLogin, Module::AuthManage, Module::Read, Module::Write, Module::Execute];
+    pub const ALL: [Module; 5] = [
+        Module::AuthLogin,
+        Module::AuthManage,
+        Module::Read,
+        Module::Write,
+        Module::Execute,
+    ];
 }
 
 /// What a caller must be, or must hold on the target, to run an operation.
@@ -73,7 +78,9 @@ pub enum Target {
 }
 
 /// One request of the public API: a value with a name, what it needs, and what it answers.
-pub trait Operation: Serialize + DeserializeOwned + schemars::JsonSchema + Send + Sync + 'static {
+pub trait Operation:
+    Serialize + DeserializeOwned + schemars::JsonSchema + Send + Sync + 'static
+{
     /// Name on the wire, the same as the name of the type.
     const NAME: &'static str;
     /// Older names that clients still send.
@@ -112,7 +119,9 @@ pub struct OperationSpec {
 impl OperationSpec {
     /// The specification of one operation type.
     pub const fn of<O: Operation>() -> Self {
-        fn schema<T: schemars::JsonSchema>(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        fn schema<T: schemars::JsonSchema>(
+            generator: &mut schemars::SchemaGenerator,
+        ) -> schemars::Schema {
             generator.subschema_for::<T>()
         }
         OperationSpec {

@@ -10,7 +10,18 @@ use crate::{id::Oid, resource::ResourceTarget};
 
 /// How much a user may do with a resource; each level holds the ones before it.
 #[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 pub enum PermissionLevel {
     /// Cannot know that it exists.
@@ -25,7 +36,9 @@ pub enum PermissionLevel {
 }
 
 /// Rights that no level brings by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum SpecificPermission {
     /// Open terminals.
     Terminal,
@@ -52,7 +65,10 @@ pub struct PermissionLevelAndSpecifics {
 
 impl From<PermissionLevel> for PermissionLevelAndSpecifics {
     fn from(level: PermissionLevel) -> Self {
-        PermissionLevelAndSpecifics { level, specific: IndexSet::new() }
+        PermissionLevelAndSpecifics {
+            level,
+            specific: IndexSet::new(),
+        }
     }
 }
 

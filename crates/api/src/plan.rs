@@ -5,11 +5,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    Needs, Target, UnixMs, engine::ContainerStateStatusEnum, operation::operation, permission::PermissionLevel,
+    Needs, Target, UnixMs, engine::ContainerStateStatusEnum, operation::operation,
+    permission::PermissionLevel,
 };
 
 /// Why a container is left alone or refused. Stable; clients translate by it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReasonCode {
     /// Runs the agent of a server.
@@ -38,12 +41,17 @@ impl ReasonCode {
     /// Whether the reason protects a container.
     pub const fn protects(self) -> bool {
         use ReasonCode::*;
-        matches!(self, Agent | AgentDependency | Core | CoreDependency | Declared | Label)
+        matches!(
+            self,
+            Agent | AgentDependency | Core | CoreDependency | Declared | Label
+        )
     }
 }
 
 /// A reason with what it was found by.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub struct Reason {
     /// Stable code.
     #[serde(rename = "reason")]
@@ -61,7 +69,10 @@ impl Reason {
 
     /// A reason with what it was found by.
     pub fn with(code: ReasonCode, detail: impl Into<String>) -> Self {
-        Reason { code, detail: Some(detail.into()) }
+        Reason {
+            code,
+            detail: Some(detail.into()),
+        }
     }
 
     /// One English clause for people.
@@ -71,7 +82,9 @@ impl Reason {
             ReasonCode::AgentDependency => "the agent depends on it",
             ReasonCode::Core => "it runs Komodo Core",
             ReasonCode::CoreDependency => "Komodo Core depends on it",
-            ReasonCode::Declared => "its owner declared it part of the control path (label komodo.protect)",
+            ReasonCode::Declared => {
+                "its owner declared it part of the control path (label komodo.protect)"
+            }
             ReasonCode::Label => "its label komodo.skip leaves it out of bulk operations",
             ReasonCode::Already => "it is in that state already",
             ReasonCode::NotApplicable => "the operation does not apply to its state",
@@ -97,7 +110,9 @@ pub struct Protected {
 }
 
 /// What happens to a container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Effect {
     /// It is acted on.

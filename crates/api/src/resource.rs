@@ -168,13 +168,17 @@ pub struct ResourceQuery<T: Default> {
 }
 
 /// A server by id or name, as the caller wrote it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 #[schemars(inline)]
 pub struct ServerRef(pub String);
 
 /// A container by name or id (or a unique prefix of at least 12 digits of it), as the caller wrote it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 #[schemars(inline)]
 pub struct ContainerRef(pub String);
@@ -206,7 +210,9 @@ pub fn string_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Str
 }
 
 /// As [`string_list`], for a field that may be missing or null.
-pub fn optional_string_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+pub fn optional_string_list<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<String>>, D::Error> {
     #[derive(Deserialize)]
     struct List(#[serde(deserialize_with = "string_list")] Vec<String>);
     Ok(Option::<List>::deserialize(deserializer)?.map(|list| list.0))

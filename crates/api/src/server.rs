@@ -7,14 +7,27 @@ use crate::{
     Error, Needs, Target, UnixMs,
     operation::operation,
     permission::PermissionLevel,
-    resource::{Resource, ResourceListItem, ResourceQuery, ResourceTargetVariant, ServerRef, config},
+    resource::{
+        Resource, ResourceListItem, ResourceQuery, ResourceTargetVariant, ServerRef, config,
+    },
     stats::{MinimalSystemStats, SystemInformation, SystemStats, Timelength},
     update::Update,
 };
 
 /// State of a server. Closed: strict clients break on a new value.
 #[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 pub enum ServerState {
     /// Connected, and its Engine answers.

@@ -92,14 +92,42 @@ impl<'de> Deserialize<'de> for Version {
             Text(String),
         }
         match Form::deserialize(deserializer)? {
-            Form::Parts { major, minor, patch } => Ok(Version { major, minor, patch }),
+            Form::Parts {
+                major,
+                minor,
+                patch,
+            } => Ok(Version {
+                major,
+                minor,
+                patch,
+            }),
             Form::Text(text) => {
-                let bad = || serde::de::Error::custom("a version is {major, minor, patch} or one to three numbers");
-                let parts = text.split('.').map(str::parse).collect::<Result<Vec<i32>, _>>().map_err(|_| bad())?;
+                let bad = || {
+                    serde::de::Error::custom(
+                        "a version is {major, minor, patch} or one to three numbers",
+                    )
+                };
+                let parts = text
+                    .split('.')
+                    .map(str::parse)
+                    .collect::<Result<Vec<i32>, _>>()
+                    .map_err(|_| bad())?;
                 match parts[..] {
-                    [major] => Ok(Version { major, minor: 0, patch: 0 }),
-                    [major, minor] => Ok(Version { major, minor, patch: 0 }),
-                    [major, minor, patch] => Ok(Version { major, minor, patch }),
+                    [major] => Ok(Version {
+                        major,
+                        minor: 0,
+                        patch: 0,
+                    }),
+                    [major, minor] => Ok(Version {
+                        major,
+                        minor,
+                        patch: 0,
+                    }),
+                    [major, minor, patch] => Ok(Version {
+                        major,
+                        minor,
+                        patch,
+                    }),
                     _ => Err(bad()),
                 }
             }

@@ -113,8 +113,17 @@ impl Default for Surroundings {
 
 impl App {
     /// Opens the database, makes what a first start needs, and is ready to serve.
-    pub async fn start(config: Config, surroundings: Surroundings) -> Result<Arc<Self>, StartError> {
-        let Surroundings { clock, inline_sql, fleet, link, tasks } = surroundings;
+    pub async fn start(
+        config: Config,
+        surroundings: Surroundings,
+    ) -> Result<Arc<Self>, StartError> {
+        let Surroundings {
+            clock,
+            inline_sql,
+            fleet,
+            link,
+            tasks,
+        } = surroundings;
         let store = Store::open(&StoreOptions {
             directory: config.data_directory.clone(),
             database: config.database.clone(),
@@ -122,7 +131,9 @@ impl App {
         })?;
         let identity = identity(&config)?;
         let desired = Desired::load(store.clone(), config.transparent_mode).await?;
-        let material = store.setting("secret_hash_key", crate::id::random_hex::<32>).await?;
+        let material = store
+            .setting("secret_hash_key", crate::id::random_hex::<32>)
+            .await?;
         let auth = Auth::new(
             jwt::Tokens::new(&jwt_secret(&config)?, config.jwt_ttl.as_ms()),
             SecretHasher::new(&material),
@@ -147,7 +158,12 @@ impl App {
             running: TaskTracker::new(),
         });
         let onboard: Weak<dyn Onboard> = Arc::<App>::downgrade(&app);
-        let links = Links::new(&app.identity, Arc::clone(&app.background.fleet), onboard, link);
+        let links = Links::new(
+            &app.identity,
+            Arc::clone(&app.background.fleet),
+            onboard,
+            link,
+        );
         // Nobody else has set it: the app was made a moment ago.
         let _ = app.links.set(links.map_err(StartError::Links)?);
         app.let_first_user_in().await?;
@@ -156,7 +172,9 @@ impl App {
 
     /// Where agents link.
     pub fn links(&self) -> &Links {
-        self.links.get().expect("it is set before anybody gets hold of the app")
+        self.links
+            .get()
+            .expect("it is set before anybody gets hold of the app")
     }
 
     /// A new id, which sorts roughly by age.
@@ -171,7 +189,10 @@ impl App {
         }
         self.sockets.shut_down().await;
         self.running.close();
-        if tokio::time::timeout(RUNNING_GRACE, self.running.wait()).await.is_err() {
+        if tokio::time::timeout(RUNNING_GRACE, self.running.wait())
+            .await
+            .is_err()
+        {
             tracing::warn!("not all changes ended in time");
         }
         self.background.shut_down().await;
@@ -192,10 +213,16 @@ impl App {
             return Ok(());
         };
         let given = self.config.init_admin_password.clone();
-        let password = given.clone().unwrap_or_else(|| crate::id::random_alphanumeric(20));
+        let password = given
+            .clone()
+            .unwrap_or_else(|| crate::id::random_alphanumeric(20));
         // Nothing is served yet that this could hold up.
         let hash = password::hash_now(&password);
-        let account = Account { id: self.new_id(), user: local_user(&username), password_hash: Some(hash) };
+        let account = Account {
+            id: self.new_id(),
+            user: local_user(&username),
+            password_hash: Some(hash),
+        };
         let account = first_administrator(account, self.clock.now());
         self.desired
             .commit(move |_| Ok((vec![Change::PutAccount(Arc::new(account))], ())))
@@ -228,25 +255,43 @@ pub enum ResetError {
 
 /// Gives a user a new random password, enables the account, and returns the password. Core must not be running on the
 /// database.
-pub async fn reset_password(config: &Config, clock: &dyn Clock, username: &str) -> Result<String, ResetError> {
+pub async fn reset_password(
+    config: &Config,
+    clock: &dyn Clock,
+    username: &str,
+) -> Result<String, ResetError> {
     let store = Store::open(&StoreOptions {
         directory: config.data_directory.clone(),
         database: config.database.clone(),
         inline: false,
     })?;
-    new_password(&Desired::load(store, config.transparent_mode).await?, clock, username).await
+    new_password(
+        &Desired::load(store, config.transparent_mode).await?,
+        clock,
+        username,
+    )
+    .await
 }
 
 /// Gives a user a new random password, enables the account, and returns the password.
-pub(crate) async fn new_password(desired: &Desired, clock: &dyn Clock, username: &str) -> Result<String, ResetError> {
+pub(crate) async fn new_password(
+    desired: &Desired,
+    clock: &dyn Clock,
+    username: &str,
+) -> Result<String, ResetError> {
     let found = desired.snapshot().account(username).cloned();
-    let mut account = Account::clone(&*found.ok_or_else(|| ResetError::NoSuchUser(username.to_owned()))?);
+    let mut account =
+        Account::clone(&*found.ok_or_else(|| ResetError::NoSuchUser(username.to_owned()))?);
     let password = crate::id::random_alphanumeric(20);
     account.password_hash = Some(password::hash_now(&password));
     account.user.enabled = true;
-    account.user.config = UserConfig::Local { password: "########".into() };
+    account.user.config = UserConfig::Local {
+        password: "########".into(),
+    };
     account.user.updated_at = clock.now();
-    desired.commit(move |_| Ok((vec![Change::PutAccount(Arc::new(account))], ()))).await?;
+    desired
+        .commit(move |_| Ok((vec![Change::PutAccount(Arc::new(account))], ())))
+        .await?;
     Ok(password)
 }
 
@@ -260,7 +305,9 @@ pub fn local_user(username: &str) -> User {
         admin: false,
         create_server_permissions: false,
         create_build_permissions: false,
-        config: UserConfig::Local { password: "########".into() },
+        config: UserConfig::Local {
+            password: "########".into(),
+        },
         linked_logins: Default::default(),
         totp: Default::default(),
         passkey: Default::default(),
@@ -290,7 +337,10 @@ pub fn first_administrator(mut account: Account, now: komodo_api::UnixMs) -> Acc
 fn identity(config: &Config) -> Result<Identity, StartError> {
     let path = config.private_key_path();
     if let Some(directory) = path.parent() {
-        make_directory(directory).map_err(|source| StartError::Secret { path: path.clone(), source })?;
+        make_directory(directory).map_err(|source| StartError::Secret {
+            path: path.clone(),
+            source,
+        })?;
     }
     Ok(Identity::load_or_create(&path)?)
 }
@@ -306,5 +356,8 @@ fn jwt_secret(config: &Config) -> Result<Vec<u8>, StartError> {
 }
 
 fn make_directory(path: &std::path::Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
 }

@@ -61,11 +61,22 @@ impl Background {
         };
         let keeper = Arc::new(Keeper::default());
         let saved = store.views_load().await?;
-        let (fleet, connected) = Fleet::new(Arc::clone(clock), core, timings, Arc::clone(&keeper) as Arc<dyn ViewStore>);
+        let (fleet, connected) = Fleet::new(
+            Arc::clone(clock),
+            core,
+            timings,
+            Arc::clone(&keeper) as Arc<dyn ViewStore>,
+        );
         let fleet = Arc::new(fleet);
         fleet.reconcile(|| known(&desired.snapshot()), saved);
-        let tasks =
-            Arc::new(Tasks::new(Arc::clone(clock), store.clone(), desired.clone(), Arc::clone(&fleet), connected, settings));
+        let tasks = Arc::new(Tasks::new(
+            Arc::clone(clock),
+            store.clone(),
+            desired.clone(),
+            Arc::clone(&fleet),
+            connected,
+            settings,
+        ));
         tasks.resume().await?;
         let servers = Arc::new(ServersFeed::new(clock.now()));
         let (running, end) = (TaskTracker::new(), CancellationToken::new());
@@ -86,12 +97,19 @@ impl Background {
             let (keeper, store, end) = (Arc::clone(&keeper), store.clone(), end.clone());
             async move { keeper.keep(&store, &end).await }
         });
-        Ok(Background { fleet, tasks, servers, running, end })
+        Ok(Background {
+            fleet,
+            tasks,
+            servers,
+            running,
+            end,
+        })
     }
 
     /// Brings the fleet in line with a change that its caller has just made, before anything else happens.
     pub fn reconcile(&self, desired: &Desired) {
-        self.fleet.reconcile(|| known(&desired.snapshot()), BTreeMap::new());
+        self.fleet
+            .reconcile(|| known(&desired.snapshot()), BTreeMap::new());
     }
 
     /// Ends everything, what depends on others first.
@@ -129,14 +147,20 @@ fn known(state: &DesiredState) -> Vec<KnownServer> {
     state
         .servers
         .iter()
-        .map(|(id, server)| KnownServer { id: *id, server: Arc::clone(server) })
+        .map(|(id, server)| KnownServer {
+            id: *id,
+            server: Arc::clone(server),
+        })
         .collect()
 }
 
 /// Container id of Core, where it runs in one.
 fn own_container() -> Option<String> {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
-    let candidates = komodo_plan::own_container_candidates(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"));
+    let candidates = komodo_plan::own_container_candidates(
+        &read("/proc/self/mountinfo"),
+        &read("/proc/self/cgroup"),
+    );
     candidates.into_iter().next()
 }
 
@@ -155,12 +179,18 @@ impl fmt::Debug for Keeper {
 
 impl ViewStore for Keeper {
     fn save(&self, server: Id, view: Vec<u8>) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(server, Some(view));
+        self.waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(server, Some(view));
         self.more.notify_one();
     }
 
     fn forget(&self, server: Id) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(server, None);
+        self.waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(server, None);
         self.more.notify_one();
     }
 }
@@ -169,7 +199,11 @@ impl Keeper {
     /// Until Core ends, and then until nothing waits any more.
     async fn keep(&self, store: &Store, end: &CancellationToken) {
         loop {
-            let next = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_first();
+            let next = self
+                .waiting
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .pop_first();
             let Some((server, view)) = next else {
                 tokio::select! {
                     biased;

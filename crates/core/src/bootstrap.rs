@@ -10,9 +10,12 @@ use std::{
 
 use komodo_api::{
     Error, Operation,
-    auth::{ApiKey, CreateApiKey, CreateApiKeyResponse, DeleteApiKey, ListApiKeys, SignUpLocalUser},
+    auth::{
+        ApiKey, CreateApiKey, CreateApiKeyResponse, DeleteApiKey, ListApiKeys, SignUpLocalUser,
+    },
     onboarding_key::{
-        CreateOnboardingKey, CreateOnboardingKeyResponse, DeleteOnboardingKey, ListOnboardingKeys, OnboardingKey,
+        CreateOnboardingKey, CreateOnboardingKeyResponse, DeleteOnboardingKey, ListOnboardingKeys,
+        OnboardingKey,
     },
     resource::ServerRef,
     server::{CreateServer, GetServer, PartialServerConfig, Server},
@@ -95,8 +98,17 @@ pub async fn bootstrap(
     };
     let administrator = administrator(&app).ok_or(BootstrapError::NoAdministrator)?;
     let username = administrator.user.username.clone();
-    let mut prepared = Prepared { username, password, key: None, secret: None, join: None };
-    let caller = Caller { app: &app, account: Some(administrator) };
+    let mut prepared = Prepared {
+        username,
+        password,
+        key: None,
+        secret: None,
+        join: None,
+    };
+    let caller = Caller {
+        app: &app,
+        account: Some(administrator),
+    };
     if let Some(name) = wanted.api_key {
         let CreateApiKeyResponse { key, secret } = caller.api_key(name).await?;
         (prepared.key, prepared.secret) = (Some(key), Some(secret));
@@ -105,7 +117,8 @@ pub async fn bootstrap(
         prepared.join = Some(caller.join_string(name).await?);
     }
     if wanted.new_password && prepared.password.is_none() {
-        prepared.password = Some(new_password(&app.desired, &*app.clock, &prepared.username).await?);
+        prepared.password =
+            Some(new_password(&app.desired, &*app.clock, &prepared.username).await?);
     }
     app.shut_down().await;
     Ok(prepared)
@@ -125,8 +138,15 @@ async fn sign_up(app: &Arc<App>) -> Result<String, Error> {
 /// The first of the administrators who may do anything.
 fn administrator(app: &App) -> Option<Arc<Account>> {
     let state = app.desired.snapshot();
-    let may = |account: &&Arc<Account>| account.user.enabled && (account.user.super_admin || account.user.admin);
-    state.accounts.values().filter(may).min_by_key(|account| (!account.user.super_admin, account.id)).cloned()
+    let may = |account: &&Arc<Account>| {
+        account.user.enabled && (account.user.super_admin || account.user.admin)
+    };
+    state
+        .accounts
+        .values()
+        .filter(may)
+        .min_by_key(|account| (!account.user.super_admin, account.id))
+        .cloned()
 }
 
 struct Caller<'a> {
@@ -159,7 +179,11 @@ impl Caller<'_> {
 
     /// The key is privileged, because the agent takes over the server that is made here, or lost its own key.
     async fn join_string(&self, server: String) -> Result<String, Error> {
-        let known: Result<Server, Error> = self.call(&GetServer { server: ServerRef(server.clone()) }).await;
+        let known: Result<Server, Error> = self
+            .call(&GetServer {
+                server: ServerRef(server.clone()),
+            })
+            .await;
         if known.is_err() {
             // The owner of this host did not ask for anything to be removed from it.
             let config = PartialServerConfig {
@@ -167,14 +191,27 @@ impl Caller<'_> {
                 auto_prune: Some(false),
                 ..PartialServerConfig::default()
             };
-            self.call(&CreateServer { name: server.clone(), config, public_key: None }).await?;
+            self.call(&CreateServer {
+                name: server.clone(),
+                config,
+                public_key: None,
+            })
+            .await?;
         }
         let name = format!("join {server}");
         let held: Vec<OnboardingKey> = self.call(&ListOnboardingKeys {}).await?;
         for old in held.into_iter().filter(|held| held.name == name) {
-            self.call(&DeleteOnboardingKey { public_key: old.public_key }).await?;
+            self.call(&DeleteOnboardingKey {
+                public_key: old.public_key,
+            })
+            .await?;
         }
-        let key = CreateOnboardingKey { name, privileged: true, max_uses: Some(1), ..CreateOnboardingKey::default() };
+        let key = CreateOnboardingKey {
+            name,
+            privileged: true,
+            max_uses: Some(1),
+            ..CreateOnboardingKey::default()
+        };
         let CreateOnboardingKeyResponse { private_key, .. } = self.call(&key).await?;
         Ok(private_key)
     }

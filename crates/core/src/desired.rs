@@ -38,7 +38,10 @@ pub struct Account {
 
 impl fmt::Debug for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Account").field("id", &self.id).field("username", &self.user.username).finish_non_exhaustive()
+        f.debug_struct("Account")
+            .field("id", &self.id)
+            .field("username", &self.user.username)
+            .finish_non_exhaustive()
     }
 }
 
@@ -55,7 +58,9 @@ pub struct StoredApiKey {
 
 impl fmt::Debug for StoredApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoredApiKey").field("public", &self.public).finish_non_exhaustive()
+        f.debug_struct("StoredApiKey")
+            .field("public", &self.public)
+            .finish_non_exhaustive()
     }
 }
 
@@ -70,7 +75,9 @@ pub struct OnboardingSecret {
 
 impl fmt::Debug for OnboardingSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OnboardingSecret").field("key", &self.key).finish_non_exhaustive()
+        f.debug_struct("OnboardingSecret")
+            .field("key", &self.key)
+            .finish_non_exhaustive()
     }
 }
 
@@ -138,13 +145,21 @@ impl DesiredState {
     pub fn tag(&self, reference: &str) -> Option<Id> {
         match reference.parse() {
             Ok(id) => self.tags.contains_key(&id).then_some(id),
-            Err(_) => self.tags.iter().find(|(_, tag)| tag.name == reference).map(|(id, _)| *id),
+            Err(_) => self
+                .tags
+                .iter()
+                .find(|(_, tag)| tag.name == reference)
+                .map(|(id, _)| *id),
         }
     }
 
     /// Name of a user by id, as records show it: system operators keep their id, which clients know.
     pub fn username(&self, operator: &str) -> String {
-        match operator.parse().ok().and_then(|id: Id| self.accounts.get(&id)) {
+        match operator
+            .parse()
+            .ok()
+            .and_then(|id: Id| self.accounts.get(&id))
+        {
             Some(account) => account.user.username.clone(),
             None => operator.to_owned(),
         }
@@ -157,7 +172,8 @@ impl DesiredState {
                 if let Some(before) = self.accounts.insert(account.id, Arc::clone(account)) {
                     self.accounts_by_name.remove(&before.user.username);
                 }
-                self.accounts_by_name.insert(account.user.username.clone(), account.id);
+                self.accounts_by_name
+                    .insert(account.user.username.clone(), account.id);
             }
             Change::PutGroup(id, group) => {
                 self.groups.insert(*id, Arc::clone(group));
@@ -172,7 +188,8 @@ impl DesiredState {
             }
             Change::DeletePermission(id) => self.delete_permission(*id),
             Change::PutApiKey(key) => {
-                self.api_keys.insert(key.public.key.clone(), Arc::clone(key));
+                self.api_keys
+                    .insert(key.public.key.clone(), Arc::clone(key));
             }
             Change::DeleteApiKey(key) => {
                 self.api_keys.remove(key);
@@ -192,7 +209,8 @@ impl DesiredState {
                 }
             }
             Change::PutOnboardingKey(key) => {
-                self.onboarding_keys.insert(key.key.public_key.clone(), Arc::clone(key));
+                self.onboarding_keys
+                    .insert(key.key.public_key.clone(), Arc::clone(key));
             }
             Change::DeleteOnboardingKey(public_key) => {
                 self.onboarding_keys.remove(public_key);
@@ -201,7 +219,9 @@ impl DesiredState {
     }
 
     fn delete_permission(&mut self, id: Id) {
-        let Some(permission) = self.permissions.remove(&id) else { return };
+        let Some(permission) = self.permissions.remove(&id) else {
+            return;
+        };
         if let Some(held) = self.permissions_by_holder.get_mut(&permission.user_target) {
             held.remove(&permission.resource_target);
         }
@@ -209,7 +229,10 @@ impl DesiredState {
 
     /// The direct grants on a resource.
     pub fn permissions_on(&self, target: &ResourceTarget) -> impl Iterator<Item = Id> {
-        self.permissions.iter().filter(move |(_, permission)| permission.resource_target == *target).map(|(id, _)| *id)
+        self.permissions
+            .iter()
+            .filter(move |(_, permission)| permission.resource_target == *target)
+            .map(|(id, _)| *id)
     }
 }
 
@@ -229,8 +252,14 @@ struct Shared {
 impl Desired {
     /// Reads everything from the database.
     pub async fn load(store: Store, transparent_mode: bool) -> Result<Self, StoreError> {
-        let state = DesiredState { transparent_mode, ..store.desired_load().await? };
-        let shared = Arc::new(Shared { state: ArcSwap::from_pointee(state), revision: watch::Sender::new(0) });
+        let state = DesiredState {
+            transparent_mode,
+            ..store.desired_load().await?
+        };
+        let shared = Arc::new(Shared {
+            state: ArcSwap::from_pointee(state),
+            revision: watch::Sender::new(0),
+        });
         Ok(Desired { store, shared })
     }
 

@@ -42,7 +42,9 @@ pub struct Cx {
 impl Cx {
     /// Who asks. Fails in operations that need no credentials.
     pub fn caller(&self) -> Result<&Arc<Account>, Error> {
-        self.caller.as_ref().ok_or_else(|| Error::new(Code::Unauthenticated, "Invalid client credentials"))
+        self.caller
+            .as_ref()
+            .ok_or_else(|| Error::new(Code::Unauthenticated, "Invalid client credentials"))
     }
 }
 
@@ -61,7 +63,10 @@ impl<O: Operation> Granted<O> {
     pub fn server(&self) -> Result<(Id, &Arc<Server>), Error> {
         match &self.target {
             Resolved::Server(id, server) => Ok((*id, server)),
-            _ => Err(Error::new(Code::Internal, format!("{} aims at no server", O::NAME))),
+            _ => Err(Error::new(
+                Code::Internal,
+                format!("{} aims at no server", O::NAME),
+            )),
         }
     }
 
@@ -69,7 +74,10 @@ impl<O: Operation> Granted<O> {
     pub fn into_update(self) -> Result<Update, Error> {
         match self.target {
             Resolved::Update(update) => Ok(*update),
-            _ => Err(Error::new(Code::Internal, format!("{} aims at no Update", O::NAME))),
+            _ => Err(Error::new(
+                Code::Internal,
+                format!("{} aims at no Update", O::NAME),
+            )),
         }
     }
 }
@@ -112,7 +120,10 @@ pub enum Body<T> {
 
 impl<T> From<T> for Reply<T> {
     fn from(value: T) -> Self {
-        Reply { body: Body::Value(value), headers: HeaderMap::new() }
+        Reply {
+            body: Body::Value(value),
+            headers: HeaderMap::new(),
+        }
     }
 }
 
@@ -172,24 +183,37 @@ impl Table {
 
     /// The operation of that name: 501 for those of the contract that are not built yet, 422 for all others.
     pub fn find(&self, module: Module, name: &str) -> Result<&Arc<Entry>, Error> {
-        if let Some(entry) = self.entries.get(&module).and_then(|entries| entries.get(name)) {
+        if let Some(entry) = self
+            .entries
+            .get(&module)
+            .and_then(|entries| entries.get(name))
+        {
             return Ok(entry);
         }
         let shown: String = name.chars().take(100).collect();
         let path = module.path().trim_start_matches('/');
         let not_built = NOT_BUILT.lines().any(|line| {
-            line.strip_prefix(path).and_then(|rest| rest.strip_prefix('/')).is_some_and(|rest| rest == name)
+            line.strip_prefix(path)
+                .and_then(|rest| rest.strip_prefix('/'))
+                .is_some_and(|rest| rest == name)
         });
         Err(match not_built {
-            true => Error::new(Code::NotBuilt, format!("{shown} is not built yet in this version of Komodo")),
-            false => Error::new(Code::Unprocessable, format!("there is no request '{shown}' in {}", module.path())),
+            true => Error::new(
+                Code::NotBuilt,
+                format!("{shown} is not built yet in this version of Komodo"),
+            ),
+            false => Error::new(
+                Code::Unprocessable,
+                format!("there is no request '{shown}' in {}", module.path()),
+            ),
         }
         .param("request", shown))
     }
 }
 
-fn insert_operation<O: Operation>(entries: &mut BTreeMap<Module, BTreeMap<&'static str, Arc<Entry>>>)
-where
+fn insert_operation<O: Operation>(
+    entries: &mut BTreeMap<Module, BTreeMap<&'static str, Arc<Entry>>>,
+) where
     App: Handle<O>,
 {
     let entry = Arc::new(Entry {
@@ -197,7 +221,10 @@ where
         run: |app, cx, body| Box::pin(async move { run::<O>(&app, &cx, &body).await }),
     });
     for name in O::ALIASES.iter().chain([&O::NAME]) {
-        entries.entry(O::MODULE).or_default().insert(name, Arc::clone(&entry));
+        entries
+            .entry(O::MODULE)
+            .or_default()
+            .insert(name, Arc::clone(&entry));
     }
 }
 
@@ -223,7 +250,13 @@ where
     let json = match reply.body {
         Body::Json(json) => json,
         Body::Value(value) => serde_json::to_vec(&value)
-            .map_err(|error| Error::new(Code::Internal, format!("the answer to {} cannot be written", O::NAME)).cause(error))?
+            .map_err(|error| {
+                Error::new(
+                    Code::Internal,
+                    format!("the answer to {} cannot be written", O::NAME),
+                )
+                .cause(error)
+            })?
             .into(),
     };
     Ok((json, reply.headers))
@@ -231,7 +264,11 @@ where
 
 /// Runs the handler. What changes something goes on to its end when the caller goes away, so that no change is made and
 /// not recorded.
-async fn handle<O: Operation>(app: &Arc<App>, granted: Granted<O>, cx: &Cx) -> Result<Reply<O::Output>, Error>
+async fn handle<O: Operation>(
+    app: &Arc<App>,
+    granted: Granted<O>,
+    cx: &Cx,
+) -> Result<Reply<O::Output>, Error>
 where
     App: Handle<O>,
 {
@@ -239,8 +276,12 @@ where
         Module::Read | Module::AuthLogin => app.handle(granted, cx).await,
         Module::Write | Module::Execute | Module::AuthManage => {
             let (owner, cx) = (Arc::clone(app), cx.clone());
-            let task = app.running.spawn(async move { owner.handle(granted, &cx).await });
-            task.await.map_err(|error| Error::new(Code::Internal, format!("{} broke off", O::NAME)).cause(error))?
+            let task = app
+                .running
+                .spawn(async move { owner.handle(granted, &cx).await });
+            task.await.map_err(|error| {
+                Error::new(Code::Internal, format!("{} broke off", O::NAME)).cause(error)
+            })?
         }
     }
 }
@@ -259,10 +300,15 @@ pub fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
 fn json_error(error: &serde_json::Error, path: Option<String>) -> Error {
     use serde_json::error::Category;
     match (error.classify(), path) {
-        (Category::Data, Some(path)) => {
-            Error::new(Code::Unprocessable, format!("the request does not fit: {path}: {error}")).param("path", path)
-        }
-        (Category::Data, None) => Error::new(Code::Unprocessable, format!("the request does not fit: {error}")),
+        (Category::Data, Some(path)) => Error::new(
+            Code::Unprocessable,
+            format!("the request does not fit: {path}: {error}"),
+        )
+        .param("path", path),
+        (Category::Data, None) => Error::new(
+            Code::Unprocessable,
+            format!("the request does not fit: {error}"),
+        ),
         _ => Error::new(Code::BadJson, format!("the body is not JSON: {error}")),
     }
 }
@@ -282,7 +328,10 @@ async fn authorize<O: Operation>(app: &App, cx: &Cx, op: O) -> Result<Granted<O>
         Needs::Admin => {
             let caller = enabled(cx)?;
             if !caller.user.admin && !caller.user.super_admin {
-                return Err(Error::new(Code::Forbidden, format!("{} is for administrators only", O::NAME)));
+                return Err(Error::new(
+                    Code::Forbidden,
+                    format!("{} is for administrators only", O::NAME),
+                ));
             }
             Resolved::Nothing
         }
@@ -293,11 +342,23 @@ async fn authorize<O: Operation>(app: &App, cx: &Cx, op: O) -> Result<Granted<O>
         Needs::Target(level, specific) => {
             let caller = enabled(cx)?;
             let resolved = resolve(app, cx, &op.target()).await?;
-            require(&cx.state, caller, &resolved, &op.target(), O::NAME, level, specific)?;
+            require(
+                &cx.state,
+                caller,
+                &resolved,
+                &op.target(),
+                O::NAME,
+                level,
+                specific,
+            )?;
             resolved
         }
     };
-    Ok(Granted { op, target, _made_by_authorize: () })
+    Ok(Granted {
+        op,
+        target,
+        _made_by_authorize: (),
+    })
 }
 
 fn enabled(cx: &Cx) -> Result<&Arc<Account>, Error> {
@@ -325,23 +386,35 @@ fn may_create(app: &App, caller: &Account, kind: ResourceTargetVariant) -> Resul
     };
     match user.admin || user.super_admin || (granted && !app.config.disable_non_admin_create) {
         true => Ok(()),
-        false => Err(Error::new(Code::Forbidden, format!("you may not create a {kind:?}"))),
+        false => Err(Error::new(
+            Code::Forbidden,
+            format!("you may not create a {kind:?}"),
+        )),
     }
 }
 
 async fn resolve(app: &App, cx: &Cx, target: &Target) -> Result<Resolved, Error> {
     match target {
         Target::None => Ok(Resolved::Nothing),
-        Target::Server(reference) if reference.is_empty() => {
-            Err(Error::new(Code::Unprocessable, "the request names no server"))
-        }
+        Target::Server(reference) if reference.is_empty() => Err(Error::new(
+            Code::Unprocessable,
+            "the request names no server",
+        )),
         Target::Server(reference) => {
-            let (id, server) = cx.state.server(reference).ok_or_else(|| not_found(target))?;
+            let (id, server) = cx
+                .state
+                .server(reference)
+                .ok_or_else(|| not_found(target))?;
             Ok(Resolved::Server(id, Arc::clone(server)))
         }
         Target::Update(id) => {
             let id = id.parse().map_err(|_| not_found(target))?;
-            let update = app.store.updates().get(id).await?.ok_or_else(|| not_found(target))?;
+            let update = app
+                .store
+                .updates()
+                .get(id)
+                .await?
+                .ok_or_else(|| not_found(target))?;
             Ok(Resolved::Update(Box::new(update)))
         }
     }
@@ -365,12 +438,18 @@ fn require(
     level: PermissionLevel,
     specific: &[SpecificPermission],
 ) -> Result<(), Error> {
-    let Some(resource) = resolved.resource() else { return Ok(()) };
+    let Some(resource) = resolved.resource() else {
+        return Ok(());
+    };
     let held = access(state, caller, &resource);
     if held.level < PermissionLevel::Read {
         return Err(not_found(target));
     }
-    let missing: Vec<String> = specific.iter().filter(|one| !held.specific.contains(*one)).map(|one| format!("{one:?}")).collect();
+    let missing: Vec<String> = specific
+        .iter()
+        .filter(|one| !held.specific.contains(*one))
+        .map(|one| format!("{one:?}"))
+        .collect();
     if held.level >= level && missing.is_empty() {
         return Ok(());
     }
@@ -380,13 +459,19 @@ fn require(
     }
     Err(Error::new(
         Code::Forbidden,
-        format!("{operation} needs the permission {} here, which you do not have", needs.join(" and ")),
+        format!(
+            "{operation} needs the permission {} here, which you do not have",
+            needs.join(" and ")
+        ),
     )
     .param("needs", needs))
 }
 
 fn audit<O: Operation>(cx: &Cx, target: Option<&ResourceTarget>, error: Option<&Error>) {
-    if !matches!(O::MODULE, Module::Write | Module::Execute | Module::AuthManage) {
+    if !matches!(
+        O::MODULE,
+        Module::Write | Module::Execute | Module::AuthManage
+    ) {
         return;
     }
     let caller = cx.caller.as_ref();

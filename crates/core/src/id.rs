@@ -26,7 +26,10 @@ pub fn random_alphanumeric(length: usize) -> String {
     let mut bytes = [0; 64];
     while text.len() < length {
         fill(&mut bytes);
-        let fair = bytes.iter().filter(|&&byte| byte < 248).map(|&byte| char::from(ALPHABET[usize::from(byte % 62)]));
+        let fair = bytes
+            .iter()
+            .filter(|&&byte| byte < 248)
+            .map(|&byte| char::from(ALPHABET[usize::from(byte % 62)]));
         text.extend(fair.take(length - text.len()));
     }
     text
@@ -34,5 +37,7 @@ pub fn random_alphanumeric(length: usize) -> String {
 
 /// Fills a buffer with random bytes.
 pub fn fill(bytes: &mut [u8]) {
-    rand::fill(bytes).expect("the kernel's random source answers; without it no key of this process could be trusted");
+    rand::fill(bytes).expect(
+        "the kernel's random source answers; without it no key of this process could be trusted",
+    );
 }

@@ -60,18 +60,30 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let config = Config::read(std::env::vars_os().filter_map(|(name, value)| {
-        Some((name.into_string().ok()?, value.into_string().ok()?))
-    }))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+    let config =
+        Config::read(std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        }))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start threads")?;
     match arguments.command {
         None => {
             log(&config)?;
             runtime.block_on(serve(config))
         }
         Some(Command::ResetPassword { user }) => runtime.block_on(reset_password(config, &user)),
-        Some(Command::Bootstrap { api_key, server, reset_password }) => {
-            let wanted = Wanted { api_key, server, new_password: reset_password };
+        Some(Command::Bootstrap {
+            api_key,
+            server,
+            reset_password,
+        }) => {
+            let wanted = Wanted {
+                api_key,
+                server,
+                new_password: reset_password,
+            };
             let prepared = runtime.block_on(bootstrap(config, Surroundings::default(), wanted))?;
             println!("{}", serde_json::to_string_pretty(&prepared)?);
             Ok(())
@@ -80,9 +92,15 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 fn log(config: &Config) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&config.log_filter)
-        .with_context(|| format!("KOMODO_LOGGING_LEVEL is '{}', which is no level or filter", config.log_filter))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(config.log_ansi && is_terminal());
+    let filter = EnvFilter::try_new(&config.log_filter).with_context(|| {
+        format!(
+            "KOMODO_LOGGING_LEVEL is '{}', which is no level or filter",
+            config.log_filter
+        )
+    })?;
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(config.log_ansi && is_terminal());
     match config.log_form {
         LogForm::Standard => lines.init(),
         LogForm::Json => lines.json().init(),
@@ -97,13 +115,23 @@ fn is_terminal() -> bool {
 
 async fn serve(config: Config) -> anyhow::Result<()> {
     for setting in &config.not_built {
-        tracing::warn!("the setting {setting} has no effect: this version does not have what it switches on");
+        tracing::warn!(
+            "the setting {setting} has no effect: this version does not have what it switches on"
+        );
     }
     let listen = config.listen();
-    let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
-    let address = listener.local_addr().context("cannot tell the own address")?;
+    let listener = TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("cannot listen on {listen}"))?;
+    let address = listener
+        .local_addr()
+        .context("cannot tell the own address")?;
     let app = App::start(config, Surroundings::default()).await?;
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), core.id = app.store.core_id(), "listening on http://{address}");
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        core.id = app.store.core_id(),
+        "listening on http://{address}"
+    );
     let end = CancellationToken::new();
     let serving = http::serve(Arc::clone(&app), listener, end.clone());
     tokio::pin!(serving);
@@ -123,8 +151,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 }
 
 async fn asked_to_end() -> anyhow::Result<&'static str> {
-    let mut terminate = tokio::signal::unix::signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-    let mut interrupt = tokio::signal::unix::signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    let mut terminate =
+        tokio::signal::unix::signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut interrupt =
+        tokio::signal::unix::signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     Ok(tokio::select! {
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",

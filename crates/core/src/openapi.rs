@@ -22,15 +22,32 @@ pub fn document() -> Value {
     let specs = operations();
     let mut paths = Map::new();
     for spec in &specs {
-        paths.insert(format!("{}/{}", spec.module.path(), spec.name), operation(spec, &mut generator));
+        paths.insert(
+            format!("{}/{}", spec.module.path(), spec.name),
+            operation(spec, &mut generator),
+        );
     }
     for module in Module::ALL {
-        let names: Vec<&str> = specs.iter().filter(|spec| spec.module == module).map(|spec| spec.name).collect();
+        let names: Vec<&str> = specs
+            .iter()
+            .filter(|spec| spec.module == module)
+            .map(|spec| spec.name)
+            .collect();
         paths.insert(module.path().into(), envelope(module, &names));
     }
-    paths.insert("/user".into(), get("get_user", "The caller's own account.", &reference::<User>(&mut generator)));
+    paths.insert(
+        "/user".into(),
+        get(
+            "get_user",
+            "The caller's own account.",
+            &reference::<User>(&mut generator),
+        ),
+    );
     reference::<Error>(&mut generator);
-    for (path, id, text) in [("/version", "version", "The version of the public API."), ("/health", "health", "Whether Core works.")] {
+    for (path, id, text) in [
+        ("/version", "version", "The version of the public API."),
+        ("/health", "health", "Whether Core works."),
+    ] {
         paths.insert(path.into(), json!({ "get": {
             "operationId": id, "summary": text, "security": [], "responses": { "200": { "description": "" } },
         } }));
@@ -63,14 +80,20 @@ fn operation(spec: &OperationSpec, generator: &mut SchemaGenerator) -> Value {
     let output = (spec.output_schema)(generator).to_value();
     // The text of an operation is the doc comment of its type.
     let name = (spec.request_schema_name)();
-    let text = generator.definitions().get(&*name).and_then(|schema| schema.get("description")).cloned();
+    let text = generator
+        .definitions()
+        .get(&*name)
+        .and_then(|schema| schema.get("description"))
+        .cloned();
     let mut operation = json!({
         "operationId": format!("{}_{}", module_id(spec.module), snake_case(spec.name)),
         "requestBody": { "required": true, "content": { "application/json": { "schema": request } } },
         "responses": responses(&output),
         "x-permission": permission(spec.needs),
     });
-    let fields = operation.as_object_mut().expect("it was written as an object above");
+    let fields = operation
+        .as_object_mut()
+        .expect("it was written as an object above");
     if let Some(text) = text {
         fields.insert("summary".into(), text);
     }
@@ -148,9 +171,11 @@ fn permission(needs: Needs) -> String {
 /// Gives generic types the names that clients know: a `Resource` of `ServerConfig` is a `Server`.
 fn rename(value: Value) -> Value {
     match value {
-        Value::Object(map) => {
-            Value::Object(map.into_iter().map(|(key, value)| (component_name(&key).unwrap_or(key), rename(value))).collect())
-        }
+        Value::Object(map) => Value::Object(
+            map.into_iter()
+                .map(|(key, value)| (component_name(&key).unwrap_or(key), rename(value)))
+                .collect(),
+        ),
         Value::Array(items) => Value::Array(items.into_iter().map(rename).collect()),
         Value::String(text) => {
             let prefix = format!("#{COMPONENTS}/");

@@ -30,23 +30,53 @@ fn the_committed_document_is_what_the_list_makes() {
 fn what_is_built_has_the_shape_of_the_contract() {
     let Some(contract) = contract() else { return };
     let ours = openapi::document();
-    let mut compare = Compare { contract: &contract, ours: &ours, seen: BTreeSet::new(), wrong: Vec::new() };
+    let mut compare = Compare {
+        contract: &contract,
+        ours: &ours,
+        seen: BTreeSet::new(),
+        wrong: Vec::new(),
+    };
     let mut compared = 0;
     for spec in operations() {
         let path = format!("{}/{}", spec.module.path(), spec.name);
-        let Some(theirs) = contract["paths"].get(&path) else { continue };
+        let Some(theirs) = contract["paths"].get(&path) else {
+            continue;
+        };
         compared += 1;
         let own = &ours["paths"][&path];
-        for part in ["/post/requestBody/content/application~1json/schema", "/post/responses/200/content/application~1json/schema"] {
-            let side = if part.contains("requestBody") { "request" } else { "answer" };
+        for part in [
+            "/post/requestBody/content/application~1json/schema",
+            "/post/responses/200/content/application~1json/schema",
+        ] {
+            let side = if part.contains("requestBody") {
+                "request"
+            } else {
+                "answer"
+            };
             let at = format!("{} {side}", spec.name);
-            compare.schema(theirs.pointer(part).unwrap_or(&Value::Null), own.pointer(part).unwrap_or(&Value::Null), &at);
+            compare.schema(
+                theirs.pointer(part).unwrap_or(&Value::Null),
+                own.pointer(part).unwrap_or(&Value::Null),
+                &at,
+            );
         }
     }
     let user = "/paths/~1user/get/responses/200/content/application~1json/schema";
-    compare.schema(&contract.pointer(user).expect("there").clone(), &ours.pointer(user).expect("there").clone(), "user");
-    assert!(compare.wrong.is_empty(), "{} differences:\n{}", compare.wrong.len(), compare.wrong.join("\n"));
-    assert!(compared >= 46, "only {compared} operations of the contract are built");
+    compare.schema(
+        &contract.pointer(user).expect("there").clone(),
+        &ours.pointer(user).expect("there").clone(),
+        "user",
+    );
+    assert!(
+        compare.wrong.is_empty(),
+        "{} differences:\n{}",
+        compare.wrong.len(),
+        compare.wrong.join("\n")
+    );
+    assert!(
+        compared >= 46,
+        "only {compared} operations of the contract are built"
+    );
 }
 
 struct Compare<'a> {
@@ -83,16 +113,45 @@ impl Compare<'_> {
         }
         let mut differ = |what: &str, theirs: String, ours: String| {
             if theirs != ours {
-                self.wrong.push(format!("{at}: {what}: contract {theirs}, ours {ours}"));
+                self.wrong
+                    .push(format!("{at}: {what}: contract {theirs}, ours {ours}"));
             }
         };
-        differ("null", theirs.nullable.to_string(), ours.nullable.to_string());
-        differ("type", format!("{:?}", theirs.kinds), format!("{:?}", ours.kinds));
-        differ("values", format!("{:?}", theirs.values), format!("{:?}", ours.values));
-        let known: BTreeSet<_> = theirs.fields.keys().filter(|key| ours.required.contains(*key)).collect();
-        differ("required", format!("{:?}", theirs.required), format!("{known:?}"));
-        let extra: Vec<_> = ours.required.iter().filter(|key| !theirs.fields.contains_key(*key)).collect();
-        differ("additive fields that are required", "[]".into(), format!("{extra:?}"));
+        differ(
+            "null",
+            theirs.nullable.to_string(),
+            ours.nullable.to_string(),
+        );
+        differ(
+            "type",
+            format!("{:?}", theirs.kinds),
+            format!("{:?}", ours.kinds),
+        );
+        differ(
+            "values",
+            format!("{:?}", theirs.values),
+            format!("{:?}", ours.values),
+        );
+        let known: BTreeSet<_> = theirs
+            .fields
+            .keys()
+            .filter(|key| ours.required.contains(*key))
+            .collect();
+        differ(
+            "required",
+            format!("{:?}", theirs.required),
+            format!("{known:?}"),
+        );
+        let extra: Vec<_> = ours
+            .required
+            .iter()
+            .filter(|key| !theirs.fields.contains_key(*key))
+            .collect();
+        differ(
+            "additive fields that are required",
+            "[]".into(),
+            format!("{extra:?}"),
+        );
         for (name, field) in &theirs.fields {
             match ours.fields.get(name) {
                 Some(own) => self.schema(field, own, &format!("{at}.{name}")),
@@ -105,14 +164,27 @@ impl Compare<'_> {
                 None => self.wrong.push(format!("{at}<{name}>: missing")),
             }
         }
-        for name in ours.variants.keys().filter(|name| !theirs.variants.contains_key(*name)) {
-            self.wrong.push(format!("{at}<{name}>: strict clients break on a new variant"));
+        for name in ours
+            .variants
+            .keys()
+            .filter(|name| !theirs.variants.contains_key(*name))
+        {
+            self.wrong.push(format!(
+                "{at}<{name}>: strict clients break on a new variant"
+            ));
         }
-        for (what, theirs, ours) in [("[]", &theirs.items, &ours.items), ("{}", &theirs.map, &ours.map)] {
+        for (what, theirs, ours) in [
+            ("[]", &theirs.items, &ours.items),
+            ("{}", &theirs.map, &ours.map),
+        ] {
             match (theirs, ours) {
                 (Some(theirs), Some(ours)) => self.schema(theirs, ours, &format!("{at}{what}")),
                 (None, None) => {}
-                _ => self.wrong.push(format!("{at}{what}: contract {}, ours {}", theirs.is_some(), ours.is_some())),
+                _ => self.wrong.push(format!(
+                    "{at}{what}: contract {}, ours {}",
+                    theirs.is_some(),
+                    ours.is_some()
+                )),
             }
         }
     }
@@ -138,7 +210,13 @@ fn shape(schema: &Value, document: &Value) -> Shape {
 
 fn collect(schema: &Value, document: &Value, shape: &mut Shape) {
     if let Some(reference) = schema["$ref"].as_str() {
-        collect(document.pointer(reference.trim_start_matches('#')).expect("a reference leads somewhere"), document, shape);
+        collect(
+            document
+                .pointer(reference.trim_start_matches('#'))
+                .expect("a reference leads somewhere"),
+            document,
+            shape,
+        );
     }
     // How else a value may be written on input is tested where it is read.
     if schema["x-input-only"] == json!(true) {
@@ -146,7 +224,10 @@ fn collect(schema: &Value, document: &Value, shape: &mut Shape) {
     }
     let list = |value: &Value| match value {
         Value::String(one) => vec![one.clone()],
-        Value::Array(many) => many.iter().filter_map(|one| one.as_str().map(str::to_owned)).collect(),
+        Value::Array(many) => many
+            .iter()
+            .filter_map(|one| one.as_str().map(str::to_owned))
+            .collect(),
         _ => Vec::new(),
     };
     for kind in list(&schema["type"]) {
@@ -167,12 +248,17 @@ fn collect(schema: &Value, document: &Value, shape: &mut Shape) {
     if let Some(items) = schema.get("items") {
         shape.items = Some(items.clone());
     }
-    if let Some(map) = schema.get("additionalProperties").filter(|map| map.is_object()) {
+    if let Some(map) = schema
+        .get("additionalProperties")
+        .filter(|map| map.is_object())
+    {
         shape.map = Some(map.clone());
     }
     for alternatives in ["oneOf", "anyOf", "allOf"] {
         for alternative in schema[alternatives].as_array().into_iter().flatten() {
-            let tag = alternative.pointer("/properties/type/const").or_else(|| alternative.pointer("/properties/type/enum/0"));
+            let tag = alternative
+                .pointer("/properties/type/const")
+                .or_else(|| alternative.pointer("/properties/type/enum/0"));
             match tag.and_then(Value::as_str) {
                 Some(tag) => {
                     shape.variants.insert(tag.to_owned(), alternative.clone());
@@ -188,10 +274,29 @@ fn collect(schema: &Value, document: &Value, shape: &mut Shape) {
 async fn answers_fit_the_contract() {
     let Some(contract) = contract() else { return };
     let core = Core::start().await;
-    let created = core.ask("/write/CreateServer", json!({ "name": "web", "config": { "enabled": true } })).await.ok();
-    let key = core.ask("/write/CreateOnboardingKey", json!({ "name": "k" })).await.ok()["created"]["public_key"].clone();
-    let update = core.ask("/write/RenameServer", json!({ "id": "web", "name": "web2" })).await.ok()["_id"]["$oid"].clone();
-    core.ask("/auth/manage/CreateApiKey", json!({ "name": "k" })).await.ok();
+    let created = core
+        .ask(
+            "/write/CreateServer",
+            json!({ "name": "web", "config": { "enabled": true } }),
+        )
+        .await
+        .ok();
+    let key = core
+        .ask("/write/CreateOnboardingKey", json!({ "name": "k" }))
+        .await
+        .ok()["created"]["public_key"]
+        .clone();
+    let update = core
+        .ask(
+            "/write/RenameServer",
+            json!({ "id": "web", "name": "web2" }),
+        )
+        .await
+        .ok()["_id"]["$oid"]
+        .clone();
+    core.ask("/auth/manage/CreateApiKey", json!({ "name": "k" }))
+        .await
+        .ok();
     let asked = [
         ("/auth/login/GetLoginOptions", json!({})),
         ("/auth/manage/CreateApiKey", json!({ "name": "again" })),
@@ -212,46 +317,98 @@ async fn answers_fit_the_contract() {
         ("/read/GetUsername", json!({ "user_id": core.admin })),
         ("/read/ListOnboardingKeys", json!({})),
         ("/write/CreateServer", json!({ "name": "db" })),
-        ("/write/UpdateServer", json!({ "id": "db", "config": { "region": "x" } })),
+        (
+            "/write/UpdateServer",
+            json!({ "id": "db", "config": { "region": "x" } }),
+        ),
         ("/write/RenameServer", json!({ "id": "db", "name": "db2" })),
         ("/write/CreateOnboardingKey", json!({ "name": "two" })),
-        ("/write/UpdateOnboardingKey", json!({ "public_key": key, "name": "three" })),
+        (
+            "/write/UpdateOnboardingKey",
+            json!({ "public_key": key, "name": "three" }),
+        ),
         ("/write/DeleteOnboardingKey", json!({ "public_key": key })),
         ("/write/DeleteServer", json!({ "id": "db2" })),
     ];
     let mut wrong = Vec::new();
     for (path, params) in asked {
         let answer = core.ask(path, params).await.ok();
-        let schema = contract.pointer(&format!("/paths/{}/post/responses/200/content/application~1json/schema", path.replace('/', "~1")));
-        check(&contract, schema.expect("it is in the contract"), &answer, path, &mut wrong);
+        let schema = contract.pointer(&format!(
+            "/paths/{}/post/responses/200/content/application~1json/schema",
+            path.replace('/', "~1")
+        ));
+        check(
+            &contract,
+            schema.expect("it is in the contract"),
+            &answer,
+            path,
+            &mut wrong,
+        );
     }
-    let user = core.send(http::Method::GET, "/user", &core.token(core.admin), &[], "").await.ok();
-    check(&contract, &json!({ "$ref": "#/components/schemas/User" }), &user, "/user", &mut wrong);
-    let refused = core.ask("/read/GetServer", json!({ "server": "none" })).await.body;
-    check(&contract, &json!({ "$ref": "#/components/schemas/Serror" }), &refused, "an error", &mut wrong);
+    let user = core
+        .send(http::Method::GET, "/user", &core.token(core.admin), &[], "")
+        .await
+        .ok();
+    check(
+        &contract,
+        &json!({ "$ref": "#/components/schemas/User" }),
+        &user,
+        "/user",
+        &mut wrong,
+    );
+    let refused = core
+        .ask("/read/GetServer", json!({ "server": "none" }))
+        .await
+        .body;
+    check(
+        &contract,
+        &json!({ "$ref": "#/components/schemas/Serror" }),
+        &refused,
+        "an error",
+        &mut wrong,
+    );
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert_eq!(created["base_permission"], json!({ "level": "None", "specific": [] }), "an object, which every client reads");
+    assert_eq!(
+        created["base_permission"],
+        json!({ "level": "None", "specific": [] }),
+        "an object, which every client reads"
+    );
 }
 
 fn check(contract: &Value, schema: &Value, answer: &Value, what: &str, wrong: &mut Vec<String>) {
     let mut whole = schema.clone();
     whole["components"] = contract["components"].clone();
     let validator = jsonschema::validator_for(&whole).expect("the contract is a schema");
-    wrong.extend(validator.iter_errors(answer).map(|error| format!("{what}: {error} at {}", error.instance_path())));
+    wrong.extend(
+        validator
+            .iter_errors(answer)
+            .map(|error| format!("{what}: {error} at {}", error.instance_path())),
+    );
 }
 
 /// Every name of the contract is either built or on the list of what is not.
 #[test]
 fn no_operation_of_the_contract_is_forgotten() {
     let Some(contract) = contract() else { return };
-    let built: BTreeSet<String> =
-        operations().into_iter().map(|spec| format!("{}/{}", spec.module.path(), spec.name)).collect();
-    let not_built: BTreeSet<String> = komodo_core::dispatch::NOT_BUILT.lines().map(|line| format!("/{line}")).collect();
+    let built: BTreeSet<String> = operations()
+        .into_iter()
+        .map(|spec| format!("{}/{}", spec.module.path(), spec.name))
+        .collect();
+    let not_built: BTreeSet<String> = komodo_core::dispatch::NOT_BUILT
+        .lines()
+        .map(|line| format!("/{line}"))
+        .collect();
     let modules = Module::ALL.map(|module| format!("{}/", module.path()));
     for path in contract["paths"].as_object().expect("paths").keys() {
-        let is_operation = modules.iter().any(|module| path.strip_prefix(module.as_str()).is_some_and(|name| !name.contains('/')));
+        let is_operation = modules.iter().any(|module| {
+            path.strip_prefix(module.as_str())
+                .is_some_and(|name| !name.contains('/'))
+        });
         if is_operation && !path.starts_with("/auth/login/login") {
-            assert!(built.contains(path) || not_built.contains(path), "{path} is neither built nor in not_built.txt");
+            assert!(
+                built.contains(path) || not_built.contains(path),
+                "{path} is neither built nor in not_built.txt"
+            );
         }
     }
 }

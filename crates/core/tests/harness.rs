@@ -73,7 +73,12 @@ impl Answer {
     /// Fails the test unless it is a refusal of that kind.
     #[track_caller]
     pub fn refused(&self, status: u16, code: &str) {
-        assert_eq!((self.status.as_u16(), self.code()), (status, code), "{}", self.body);
+        assert_eq!(
+            (self.status.as_u16(), self.code()),
+            (status, code),
+            "{}",
+            self.body
+        );
     }
 }
 
@@ -91,7 +96,11 @@ impl Core {
     pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let core = Core::start_in(directory, change).await;
-        let account = Account { id: core.admin, user: local_user("admin"), password_hash: None };
+        let account = Account {
+            id: core.admin,
+            user: local_user("admin"),
+            password_hash: None,
+        };
         let account = first_administrator(account, 1);
         core.put(Change::PutAccount(Arc::new(account))).await;
         core
@@ -102,32 +111,54 @@ impl Core {
         let mut config = Config::for_directory(directory.path().join("data"));
         config.auth_rate_limit_disabled = true;
         change(&mut config);
-        let app = App::start(config, Surroundings::default()).await.expect("it starts");
-        let listener = TcpListener::bind(app.config.listen()).await.expect("a port");
+        let app = App::start(config, Surroundings::default())
+            .await
+            .expect("it starts");
+        let listener = TcpListener::bind(app.config.listen())
+            .await
+            .expect("a port");
         let address = listener.local_addr().expect("an address");
         let end = CancellationToken::new();
         let serving = tokio::spawn(server::serve(Arc::clone(&app), listener, end.clone()));
         let admin = app.new_id();
-        Core { app, address, admin, directory: Some(directory), end, serving }
+        Core {
+            app,
+            address,
+            admin,
+            directory: Some(directory),
+            end,
+            serving,
+        }
     }
 
     /// Ends it as a signal would, and gives its files back.
     pub async fn stop(mut self) -> TempDir {
         self.end.cancel();
-        timeout(DEADLINE, &mut self.serving).await.expect("it ends in time").expect("serving does not panic");
+        timeout(DEADLINE, &mut self.serving)
+            .await
+            .expect("it ends in time")
+            .expect("serving does not panic");
         self.app.shut_down().await;
         self.directory.take().expect("it is taken once")
     }
 
     /// Stores a change without asking anybody.
     pub async fn put(&self, change: Change) {
-        self.app.desired.commit(move |_| Ok((vec![change], ()))).await.expect("stored");
+        self.app
+            .desired
+            .commit(move |_| Ok((vec![change], ())))
+            .await
+            .expect("stored");
     }
 
     /// A user who is not an administrator.
     pub async fn user(&self, username: &str, change: impl FnOnce(&mut Account)) -> Id {
         let id = self.app.new_id();
-        let mut account = Account { id, user: local_user(username), password_hash: None };
+        let mut account = Account {
+            id,
+            user: local_user(username),
+            password_hash: None,
+        };
         account.user.id = Some(Oid(id));
         account.user.enabled = true;
         change(&mut account);
@@ -136,7 +167,13 @@ impl Core {
     }
 
     /// Gives a user a direct grant.
-    pub async fn grant(&self, user: Id, server: Id, level: PermissionLevel, specific: &[SpecificPermission]) {
+    pub async fn grant(
+        &self,
+        user: Id,
+        server: Id,
+        level: PermissionLevel,
+        specific: &[SpecificPermission],
+    ) {
         let id = self.app.new_id();
         let permission = Permission {
             id: Some(Oid(id)),
@@ -145,7 +182,8 @@ impl Core {
             level,
             specific: specific.iter().copied().collect(),
         };
-        self.put(Change::PutPermission(id, Arc::new(permission))).await;
+        self.put(Change::PutPermission(id, Arc::new(permission)))
+            .await;
     }
 
     /// A server that is enabled and that no agent ever connected to.
@@ -176,13 +214,21 @@ impl Core {
             "operator": self.admin, "target": target, "logs": [], "end_ts": 1, "status": "Complete",
         }))
         .expect("an Update");
-        self.app.store.updates().insert(&update, None).await.expect("stored");
+        self.app
+            .store
+            .updates()
+            .insert(&update, None)
+            .await
+            .expect("stored");
         id
     }
 
     /// A token of a user.
     pub fn token(&self, user: Id) -> Credentials {
-        Credentials(vec![("authorization", self.app.auth.tokens.issue(user, self.app.clock.now()))])
+        Credentials(vec![(
+            "authorization",
+            self.app.auth.tokens.issue(user, self.app.clock.now()),
+        )])
     }
 
     /// Sends anything.
@@ -194,7 +240,10 @@ impl Core {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Answer {
-        let mut request = Request::builder().method(method).uri(path).header("host", "core");
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "core");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -205,21 +254,37 @@ impl Core {
         let exchange = async {
             let stream = TcpStream::connect(self.address).await.expect("connected");
             let (mut sender, connection) =
-                hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP");
+                hyper::client::conn::http1::handshake(TokioIo::new(stream))
+                    .await
+                    .expect("HTTP");
             let connection = tokio::spawn(connection);
             let response = sender.send_request(request).await.expect("an answer");
             let (parts, body) = response.into_parts();
             let bytes = body.collect().await.expect("a body").to_bytes();
             connection.abort();
             let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-            Answer { status: parts.status, headers: parts.headers, bytes, body }
+            Answer {
+                status: parts.status,
+                headers: parts.headers,
+                bytes,
+                body,
+            }
         };
-        timeout(DEADLINE, exchange).await.expect("an answer in time")
+        timeout(DEADLINE, exchange)
+            .await
+            .expect("an answer in time")
     }
 
     /// Sends JSON.
     pub async fn post(&self, path: &str, credentials: &Credentials, body: &Value) -> Answer {
-        self.send(Method::POST, path, credentials, &[("content-type", "application/json")], body.to_string()).await
+        self.send(
+            Method::POST,
+            path,
+            credentials,
+            &[("content-type", "application/json")],
+            body.to_string(),
+        )
+        .await
     }
 
     /// Asks as the administrator; the path names module and request.
@@ -229,6 +294,13 @@ impl Core {
 
     /// Gets anything without credentials.
     pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
-        self.send(Method::GET, path, &Credentials::default(), headers, Bytes::new()).await
+        self.send(
+            Method::GET,
+            path,
+            &Credentials::default(),
+            headers,
+            Bytes::new(),
+        )
+        .await
     }
 }

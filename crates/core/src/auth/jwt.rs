@@ -42,7 +42,9 @@ pub struct Tokens {
 
 impl fmt::Debug for Tokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tokens").field("lifetime_ms", &self.lifetime_ms).finish_non_exhaustive()
+        f.debug_struct("Tokens")
+            .field("lifetime_ms", &self.lifetime_ms)
+            .finish_non_exhaustive()
     }
 }
 
@@ -63,7 +65,11 @@ impl Tokens {
 
     /// A new token of a user.
     pub fn issue(&self, user: Id, now: UnixMs) -> String {
-        let claims = Claims { sub: user, iat: now, exp: now.saturating_add(self.lifetime_ms) };
+        let claims = Claims {
+            sub: user,
+            iat: now,
+            exp: now.saturating_add(self.lifetime_ms),
+        };
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.sign)
             .expect("signing with HMAC and writing three plain values cannot fail")
     }
@@ -94,7 +100,12 @@ pub fn load_or_create_secret(path: &Path) -> io::Result<Vec<u8>> {
     let secret = crate::id::random_hex::<32>().into_bytes();
     // Whole or not at all: a start that is cut off here leaves no half of a secret.
     let staged = path.with_extension("new");
-    let mut file = fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&staged)?;
+    let mut file = fs::OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(&staged)?;
     file.write_all(&secret)?;
     file.sync_all()?;
     fs::rename(&staged, path)?;

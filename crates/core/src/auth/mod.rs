@@ -49,7 +49,13 @@ pub struct Auth {
 impl Auth {
     /// With everything that credentials are checked with.
     pub fn new(tokens: Tokens, secrets: SecretHasher, limiter: RateLimiter) -> Self {
-        Auth { tokens, secrets, passwords: Passwords::default(), limiter, setup_token: Mutex::new(None) }
+        Auth {
+            tokens,
+            secrets,
+            passwords: Passwords::default(),
+            limiter,
+            setup_token: Mutex::new(None),
+        }
     }
 
     /// The account that the headers of a request prove. `Authorization` is tried first; where it is present and bad,
@@ -66,12 +72,18 @@ impl Auth {
             let token = token.strip_prefix("Bearer ").unwrap_or(token);
             return self.by_token(state, token, peer, now);
         }
-        let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
+        let text = |name| {
+            headers
+                .get(name)
+                .and_then(|value: &http::HeaderValue| value.to_str().ok())
+        };
         match (text("x-api-key"), text("x-api-secret")) {
             (Some(key), Some(secret)) => self.by_api_key(state, key, secret, peer, now),
             _ => {
                 let error = match headers.contains_key("x-api-signature") {
-                    true => unauthenticated("signed requests are not supported; send X-Api-Key and X-Api-Secret"),
+                    true => unauthenticated(
+                        "signed requests are not supported; send X-Api-Key and X-Api-Secret",
+                    ),
                     false => unauthenticated("Invalid client credentials"),
                 };
                 Err(error)
@@ -89,11 +101,16 @@ impl Auth {
     ) -> Result<Arc<Account>, Error> {
         let account = match message {
             WsLoginMessage::Jwt { jwt } => self.by_token(state, jwt, peer, now),
-            WsLoginMessage::ApiKeys { key, secret } => self.by_api_key(state, key, secret, peer, now),
+            WsLoginMessage::ApiKeys { key, secret } => {
+                self.by_api_key(state, key, secret, peer, now)
+            }
         }?;
         match account.user.enabled {
             true => Ok(account),
-            false => Err(Error::new(Code::AccountDisabled, "this account is not enabled")),
+            false => Err(Error::new(
+                Code::AccountDisabled,
+                "this account is not enabled",
+            )),
         }
     }
 
@@ -108,7 +125,9 @@ impl Auth {
         match self.tokens.user_of(token, now) {
             // A user may have been deleted since; his token was no guess.
             Ok(user) => state.accounts.get(&user).cloned().ok_or_else(invalid),
-            Err(BadToken::Expired) => Err(unauthenticated("Invalid user credentials").cause("the token has expired")),
+            Err(BadToken::Expired) => {
+                Err(unauthenticated("Invalid user credentials").cause("the token has expired"))
+            }
             Err(BadToken::Invalid) => Err(self.limiter.failed(peer, now, invalid())),
         }
     }
@@ -121,7 +140,10 @@ impl Auth {
         peer: IpAddr,
         now: UnixMs,
     ) -> Result<Arc<Account>, Error> {
-        let bad = || self.limiter.failed(peer, now, unauthenticated("Invalid client credentials"));
+        let bad = || {
+            self.limiter
+                .failed(peer, now, unauthenticated("Invalid client credentials"))
+        };
         let found = state.api_keys.get(key);
         // An unknown key takes as long as a wrong secret.
         let hash = found.map_or(&[0; 32], |found| &found.secret_hash);
@@ -129,7 +151,9 @@ impl Auth {
         let found = found.filter(|_| fits).ok_or_else(bad)?;
         let expires = found.public.expires;
         if expires != 0 && now > expires.saturating_add(API_KEY_SKEW_MS) {
-            return Err(unauthenticated("Invalid client credentials").cause("the API key has expired"));
+            return Err(
+                unauthenticated("Invalid client credentials").cause("the API key has expired")
+            );
         }
         state.accounts.get(&found.account).cloned().ok_or_else(bad)
     }
@@ -137,19 +161,30 @@ impl Auth {
     /// Makes the token that lets the first user in.
     pub fn make_setup_token(&self) -> String {
         let token = crate::id::random_alphanumeric(24);
-        *self.setup_token.lock().unwrap_or_else(PoisonError::into_inner) = Some(token.clone());
+        *self
+            .setup_token
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(token.clone());
         token
     }
 
     /// Whether this is the token that lets the first user in.
     pub fn is_setup_token(&self, given: &str) -> bool {
-        let token = self.setup_token.lock().unwrap_or_else(PoisonError::into_inner);
-        token.as_ref().is_some_and(|token| token.as_bytes().ct_eq(given.as_bytes()).into())
+        let token = self
+            .setup_token
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        token
+            .as_ref()
+            .is_some_and(|token| token.as_bytes().ct_eq(given.as_bytes()).into())
     }
 
     /// Ends the token that lets the first user in.
     pub fn end_setup(&self) {
-        *self.setup_token.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self
+            .setup_token
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 

@@ -20,8 +20,7 @@ const WAIT_MS: u64 = 10_000;
 const PASSWORD_CHARS_MAX: usize = 1000;
 
 /// What an unknown name is checked against, so that it takes as long as a known one. No password has this hash.
-pub(super) const DECOY: &str =
-    "$argon2id$v=19$m=12288,t=3,p=1$bm9ib2R5IGhhcyB0aGlzIQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+pub(super) const DECOY: &str = "$argon2id$v=19$m=12288,t=3,p=1$bm9ib2R5IGhhcyB0aGlzIQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// Hashes and checks passwords.
 #[derive(Debug, Clone)]
@@ -31,7 +30,9 @@ pub struct Passwords {
 
 impl Default for Passwords {
     fn default() -> Self {
-        Passwords { turns: Arc::new(Semaphore::new(PARALLEL_MAX)) }
+        Passwords {
+            turns: Arc::new(Semaphore::new(PARALLEL_MAX)),
+        }
     }
 }
 
@@ -45,7 +46,9 @@ impl Passwords {
     pub async fn verify(&self, password: String, hash: Option<String>) -> Result<bool, Error> {
         let known = hash.is_some();
         let hash = hash.unwrap_or_else(|| DECOY.to_owned());
-        let fits = self.on_a_blocking_thread(move || verify_now(&password, &hash)).await?;
+        let fits = self
+            .on_a_blocking_thread(move || verify_now(&password, &hash))
+            .await?;
         Ok(fits && known)
     }
 
@@ -53,18 +56,28 @@ impl Passwords {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
-        let busy = || Error::new(Code::TooManyAttempts, "too many people sign in at once; try again in a moment");
-        let turn = tokio::time::timeout(Duration::from_millis(WAIT_MS), Arc::clone(&self.turns).acquire_owned())
-            .await
-            .map_err(|_| busy())?
-            .map_err(|_| busy())?;
+        let busy = || {
+            Error::new(
+                Code::TooManyAttempts,
+                "too many people sign in at once; try again in a moment",
+            )
+        };
+        let turn = tokio::time::timeout(
+            Duration::from_millis(WAIT_MS),
+            Arc::clone(&self.turns).acquire_owned(),
+        )
+        .await
+        .map_err(|_| busy())?
+        .map_err(|_| busy())?;
         // The turn goes with the work: a caller that leaves does not let another one in before its thread is free.
         tokio::task::spawn_blocking(move || {
             let _turn = turn;
             work()
         })
         .await
-        .map_err(|error| Error::new(Code::Internal, "the password could not be checked").cause(error))
+        .map_err(|error| {
+            Error::new(Code::Internal, "the password could not be checked").cause(error)
+        })
     }
 }
 
@@ -72,19 +85,26 @@ impl Passwords {
 pub fn check_rules(password: &str, length_min: usize) -> Result<(), Error> {
     let length = password.chars().count();
     if length < length_min {
-        return Err(Error::invalid(format!("the password needs at least {length_min} characters")));
+        return Err(Error::invalid(format!(
+            "the password needs at least {length_min} characters"
+        )));
     }
     if length > PASSWORD_CHARS_MAX {
-        return Err(Error::invalid(format!("the password may have at most {PASSWORD_CHARS_MAX} characters")));
+        return Err(Error::invalid(format!(
+            "the password may have at most {PASSWORD_CHARS_MAX} characters"
+        )));
     }
     match password.chars().any(char::is_control) {
-        true => Err(Error::invalid("the password may hold no control characters")),
+        true => Err(Error::invalid(
+            "the password may hold no control characters",
+        )),
         false => Ok(()),
     }
 }
 
 fn argon2() -> Argon2<'static> {
-    let params = Params::new(MEMORY_KIB, PASSES, 1, None).expect("the settings above are within Argon2's limits");
+    let params = Params::new(MEMORY_KIB, PASSES, 1, None)
+        .expect("the settings above are within Argon2's limits");
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
 }
 
@@ -100,5 +120,6 @@ pub fn hash_now(password: &str) -> String {
 }
 
 fn verify_now(password: &str, hash: &str) -> bool {
-    PasswordHash::new(hash).is_ok_and(|hash| argon2().verify_password(password.as_bytes(), &hash).is_ok())
+    PasswordHash::new(hash)
+        .is_ok_and(|hash| argon2().verify_password(password.as_bytes(), &hash).is_ok())
 }

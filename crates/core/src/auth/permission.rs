@@ -23,7 +23,11 @@ pub const ALL_SPECIFIC: [SpecificPermission; 5] = [
 /// resources of the kind, and direct grants to the user and his groups. Core itself is for administrators only.
 ///
 /// Whether the account is enabled is not asked here: a disabled one never gets so far.
-pub fn access(state: &DesiredState, account: &Account, target: &ResourceTarget) -> PermissionLevelAndSpecifics {
+pub fn access(
+    state: &DesiredState,
+    account: &Account,
+    target: &ResourceTarget,
+) -> PermissionLevelAndSpecifics {
     if account.user.admin || account.user.super_admin {
         return PermissionLevelAndSpecifics {
             level: PermissionLevel::Write,
@@ -45,12 +49,26 @@ pub fn access(state: &DesiredState, account: &Account, target: &ResourceTarget) 
         widen(&mut found, all.level, &all.specific);
     }
     let account_id = account.id.to_string();
-    direct(state, UserTarget::User(account_id.clone()), target, &mut found);
-    for (group_id, group) in state.groups.iter().filter(|(_, group)| is_member(group, &account_id)) {
+    direct(
+        state,
+        UserTarget::User(account_id.clone()),
+        target,
+        &mut found,
+    );
+    for (group_id, group) in state
+        .groups
+        .iter()
+        .filter(|(_, group)| is_member(group, &account_id))
+    {
         if let Some(all) = group.all.get(&kind) {
             widen(&mut found, all.level, &all.specific);
         }
-        direct(state, UserTarget::UserGroup(group_id.to_string()), target, &mut found);
+        direct(
+            state,
+            UserTarget::UserGroup(group_id.to_string()),
+            target,
+            &mut found,
+        );
     }
     found
 }
@@ -70,19 +88,33 @@ fn base_permission<'a>(
     id: &str,
 ) -> Option<&'a PermissionLevelAndSpecifics> {
     match kind {
-        ResourceTargetVariant::Server => Some(&state.servers.get(&id.parse().ok()?)?.base_permission),
+        ResourceTargetVariant::Server => {
+            Some(&state.servers.get(&id.parse().ok()?)?.base_permission)
+        }
         _ => None,
     }
 }
 
-fn direct(state: &DesiredState, holder: UserTarget, target: &ResourceTarget, found: &mut PermissionLevelAndSpecifics) {
-    let held = state.permissions_by_holder.get(&holder).and_then(|held| held.get(target));
+fn direct(
+    state: &DesiredState,
+    holder: UserTarget,
+    target: &ResourceTarget,
+    found: &mut PermissionLevelAndSpecifics,
+) {
+    let held = state
+        .permissions_by_holder
+        .get(&holder)
+        .and_then(|held| held.get(target));
     if let Some(permission) = held.and_then(|id| state.permissions.get(id)) {
         widen(found, permission.level, &permission.specific);
     }
 }
 
-fn widen(found: &mut PermissionLevelAndSpecifics, level: PermissionLevel, specific: &IndexSet<SpecificPermission>) {
+fn widen(
+    found: &mut PermissionLevelAndSpecifics,
+    level: PermissionLevel,
+    specific: &IndexSet<SpecificPermission>,
+) {
     found.level = found.level.max(level);
     found.specific.extend(specific);
 }

@@ -40,7 +40,9 @@ impl RateLimiter {
             return Ok(());
         }
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(times) = failures.get_mut(&source(address)) else { return Ok(()) };
+        let Some(times) = failures.get_mut(&source(address)) else {
+            return Ok(());
+        };
         self.forget_old(times, now);
         match times.front() {
             Some(&first) if times.len() >= self.attempts_max => Err(self.too_many(first, now)),
@@ -55,10 +57,16 @@ impl RateLimiter {
         }
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         if failures.len() >= ADDRESSES_MAX && !failures.contains_key(&source(address)) {
-            failures.retain(|_, times| times.back().is_some_and(|&last| last > now - self.window_ms));
+            failures.retain(|_, times| {
+                times
+                    .back()
+                    .is_some_and(|&last| last > now - self.window_ms)
+            });
             if failures.len() >= ADDRESSES_MAX
-                && let Some(oldest) =
-                    failures.iter().min_by_key(|(_, times)| times.back().copied()).map(|(address, _)| *address)
+                && let Some(oldest) = failures
+                    .iter()
+                    .min_by_key(|(_, times)| times.back().copied())
+                    .map(|(address, _)| *address)
             {
                 failures.remove(&oldest);
             }
@@ -72,20 +80,33 @@ impl RateLimiter {
         }
         times.push_back(now);
         let left = self.attempts_max - times.len();
-        Error { error: format!("{} | You have {left} attempts remaining", error.error), trace: Vec::new(), ..error }
+        Error {
+            error: format!("{} | You have {left} attempts remaining", error.error),
+            trace: Vec::new(),
+            ..error
+        }
     }
 
     fn forget_old(&self, times: &mut VecDeque<UnixMs>, now: UnixMs) {
-        while times.front().is_some_and(|&first| first <= now.saturating_sub(self.window_ms)) {
+        while times
+            .front()
+            .is_some_and(|&first| first <= now.saturating_sub(self.window_ms))
+        {
             times.pop_front();
         }
     }
 
     fn too_many(&self, first: UnixMs, now: UnixMs) -> Error {
-        let wait_ms = first.saturating_add(self.window_ms).saturating_sub(now).max(0);
+        let wait_ms = first
+            .saturating_add(self.window_ms)
+            .saturating_sub(now)
+            .max(0);
         let seconds = (wait_ms + 999) / 1000;
-        Error::new(Code::TooManyAttempts, format!("Too many attempts | Try again in {seconds}s"))
-            .param("retry_after_seconds", seconds)
+        Error::new(
+            Code::TooManyAttempts,
+            format!("Too many attempts | Try again in {seconds}s"),
+        )
+        .param("retry_after_seconds", seconds)
     }
 }
 

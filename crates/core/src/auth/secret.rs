@@ -19,7 +19,9 @@ impl fmt::Debug for SecretHasher {
 impl SecretHasher {
     /// With key material of this Core.
     pub fn new(material: &str) -> Self {
-        SecretHasher { key: blake3::derive_key("komodo core 2026-11 stored secrets", material.as_bytes()) }
+        SecretHasher {
+            key: blake3::derive_key("komodo core 2026-11 stored secrets", material.as_bytes()),
+        }
     }
 
     /// The hash of a secret.

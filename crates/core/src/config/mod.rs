@@ -118,13 +118,16 @@ pub struct Config {
 
 impl Config {
     /// Reads the settings from an environment and the files it names.
-    pub fn read(environment: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+    pub fn read(
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
         Config::from_settings(&Settings::read(PREFIX, environment, &["/config"])?)
     }
 
     /// All defaults, with a data directory and a free port on loopback: for tests and tools.
     pub fn for_directory(data_directory: impl Into<PathBuf>) -> Self {
-        let defaults = Settings::read(PREFIX, [], &[]).and_then(|settings| Config::from_settings(&settings));
+        let defaults =
+            Settings::read(PREFIX, [], &[]).and_then(|settings| Config::from_settings(&settings));
         let defaults = defaults.expect("defaults need neither files nor an environment");
         Config {
             data_directory: data_directory.into(),
@@ -138,18 +141,35 @@ impl Config {
         let timelength = "a length of time such as 15-sec, 1-hr or 1-day";
         Ok(Config {
             title: settings.text("title")?.unwrap_or_else(|| "Komodo".into()),
-            host: settings.text("host")?.unwrap_or_else(|| "https://komodo.example.com".into()),
+            host: settings
+                .text("host")?
+                .unwrap_or_else(|| "https://komodo.example.com".into()),
             port: settings.number("port", 9120, "a port from 0 to 65535")?,
-            bind_ip: settings.number("bind_ip", BindIp(IpAddr::from([0_u16; 8])), "an IP address, such as 127.0.0.1 or [::]")?.0,
-            data_directory: settings.text("data_directory")?.unwrap_or_else(|| "komodo-data".into()).into(),
+            bind_ip: settings
+                .number(
+                    "bind_ip",
+                    BindIp(IpAddr::from([0_u16; 8])),
+                    "an IP address, such as 127.0.0.1 or [::]",
+                )?
+                .0,
+            data_directory: settings
+                .text("data_directory")?
+                .unwrap_or_else(|| "komodo-data".into())
+                .into(),
             database: database(settings)?,
             private_key: private_key(settings)?,
             depends_on_containers: settings.list("depends_on_containers")?,
             timezone: settings.text_or_empty("timezone")?,
-            default_pagination_limit: settings.number("default_pagination_limit", 50, "a whole number")?,
+            default_pagination_limit: settings.number(
+                "default_pagination_limit",
+                50,
+                "a whole number",
+            )?,
             local_auth: settings.flag("local_auth", true)?,
             min_password_length: settings.number("min_password_length", 1, "a whole number")?,
-            init_admin_username: settings.text("init_admin_username")?.filter(|name| !name.is_empty()),
+            init_admin_username: settings
+                .text("init_admin_username")?
+                .filter(|name| !name.is_empty()),
             init_admin_password: settings.secret("init_admin_password")?,
             transparent_mode: settings.flag("transparent_mode", false)?,
             enable_new_users: settings.flag("enable_new_users", false)?,
@@ -159,31 +179,59 @@ impl Config {
             jwt_secret: settings.secret("jwt_secret")?,
             jwt_ttl: settings.word("jwt_ttl", Timelength::OneDay, timelength)?,
             auth_rate_limit_disabled: settings.flag("auth_rate_limit_disabled", false)?,
-            auth_rate_limit_max_attempts: settings.number("auth_rate_limit_max_attempts", 5, "a whole number")?,
-            auth_rate_limit_window_seconds: settings.number("auth_rate_limit_window_seconds", 15, "a number of seconds")?,
+            auth_rate_limit_max_attempts: settings.number(
+                "auth_rate_limit_max_attempts",
+                5,
+                "a whole number",
+            )?,
+            auth_rate_limit_window_seconds: settings.number(
+                "auth_rate_limit_window_seconds",
+                15,
+                "a number of seconds",
+            )?,
             trusted_proxies: settings
                 .list("trusted_proxies")?
                 .iter()
-                .map(|text| text.parse().map(|BindIp(ip)| ip).map_err(|()| wrong("KOMODO_TRUSTED_PROXIES", text, "a list of IP addresses")))
+                .map(|text| {
+                    text.parse().map(|BindIp(ip)| ip).map_err(|()| {
+                        wrong("KOMODO_TRUSTED_PROXIES", text, "a list of IP addresses")
+                    })
+                })
                 .collect::<Result<_, _>>()?,
             cors_allowed_origins: settings.list("cors_allowed_origins")?,
             cors_allow_credentials: settings.flag("cors_allow_credentials", false)?,
-            x_content_type_options: settings.text("x_content_type_options")?.unwrap_or_else(|| "nosniff".into()),
-            x_frame_options: settings.text("x_frame_options")?.unwrap_or_else(|| "DENY".into()),
-            x_xss_protection: settings.text("x_xss_protection")?.unwrap_or_else(|| "1; mode=block".into()),
+            x_content_type_options: settings
+                .text("x_content_type_options")?
+                .unwrap_or_else(|| "nosniff".into()),
+            x_frame_options: settings
+                .text("x_frame_options")?
+                .unwrap_or_else(|| "DENY".into()),
+            x_xss_protection: settings
+                .text("x_xss_protection")?
+                .unwrap_or_else(|| "1; mode=block".into()),
             referrer_policy: settings
                 .text("referrer_policy")?
                 .unwrap_or_else(|| "strict-origin-when-cross-origin".into()),
             content_security_policy: settings.text_or_empty("content_security_policy")?,
             webhook_base_url: settings.text_or_empty("webhook_base_url")?,
-            monitoring_interval: settings.word("monitoring_interval", Timelength::FifteenSeconds, timelength)?,
+            monitoring_interval: settings.word(
+                "monitoring_interval",
+                Timelength::FifteenSeconds,
+                timelength,
+            )?,
             ui_write_disabled: settings.flag("ui_write_disabled", false)?,
             disable_confirm_dialog: settings.flag("disable_confirm_dialog", false)?,
             disable_websocket_reconnect: settings.flag("disable_websocket_reconnect", false)?,
             enable_fancy_toml: settings.flag("enable_fancy_toml", false)?,
             not_built: not_built(settings)?,
-            log_filter: settings.text("logging.level")?.unwrap_or_else(|| "info".into()),
-            log_form: settings.word("logging.stdio", LogForm::Standard, "standard, json or none")?,
+            log_filter: settings
+                .text("logging.level")?
+                .unwrap_or_else(|| "info".into()),
+            log_form: settings.word(
+                "logging.stdio",
+                LogForm::Standard,
+                "standard, json or none",
+            )?,
             log_ansi: settings.flag("logging.ansi", true)?,
         })
     }
@@ -195,7 +243,9 @@ impl Config {
 
     /// File of Core's own key.
     pub fn private_key_path(&self) -> PathBuf {
-        self.private_key.clone().unwrap_or_else(|| self.data_directory.join("keys").join("core.key"))
+        self.private_key
+            .clone()
+            .unwrap_or_else(|| self.data_directory.join("keys").join("core.key"))
     }
 }
 
@@ -216,12 +266,19 @@ struct BindIp(IpAddr);
 impl std::str::FromStr for BindIp {
     type Err = ();
     fn from_str(text: &str) -> Result<Self, ()> {
-        text.trim().trim_start_matches('[').trim_end_matches(']').parse().map(BindIp).map_err(|_| ())
+        text.trim()
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .parse()
+            .map(BindIp)
+            .map_err(|_| ())
     }
 }
 
 fn database(settings: &Settings) -> Result<Option<PathBuf>, ConfigError> {
-    let Some(uri) = settings.text("database.uri")?.filter(|uri| !uri.is_empty()) else { return Ok(None) };
+    let Some(uri) = settings.text("database.uri")?.filter(|uri| !uri.is_empty()) else {
+        return Ok(None);
+    };
     match uri.strip_prefix("sqlite:") {
         Some(path) if !path.trim_start_matches("//").is_empty() => {
             // Both `sqlite:komodo.db` and `sqlite:///var/lib/komodo.db` are in use.
@@ -245,12 +302,22 @@ fn not_built(settings: &Settings) -> Result<Vec<&'static str>, ConfigError> {
         return Err(wrong("KOMODO_SSL_ENABLED", "true", remedy));
     }
     let mut found = Vec::new();
-    for key in ["oidc_enabled", "google_oauth.enabled", "github_oauth.enabled", "reporting_enabled"] {
+    for key in [
+        "oidc_enabled",
+        "google_oauth.enabled",
+        "github_oauth.enabled",
+        "reporting_enabled",
+    ] {
         if settings.flag(key, false)? {
             found.push(key);
         }
     }
-    for key in ["first_server_address", "database.username", "ui_path", "logging.otlp_endpoint"] {
+    for key in [
+        "first_server_address",
+        "database.username",
+        "ui_path",
+        "logging.otlp_endpoint",
+    ] {
         if settings.text(key)?.is_some_and(|text| !text.is_empty()) {
             found.push(key);
         }
@@ -263,11 +330,19 @@ fn private_key(settings: &Settings) -> Result<Option<PathBuf>, ConfigError> {
         None => Ok(None),
         Some(key) => match key.strip_prefix("file:") {
             Some(path) => Ok(Some(path.into())),
-            None => Err(wrong("KOMODO_PRIVATE_KEY", "a key", "file:PATH, so that the key itself is in no environment")),
+            None => Err(wrong(
+                "KOMODO_PRIVATE_KEY",
+                "a key",
+                "file:PATH, so that the key itself is in no environment",
+            )),
         },
     }
 }
 
 fn wrong(source: &str, found: &str, expected: &str) -> ConfigError {
-    ConfigError::Value { source_name: source.into(), found: found.into(), expected: expected.into() }
+    ConfigError::Value {
+        source_name: source.into(),
+        found: found.into(),
+        expected: expected.into(),
+    }
 }

@@ -76,9 +76,15 @@ impl Settings {
             .map(|(name, value)| (name.to_ascii_uppercase(), value))
             .filter(|(name, _)| name.starts_with(prefix) || name == "TZ")
             .collect();
-        let mut settings = Settings { prefix, environment, files: BTreeMap::new() };
+        let mut settings = Settings {
+            prefix,
+            environment,
+            files: BTreeMap::new(),
+        };
         let named = ["CONFIG_PATHS", "CONFIG_PATH"].map(|key| format!("{prefix}{key}"));
-        let given = named.iter().find_map(|name| Some((name.clone(), settings.environment.get(name)?.clone())));
+        let given = named
+            .iter()
+            .find_map(|name| Some((name.clone(), settings.environment.get(name)?.clone())));
         match given {
             Some((name, list)) => {
                 for path in split_list(&list) {
@@ -86,7 +92,11 @@ impl Settings {
                 }
             }
             None => {
-                for path in default_paths.iter().map(Path::new).filter(|path| path.exists()) {
+                for path in default_paths
+                    .iter()
+                    .map(Path::new)
+                    .filter(|path| path.exists())
+                {
                     settings.read_path(path, "the default")?;
                 }
             }
@@ -95,27 +105,45 @@ impl Settings {
     }
 
     fn read_path(&mut self, path: &Path, named_by: &str) -> Result<(), ConfigError> {
-        let read = |source| ConfigError::Read { path: path.to_owned(), named_by: named_by.to_owned(), source };
+        let read = |source| ConfigError::Read {
+            path: path.to_owned(),
+            named_by: named_by.to_owned(),
+            source,
+        };
         if !fs::metadata(path).map_err(read)?.is_dir() {
             return self.read_file(path, named_by);
         }
         let mut inside = Vec::new();
         for entry in fs::read_dir(path).map_err(read)? {
-            let name = entry.map_err(read)?.file_name().to_string_lossy().into_owned();
+            let name = entry
+                .map_err(read)?
+                .file_name()
+                .to_string_lossy()
+                .into_owned();
             if name.contains("config.") && (name.ends_with(".toml") || name.ends_with(".json")) {
                 inside.push(path.join(name));
             }
         }
         inside.sort();
-        inside.iter().try_for_each(|file| self.read_file(file, named_by))
+        inside
+            .iter()
+            .try_for_each(|file| self.read_file(file, named_by))
     }
 
     fn read_file(&mut self, path: &Path, named_by: &str) -> Result<(), ConfigError> {
-        let text = read_text(path)
-            .map_err(|source| ConfigError::Read { path: path.to_owned(), named_by: named_by.to_owned(), source })?;
-        let parse = |why: String| ConfigError::Parse { path: path.to_owned(), why };
+        let text = read_text(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            named_by: named_by.to_owned(),
+            source,
+        })?;
+        let parse = |why: String| ConfigError::Parse {
+            path: path.to_owned(),
+            why,
+        };
         let document: Value = match path.extension().and_then(|extension| extension.to_str()) {
-            Some("json") => serde_json::from_str(&text).map_err(|error| parse(error.to_string()))?,
+            Some("json") => {
+                serde_json::from_str(&text).map_err(|error| parse(error.to_string()))?
+            }
             Some("toml") => toml::from_str(&text).map_err(|error| parse(error.to_string()))?,
             _ => return Err(parse("configuration files are .toml or .json".into())),
         };
@@ -128,7 +156,11 @@ impl Settings {
 
     fn flatten(&mut self, before: &str, table: Map<String, Value>, path: &Path) {
         for (key, value) in table {
-            let key = if before.is_empty() { key } else { format!("{before}.{key}") };
+            let key = if before.is_empty() {
+                key
+            } else {
+                format!("{before}.{key}")
+            };
             match value {
                 Value::Object(inner) => self.flatten(&key, inner, path),
                 value => {
@@ -139,17 +171,32 @@ impl Settings {
     }
 
     fn find(&self, key: &str) -> Result<Option<Found>, ConfigError> {
-        let name = format!("{}{}", self.prefix, key.replace('.', "_").to_ascii_uppercase());
+        let name = format!(
+            "{}{}",
+            self.prefix,
+            key.replace('.', "_").to_ascii_uppercase()
+        );
         let file_name = format!("{name}_FILE");
         if let Some(path) = self.environment.get(&file_name) {
             let path = PathBuf::from(path);
-            let text = read_text(&path)
-                .map_err(|source| ConfigError::Read { path, named_by: file_name.clone(), source })?;
+            let text = read_text(&path).map_err(|source| ConfigError::Read {
+                path,
+                named_by: file_name.clone(),
+                source,
+            })?;
             let value = Value::String(text.trim_end_matches(['\n', '\r']).to_owned());
-            return Ok(Some(Found { value, source: file_name, secret: true }));
+            return Ok(Some(Found {
+                value,
+                source: file_name,
+                secret: true,
+            }));
         }
         if let Some(text) = self.environment.get(&name) {
-            return Ok(Some(Found { value: Value::String(text.clone()), source: name, secret: false }));
+            return Ok(Some(Found {
+                value: Value::String(text.clone()),
+                source: name,
+                secret: false,
+            }));
         }
         Ok(self.files.get(key).map(|(value, path)| Found {
             value: value.clone(),
@@ -184,22 +231,39 @@ impl Settings {
     }
 
     /// A number, or anything else that is written as one word.
-    pub fn number<T: FromStr>(&self, key: &str, default: T, expected: &str) -> Result<T, ConfigError> {
-        Ok(self.parsed(key, expected, |text| text.trim().parse().ok())?.unwrap_or(default))
+    pub fn number<T: FromStr>(
+        &self,
+        key: &str,
+        default: T,
+        expected: &str,
+    ) -> Result<T, ConfigError> {
+        Ok(self
+            .parsed(key, expected, |text| text.trim().parse().ok())?
+            .unwrap_or(default))
     }
 
     /// One of the words that a type of the API is written with.
-    pub fn word<T: DeserializeOwned>(&self, key: &str, default: T, expected: &str) -> Result<T, ConfigError> {
+    pub fn word<T: DeserializeOwned>(
+        &self,
+        key: &str,
+        default: T,
+        expected: &str,
+    ) -> Result<T, ConfigError> {
         let read = |text: &str| serde_json::from_value(Value::String(text.trim().to_owned())).ok();
         Ok(self.parsed(key, expected, read)?.unwrap_or(default))
     }
 
     /// A list; with commas between its items where it is a text.
     pub fn list(&self, key: &str) -> Result<Vec<String>, ConfigError> {
-        let Some(found) = self.find(key)? else { return Ok(Vec::new()) };
+        let Some(found) = self.find(key)? else {
+            return Ok(Vec::new());
+        };
         let items = match &found.value {
             Value::String(text) => Some(split_list(text)),
-            Value::Array(items) => items.iter().map(|item| item.as_str().map(str::to_owned)).collect(),
+            Value::Array(items) => items
+                .iter()
+                .map(|item| item.as_str().map(str::to_owned))
+                .collect(),
             _ => None,
         };
         items.ok_or_else(|| found.wrong("a list of texts"))
@@ -211,7 +275,9 @@ impl Settings {
         expected: &str,
         read: impl Fn(&str) -> Option<T>,
     ) -> Result<Option<T>, ConfigError> {
-        let Some(found) = self.find(key)? else { return Ok(None) };
+        let Some(found) = self.find(key)? else {
+            return Ok(None);
+        };
         let text = match &found.value {
             Value::String(text) => Some(text.clone()),
             Value::Bool(_) | Value::Number(_) => Some(found.value.to_string()),
@@ -226,18 +292,33 @@ impl Settings {
 
 impl Found {
     fn wrong(&self, expected: &str) -> ConfigError {
-        let found = if self.secret { "something else".to_owned() } else { self.value.to_string() };
-        ConfigError::Value { source_name: self.source.clone(), found, expected: expected.to_owned() }
+        let found = if self.secret {
+            "something else".to_owned()
+        } else {
+            self.value.to_string()
+        };
+        ConfigError::Value {
+            source_name: self.source.clone(),
+            found,
+            expected: expected.to_owned(),
+        }
     }
 }
 
 fn read_text(path: &Path) -> io::Result<String> {
     if fs::metadata(path)?.len() > FILE_BYTES_MAX {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 1 MiB"));
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            "larger than 1 MiB",
+        ));
     }
     fs::read_to_string(path)
 }
 
 fn split_list(text: &str) -> Vec<String> {
-    text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+    text.split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+        .map(str::to_owned)
+        .collect()
 }

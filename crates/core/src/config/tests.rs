@@ -3,11 +3,16 @@ use std::fs;
 use super::*;
 
 fn env(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
 }
 
 fn error(pairs: &[(&str, &str)]) -> String {
-    Config::read(env(pairs)).expect_err("must be refused").to_string()
+    Config::read(env(pairs))
+        .expect_err("must be refused")
+        .to_string()
 }
 
 #[test]
@@ -23,13 +28,24 @@ fn without_anything_the_defaults_hold() {
 fn environment_beats_files_and_file_variants_beat_both() {
     let directory = tempfile::tempdir().expect("a directory");
     let toml = directory.path().join("core.config.toml");
-    fs::write(&toml, "title = 'from file'\nport = 1\njwt_ttl = '1-hr'\n[logging]\nstdio = 'json'\n").expect("written");
+    fs::write(
+        &toml,
+        "title = 'from file'\nport = 1\njwt_ttl = '1-hr'\n[logging]\nstdio = 'json'\n",
+    )
+    .expect("written");
     let json = directory.path().join("later.config.json");
-    fs::write(&json, r#"{"jwt_ttl": "2-hr", "cors_allowed_origins": ["a", "b"]}"#).expect("written");
+    fs::write(
+        &json,
+        r#"{"jwt_ttl": "2-hr", "cors_allowed_origins": ["a", "b"]}"#,
+    )
+    .expect("written");
     let secret = directory.path().join("secret");
     fs::write(&secret, "from a file\n").expect("written");
     let config = Config::read(env(&[
-        ("KOMODO_CONFIG_PATHS", directory.path().to_str().expect("UTF-8")),
+        (
+            "KOMODO_CONFIG_PATHS",
+            directory.path().to_str().expect("UTF-8"),
+        ),
         ("komodo_port", "2"),
         ("KOMODO_JWT_SECRET", "from the environment"),
         ("KOMODO_JWT_SECRET_FILE", secret.to_str().expect("UTF-8")),
@@ -54,22 +70,35 @@ fn mistakes_name_their_place_and_the_remedy() {
         error(&[("KOMODO_JWT_TTL", "1 day")]),
         "KOMODO_JWT_TTL is \"1 day\", but must be a length of time such as 15-sec, 1-hr or 1-day"
     );
-    assert!(error(&[("KOMODO_DATABASE_URI", "mongodb://user:secret@host")]).contains("must be sqlite:PATH"));
+    assert!(
+        error(&[("KOMODO_DATABASE_URI", "mongodb://user:secret@host")])
+            .contains("must be sqlite:PATH")
+    );
     assert!(!error(&[("KOMODO_DATABASE_URI", "mongodb://user:secret@host")]).contains("secret"));
-    assert!(error(&[("KOMODO_CONFIG_PATHS", "/nowhere/at/all.toml")]).contains("/nowhere/at/all.toml"));
+    assert!(
+        error(&[("KOMODO_CONFIG_PATHS", "/nowhere/at/all.toml")]).contains("/nowhere/at/all.toml")
+    );
     assert!(error(&[("KOMODO_JWT_SECRET_FILE", "/nowhere")]).contains("KOMODO_JWT_SECRET_FILE"));
 }
 
 #[test]
 fn database_is_a_path() {
-    let at = |uri| Config::read(env(&[("KOMODO_DATABASE_URI", uri)])).expect("good").database;
+    let at = |uri| {
+        Config::read(env(&[("KOMODO_DATABASE_URI", uri)]))
+            .expect("good")
+            .database
+    };
     assert_eq!(at("sqlite:a/b.db"), Some("a/b.db".into()));
     assert_eq!(at("sqlite:///a/b.db"), Some("/a/b.db".into()));
 }
 
 #[test]
 fn what_is_not_built_is_said() {
-    let config = Config::read(env(&[("KOMODO_OIDC_ENABLED", "true"), ("KOMODO_UI_PATH", "/app/ui")])).expect("good");
+    let config = Config::read(env(&[
+        ("KOMODO_OIDC_ENABLED", "true"),
+        ("KOMODO_UI_PATH", "/app/ui"),
+    ]))
+    .expect("good");
     assert_eq!(config.not_built, ["oidc_enabled", "ui_path"]);
     assert!(error(&[("KOMODO_SSL_ENABLED", "true")]).contains("reverse proxy"));
 }

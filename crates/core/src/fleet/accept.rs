@@ -15,7 +15,8 @@ use komodo_agent_api::CoreHello;
 use komodo_agent_http::{AgentClient, Deadlines};
 use komodo_api::id::Id;
 use komodo_link::{
-    Acceptor, CoreTimings, EstablishError, Identity, JoinToken, Link, LinkClient, Peer, Policy, Recognition, Refusal,
+    Acceptor, CoreTimings, EstablishError, Identity, JoinToken, Link, LinkClient, Peer, Policy,
+    Recognition, Refusal,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -29,7 +30,12 @@ pub trait Onboard: Send + Sync + 'static {
     ///
     /// # Errors
     /// The refusal, as the agent is told.
-    async fn onboard(&self, key: &str, token: Option<&JoinToken>, connect_as: &str) -> Result<Id, Refusal>;
+    async fn onboard(
+        &self,
+        key: &str,
+        token: Option<&JoinToken>,
+        connect_as: &str,
+    ) -> Result<Id, Refusal>;
 }
 
 /// An agent that may link.
@@ -41,7 +47,10 @@ struct Linked {
 
 impl Linked {
     fn new(server: Id) -> Self {
-        Linked { server, said: OnceLock::new() }
+        Linked {
+            server,
+            said: OnceLock::new(),
+        }
     }
 }
 
@@ -54,7 +63,9 @@ pub struct Links {
 
 impl fmt::Debug for Links {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Links").field("establishing", &self.establishing.len()).finish_non_exhaustive()
+        f.debug_struct("Links")
+            .field("establishing", &self.establishing.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -70,12 +81,21 @@ impl Links {
         timings: CoreTimings,
     ) -> Result<Self, String> {
         let policy = LinkPolicy { fleet, onboard };
-        let acceptor = Acceptor::new(identity, policy, timings).map_err(|error| error.to_string())?;
-        Ok(Links { acceptor, establishing: TaskTracker::new(), end: CancellationToken::new() })
+        let acceptor =
+            Acceptor::new(identity, policy, timings).map_err(|error| error.to_string())?;
+        Ok(Links {
+            acceptor,
+            establishing: TaskTracker::new(),
+            end: CancellationToken::new(),
+        })
     }
 
     /// Answers the upgrade of an agent.
-    pub async fn accept(&self, request: Request<Body>, address: Option<SocketAddr>) -> Response<Body> {
+    pub async fn accept(
+        &self,
+        request: Request<Body>,
+        address: Option<SocketAddr>,
+    ) -> Response<Body> {
         let answer = self.acceptor.accept(request, address).await;
         if let Some(pending) = answer.link
             && !self.end.is_cancelled()
@@ -90,10 +110,18 @@ impl Links {
                 match established {
                     Ok(link) => acceptor.policy().attach(link),
                     Err(error @ EstablishError::Refused { .. }) => {
-                        tracing::warn!(?address, error = with_causes(&error), "an agent was refused");
+                        tracing::warn!(
+                            ?address,
+                            error = with_causes(&error),
+                            "an agent was refused"
+                        );
                     }
                     Err(error) => {
-                        tracing::info!(?address, error = with_causes(&error), "a link did not come up");
+                        tracing::info!(
+                            ?address,
+                            error = with_causes(&error),
+                            "a link did not come up"
+                        );
                     }
                 }
             });
@@ -128,11 +156,20 @@ struct LinkPolicy {
 impl LinkPolicy {
     /// Hands a link that came up to its session.
     fn attach(&self, link: Link<Linked>) {
-        let Link { client, identity: Linked { server, said }, hello } = link;
+        let Link {
+            client,
+            identity: Linked { server, said },
+            hello,
+        } = link;
         let hello = said.into_inner().zip(serde_json::from_slice(&hello).ok());
         let address = client.peer().address;
         let agent = Arc::new(AgentClient::new(client.clone(), Deadlines::default()));
-        let new = NewLink { agent, link: Arc::new(client), hello, address };
+        let new = NewLink {
+            agent,
+            link: Arc::new(client),
+            hello,
+            address,
+        };
         if let Err(new) = self.fleet.attach(server, new) {
             tracing::warn!(server.id = %server, "a link came up for a server that is gone or busy; it is closed");
             new.link.close();
@@ -144,12 +181,19 @@ impl Policy for LinkPolicy {
     type Identity = Linked;
 
     async fn recognise(&self, peer: &Peer) -> Recognition<Linked> {
-        let Some(server) = self.fleet.by_key(&peer.key.to_string()) else { return Recognition::Unknown };
-        let Some(known) = self.fleet.known(server) else { return Recognition::Unknown };
+        let Some(server) = self.fleet.by_key(&peer.key.to_string()) else {
+            return Recognition::Unknown;
+        };
+        let Some(known) = self.fleet.known(server) else {
+            return Recognition::Unknown;
+        };
         if !known.enabled() {
             return Recognition::Refused(Refusal::new(
                 "server_disabled",
-                format!("server '{}' is disabled in Komodo; enable it there", known.name()),
+                format!(
+                    "server '{}' is disabled in Komodo; enable it there",
+                    known.name()
+                ),
             ));
         }
         match self.fleet.ping(server).await {
@@ -169,14 +213,22 @@ impl Policy for LinkPolicy {
         let key = peer.key.to_string();
         let ending = || Refusal::new("core_ends", "Core is about to end; try again in a moment");
         let onboard = self.onboard.upgrade().ok_or_else(ending)?;
-        let server = onboard.onboard(&key, token.as_ref(), &peer.connect_as).await?;
+        let server = onboard
+            .onboard(&key, token.as_ref(), &peer.connect_as)
+            .await?;
         match self.fleet.known(server) {
             Some(known) if !known.enabled() => Err(Refusal::new(
                 "server_disabled",
-                format!("server '{}' is disabled in Komodo; enable it there", known.name()),
+                format!(
+                    "server '{}' is disabled in Komodo; enable it there",
+                    known.name()
+                ),
             )),
             Some(_) => Ok(Linked::new(server)),
-            None => Err(Refusal::new("server_deleted", "the server was deleted meanwhile")),
+            None => Err(Refusal::new(
+                "server_deleted",
+                "the server was deleted meanwhile",
+            )),
         }
     }
 

@@ -4,8 +4,8 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
 use komodo_agent_api::{
-    AgentApi, AgentError, AgentErrorCode, AgentHello, AgentOperation, AgentStream, EngineState, LogRequest,
-    OperationEvent,
+    AgentApi, AgentError, AgentErrorCode, AgentHello, AgentOperation, AgentStream, EngineState,
+    LogRequest, OperationEvent,
 };
 use komodo_api::{Code, Error, UnixMs, id::Id, live::LogLine, resource::ContainerRef};
 use komodo_plan::LinkState;
@@ -30,7 +30,9 @@ pub struct Agent {
 
 impl fmt::Debug for Agent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Agent").field("server", &self.server).finish_non_exhaustive()
+        f.debug_struct("Agent")
+            .field("server", &self.server)
+            .finish_non_exhaustive()
     }
 }
 
@@ -43,7 +45,14 @@ impl Agent {
         hello: AgentHello,
         requests: Arc<Semaphore>,
     ) -> Self {
-        Agent { server, server_name: server_name.into(), api, link, hello, requests }
+        Agent {
+            server,
+            server_name: server_name.into(),
+            api,
+            link,
+            hello,
+            requests,
+        }
     }
 
     /// Id of its server.
@@ -70,7 +79,8 @@ impl Agent {
     /// As the agent answers; `deadline_exceeded` after 10 s.
     pub async fn inspect(&self, container: &ContainerRef) -> Result<serde_json::Value, Error> {
         let _permit = self.permit().await?;
-        self.within(ANSWER, self.api.inspect_container(container.clone())).await
+        self.within(ANSWER, self.api.inspect_container(container.clone()))
+            .await
     }
 
     /// Lines of a log. The caller bounds how long it reads; dropping the stream ends the request at the Engine.
@@ -94,12 +104,19 @@ impl Agent {
     }
 
     /// Orders an operation; the error is raw, since what is to be done about it depends on whether it was accepted.
-    pub(crate) async fn operate(&self, operation: AgentOperation) -> Result<AgentStream<OperationEvent>, AgentError> {
+    pub(crate) async fn operate(
+        &self,
+        operation: AgentOperation,
+    ) -> Result<AgentStream<OperationEvent>, AgentError> {
         within_raw(ACCEPT, self.api.operate(operation)).await
     }
 
     /// Follows an operation.
-    pub(crate) async fn follow(&self, operation: &str, seq: u64) -> Result<AgentStream<OperationEvent>, AgentError> {
+    pub(crate) async fn follow(
+        &self,
+        operation: &str,
+        seq: u64,
+    ) -> Result<AgentStream<OperationEvent>, AgentError> {
         within_raw(ACCEPT, self.api.follow(operation.to_owned(), seq)).await
     }
 
@@ -124,7 +141,9 @@ impl Agent {
             AgentErrorCode::StorageFull => Code::StorageFull,
             AgentErrorCode::DeadlineExceeded => Code::DeadlineExceeded,
             AgentErrorCode::Link => Code::ServerUnreachable,
-            AgentErrorCode::StaleEpoch | AgentErrorCode::Level | AgentErrorCode::Internal => Code::BadAgent,
+            AgentErrorCode::StaleEpoch | AgentErrorCode::Level | AgentErrorCode::Internal => {
+                Code::BadAgent
+            }
         };
         Error::new(code, format!("server '{server}': {}", error.message)).param("server", server)
     }
@@ -134,7 +153,10 @@ impl Agent {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) | Err(_) => Err(Error::new(
                 Code::DeadlineExceeded,
-                format!("server '{}' has not answered earlier requests yet; try again later", self.server_name),
+                format!(
+                    "server '{}' has not answered earlier requests yet; try again later",
+                    self.server_name
+                ),
             )
             .param("server", &*self.server_name)),
         }
@@ -145,7 +167,9 @@ impl Agent {
         deadline: Duration,
         call: impl Future<Output = Result<T, AgentError>>,
     ) -> Result<T, Error> {
-        within_raw(deadline, call).await.map_err(|error| self.error(error))
+        within_raw(deadline, call)
+            .await
+            .map_err(|error| self.error(error))
     }
 }
 
@@ -153,12 +177,14 @@ async fn within_raw<T>(
     deadline: Duration,
     call: impl Future<Output = Result<T, AgentError>>,
 ) -> Result<T, AgentError> {
-    tokio::time::timeout(deadline, call).await.unwrap_or_else(|_| {
-        Err(AgentError::new(
-            AgentErrorCode::DeadlineExceeded,
-            format!("the agent did not answer within {} s", deadline.as_secs()),
-        ))
-    })
+    tokio::time::timeout(deadline, call)
+        .await
+        .unwrap_or_else(|_| {
+            Err(AgentError::new(
+                AgentErrorCode::DeadlineExceeded,
+                format!("the agent did not answer within {} s", deadline.as_secs()),
+            ))
+        })
 }
 
 /// Why nothing can be asked of a server now: disabled, not connected. `None` where it can.
@@ -178,11 +204,14 @@ pub fn unreachable(name: &str, enabled: bool, view: &ServerView) -> Option<Error
         _ => lost(view),
     };
     Some(
-        Error::new(Code::ServerUnreachable, format!("server '{name}' is not connected: {why}"))
-            .param("server", name)
-            .param("since", since)
-            .param("last_contact", view.last_contact)
-            .param("why", why),
+        Error::new(
+            Code::ServerUnreachable,
+            format!("server '{name}' is not connected: {why}"),
+        )
+        .param("server", name)
+        .param("since", since)
+        .param("last_contact", view.last_contact)
+        .param("why", why),
     )
 }
 
@@ -205,8 +234,14 @@ pub(crate) fn engine_unreachable(name: &str, view: &ServerView) -> Option<Error>
 /// Why the link of a server is lost and since when, in words.
 pub(crate) fn lost(view: &ServerView) -> (String, Option<UnixMs>) {
     let (_, reason) = komodo_plan::server_state(true, &view.link, &view.engine);
-    let since = reason.as_ref().and_then(|reason| reason.since).or(view.last_contact);
-    let said = reason.map_or_else(|| "its agent is not connected".to_owned(), |reason| reason.why);
+    let since = reason
+        .as_ref()
+        .and_then(|reason| reason.since)
+        .or(view.last_contact);
+    let said = reason.map_or_else(
+        || "its agent is not connected".to_owned(),
+        |reason| reason.why,
+    );
     match (&view.link, &view.lost_why) {
         (LinkState::Lost { goodbye: None, .. }, Some(why)) => (format!("{said} ({why})"), since),
         _ => (said, since),

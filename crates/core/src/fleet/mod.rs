@@ -29,10 +29,10 @@ use tokio_util::{
 };
 
 pub use accept::{Links, Onboard};
-pub(crate) use agent::{engine_unreachable, lost};
 pub use agent::{Agent, unreachable};
-pub use view::{ListItemJson, ServerView};
+pub(crate) use agent::{engine_unreachable, lost};
 pub(crate) use view::{Changes, SavedView};
+pub use view::{ListItemJson, ServerView};
 
 use crate::{
     clock::Clock,
@@ -143,7 +143,9 @@ pub struct NewLink {
 
 impl fmt::Debug for NewLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NewLink").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("NewLink")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 
@@ -195,7 +197,9 @@ struct Inner {
 
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fleet").field("servers", &self.slots.load().len()).finish_non_exhaustive()
+        f.debug_struct("Fleet")
+            .field("servers", &self.slots.load().len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -212,13 +216,16 @@ struct Slot {
 
 /// What a session is told.
 enum Command {
-    Link(NewLink),
+    Link(Box<NewLink>),
     /// The server was renamed, switched on or off, or got another key.
     Changed,
     /// The agents on its Engine are others than it was told.
     Neighbours,
     /// An agent with another key asked to connect.
-    KeyRefused { key: String, at: UnixMs },
+    KeyRefused {
+        key: String,
+        at: UnixMs,
+    },
 }
 
 /// Servers whose list items may have changed.
@@ -230,7 +237,11 @@ struct Dirty {
 
 impl Dirty {
     fn mark(&self, server: Id) {
-        let new = self.servers.lock().unwrap_or_else(PoisonError::into_inner).insert(server);
+        let new = self
+            .servers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(server);
         if new {
             self.more.notify_one();
         }
@@ -238,7 +249,8 @@ impl Dirty {
 
     async fn take(&self) -> BTreeSet<Id> {
         loop {
-            let taken = std::mem::take(&mut *self.servers.lock().unwrap_or_else(PoisonError::into_inner));
+            let taken =
+                std::mem::take(&mut *self.servers.lock().unwrap_or_else(PoisonError::into_inner));
             if !taken.is_empty() {
                 return taken;
             }
@@ -274,14 +286,27 @@ impl Fleet {
             sessions: TaskTracker::new(),
             end: end.clone(),
         });
-        (Fleet { inner, _end: end.drop_guard() }, receiver)
+        (
+            Fleet {
+                inner,
+                _end: end.drop_guard(),
+            },
+            receiver,
+        )
     }
 
     /// Brings the sessions in line with the servers that there are; `servers` is asked when no other call can overtake
     /// this one. `saved` are views of an earlier start, by server.
-    pub fn reconcile(&self, servers: impl FnOnce() -> Vec<KnownServer>, mut saved: BTreeMap<Id, Vec<u8>>) {
+    pub fn reconcile(
+        &self,
+        servers: impl FnOnce() -> Vec<KnownServer>,
+        mut saved: BTreeMap<Id, Vec<u8>>,
+    ) {
         let inner = &self.inner;
-        let _one_at_a_time = inner.reconciling.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = inner
+            .reconciling
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let held = inner.slots.load_full();
         let mut slots = BTreeMap::new();
         let mut keys = BTreeMap::new();
@@ -309,8 +334,11 @@ impl Fleet {
             };
             slots.insert(id, slot);
         }
-        let gone: Vec<_> =
-            held.iter().filter(|(id, _)| !slots.contains_key(id)).map(|(id, slot)| (*id, Arc::clone(slot))).collect();
+        let gone: Vec<_> = held
+            .iter()
+            .filter(|(id, _)| !slots.contains_key(id))
+            .map(|(id, slot)| (*id, Arc::clone(slot)))
+            .collect();
         inner.slots.store(Arc::new(slots));
         inner.keys.store(Arc::new(keys));
         for (id, slot) in gone {
@@ -336,7 +364,12 @@ impl Fleet {
 
     /// The views of all servers, by id.
     pub fn views(&self) -> Vec<Arc<ServerView>> {
-        self.inner.slots.load().values().map(|slot| slot.view.load_full()).collect()
+        self.inner
+            .slots
+            .load()
+            .values()
+            .map(|slot| slot.view.load_full())
+            .collect()
     }
 
     /// The agent of a server, once its link is up; an [`unreachable`] error can be made from the view.
@@ -346,7 +379,10 @@ impl Fleet {
 
     /// Tells of each agent of a server that connects, and of its going; and a token that is cancelled when the server
     /// is deleted.
-    pub fn watch_agent(&self, server: Id) -> Option<(watch::Receiver<Option<Arc<Agent>>>, CancellationToken)> {
+    pub fn watch_agent(
+        &self,
+        server: Id,
+    ) -> Option<(watch::Receiver<Option<Arc<Agent>>>, CancellationToken)> {
         let slots = self.inner.slots.load();
         let slot = slots.get(&server)?;
         Some((slot.agent.subscribe(), slot.end.clone()))
@@ -356,25 +392,37 @@ impl Fleet {
     ///
     /// # Errors
     /// Gives it back when there is no such server, or when its session has too much to do.
-    pub fn attach(&self, server: Id, link: NewLink) -> Result<(), NewLink> {
+    pub fn attach(&self, server: Id, link: NewLink) -> Result<(), Box<NewLink>> {
+        let link = Box::new(link);
         let slots = self.inner.slots.load();
-        let Some(slot) = slots.get(&server) else { return Err(link) };
-        slot.commands.try_send(Command::Link(link)).map_err(|error| match error.into_inner() {
-            Command::Link(link) => link,
-            _ => unreachable!("what was sent comes back"),
-        })
+        let Some(slot) = slots.get(&server) else {
+            return Err(link);
+        };
+        slot.commands
+            .try_send(Command::Link(link))
+            .map_err(|error| match error.into_inner() {
+                Command::Link(link) => link,
+                _ => unreachable!("what was sent comes back"),
+            })
     }
 
     /// Shows that an agent with another key than the pinned one asked to connect as a server.
     pub fn key_refused(&self, server: Id, key: &str) {
         if let Some(slot) = self.inner.slots.load().get(&server) {
-            slot.tell(Command::KeyRefused { key: key.to_owned(), at: self.inner.clock.now() });
+            slot.tell(Command::KeyRefused {
+                key: key.to_owned(),
+                at: self.inner.clock.now(),
+            });
         }
     }
 
     /// What to say first to the agent of a server.
     pub fn hello(&self, server: Id) -> Option<CoreHello> {
-        self.inner.slots.load().get(&server).map(|slot| self.inner.hello(slot))
+        self.inner
+            .slots
+            .load()
+            .get(&server)
+            .map(|slot| self.inner.hello(slot))
     }
 
     /// Waits until list items of servers may have changed, and says of which.
@@ -384,7 +432,11 @@ impl Fleet {
 
     /// The changes of a server's containers, by revision of its view.
     pub(crate) fn containers(&self, server: Id) -> Option<ContainersRing> {
-        self.inner.slots.load().get(&server).map(|slot| ContainersRing(Arc::clone(slot)))
+        self.inner
+            .slots
+            .load()
+            .get(&server)
+            .map(|slot| ContainersRing(Arc::clone(slot)))
     }
 
     /// Whether the link that a server has now answers a ping; `None` where it has none.
@@ -424,7 +476,10 @@ impl Slot {
     /// Tells the session something that it also finds out by itself when it cannot be told now.
     fn tell(&self, command: Command) {
         if self.commands.try_send(command).is_err() {
-            tracing::warn!(server.name = self.server.load().name(), "a session has too much to do and was not told");
+            tracing::warn!(
+                server.name = self.server.load().name(),
+                "a session has too much to do and was not told"
+            );
         }
     }
 }
@@ -443,7 +498,8 @@ impl Inner {
             Some(saved) => ServerView::restored(server.id, rev, saved),
             None => ServerView::never(server.id, rev),
         };
-        self.neighbours.see(server.id, view.engine_id(), view.agent.as_deref());
+        self.neighbours
+            .see(server.id, view.engine_id(), view.agent.as_deref());
         let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
         let slot = Arc::new(Slot {
             view: ArcSwap::from_pointee(view.clone()),

@@ -20,12 +20,22 @@ struct Place {
 
 impl Neighbours {
     /// Takes where the agent of a server runs, as far as it is known, and returns the servers that must hear of it.
-    pub(super) fn see(&self, server: Id, engine: Option<&str>, agent: Option<&AgentProperties>) -> Vec<Id> {
+    pub(super) fn see(
+        &self,
+        server: Id,
+        engine: Option<&str>,
+        agent: Option<&AgentProperties>,
+    ) -> Vec<Id> {
         let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(engine) = engine else { return Vec::new() };
+        let Some(engine) = engine else {
+            return Vec::new();
+        };
         let new = agent
             .and_then(|agent| agent.container.clone())
-            .map(|container| Place { engine: engine.to_owned(), container });
+            .map(|container| Place {
+                engine: engine.to_owned(),
+                container,
+            });
         let old = match new {
             Some(place) => places.insert(server, place),
             None => places.remove(&server),
@@ -33,7 +43,10 @@ impl Neighbours {
         if old.as_ref() == places.get(&server) {
             return Vec::new();
         }
-        let engines = [old.as_ref().map(|place| place.engine.as_str()), Some(engine)];
+        let engines = [
+            old.as_ref().map(|place| place.engine.as_str()),
+            Some(engine),
+        ];
         places
             .iter()
             .filter(|(_, place)| engines.contains(&Some(place.engine.as_str())))
@@ -44,15 +57,24 @@ impl Neighbours {
     /// Forgets a server, and returns the servers that must hear of it.
     pub(super) fn forget(&self, server: Id) -> Vec<Id> {
         let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(gone) = places.remove(&server) else { return Vec::new() };
-        places.iter().filter(|(_, place)| place.engine == gone.engine).map(|(id, _)| *id).collect()
+        let Some(gone) = places.remove(&server) else {
+            return Vec::new();
+        };
+        places
+            .iter()
+            .filter(|(_, place)| place.engine == gone.engine)
+            .map(|(id, _)| *id)
+            .collect()
     }
 
     /// Containers of all agents on an Engine.
     pub(super) fn on_engine(&self, engine: Option<&str>) -> Vec<String> {
         let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let containers: BTreeSet<_> =
-            places.values().filter(|place| Some(place.engine.as_str()) == engine).map(|place| &place.container).collect();
+        let containers: BTreeSet<_> = places
+            .values()
+            .filter(|place| Some(place.engine.as_str()) == engine)
+            .map(|place| &place.container)
+            .collect();
         containers.into_iter().cloned().collect()
     }
 }
@@ -62,7 +84,10 @@ mod tests {
     use super::*;
 
     fn agent(container: &str) -> AgentProperties {
-        AgentProperties { container: Some(container.into()), ..AgentProperties::default() }
+        AgentProperties {
+            container: Some(container.into()),
+            ..AgentProperties::default()
+        }
     }
 
     #[test]
@@ -70,12 +95,20 @@ mod tests {
         let neighbours = Neighbours::default();
         let (a, b, c) = (Id::system(1), Id::system(2), Id::system(3));
         assert_eq!(neighbours.see(a, Some("e1"), Some(&agent("ca"))), [a]);
-        assert_eq!(neighbours.see(a, Some("e1"), Some(&agent("ca"))), [], "nothing new");
+        assert_eq!(
+            neighbours.see(a, Some("e1"), Some(&agent("ca"))),
+            [],
+            "nothing new"
+        );
         assert_eq!(neighbours.see(b, Some("e1"), Some(&agent("cb"))), [a, b]);
         assert_eq!(neighbours.see(c, Some("e2"), Some(&agent("cc"))), [c]);
         assert_eq!(neighbours.on_engine(Some("e1")), ["ca", "cb"]);
         assert_eq!(neighbours.on_engine(None), Vec::<String>::new());
-        assert_eq!(neighbours.see(b, Some("e2"), Some(&agent("cb"))), [a, b, c], "it moved: both sides hear");
+        assert_eq!(
+            neighbours.see(b, Some("e2"), Some(&agent("cb"))),
+            [a, b, c],
+            "it moved: both sides hear"
+        );
         assert_eq!(neighbours.forget(b), [c]);
         assert_eq!(neighbours.on_engine(Some("e2")), ["cc"]);
     }
@@ -83,7 +116,10 @@ mod tests {
     #[test]
     fn an_agent_on_the_host_is_no_container_of_its_engine() {
         let neighbours = Neighbours::default();
-        assert_eq!(neighbours.see(Id::system(1), Some("e1"), Some(&AgentProperties::default())), []);
+        assert_eq!(
+            neighbours.see(Id::system(1), Some("e1"), Some(&AgentProperties::default())),
+            []
+        );
         assert_eq!(neighbours.on_engine(Some("e1")), Vec::<String>::new());
     }
 }

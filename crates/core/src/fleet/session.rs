@@ -43,20 +43,25 @@ enum Ended {
     /// This link.
     Link,
     /// This link, for another one.
-    Replaced(NewLink),
+    Replaced(Box<NewLink>),
 }
 
 impl Session {
     pub(super) fn new(fleet: Arc<Inner>, slot: Arc<Slot>, view: ServerView) -> Self {
-        Session { fleet, slot, view, save_at: None }
+        Session {
+            fleet,
+            slot,
+            view,
+            save_at: None,
+        }
     }
 
     /// Runs until the server is deleted or Core ends.
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
-        let mut next: Option<NewLink> = None;
+        let mut next: Option<Box<NewLink>> = None;
         loop {
             if let Some(link) = next.take() {
-                match self.linked(link, &mut commands).await {
+                match self.linked(*link, &mut commands).await {
                     Ended::Session => break,
                     Ended::Link => {}
                     Ended::Replaced(link) => next = Some(link),
@@ -89,7 +94,12 @@ impl Session {
 
     /// The time with one link, from the hello to its end.
     async fn linked(&mut self, new: NewLink, commands: &mut mpsc::Receiver<Command>) -> Ended {
-        let NewLink { agent: api, link, hello, address } = new;
+        let NewLink {
+            agent: api,
+            link,
+            hello,
+            address,
+        } = new;
         if !self.slot.server.load().enabled() {
             link.close();
             return Ended::Link;
@@ -107,12 +117,18 @@ impl Session {
         };
         let said = said.and_then(|(core, hello)| match hello.level {
             level if level >= LEVEL_MIN => Ok((core, hello)),
-            level => Err(format!("the agent speaks level {level}, at least {LEVEL_MIN} is needed: update Periphery")),
+            level => Err(format!(
+                "the agent speaks level {level}, at least {LEVEL_MIN} is needed: update Periphery"
+            )),
         });
         let (core, hello) = match said {
             Ok(said) => said,
             Err(why) => {
-                tracing::warn!(server.name = self.slot.server.load().name(), why, "a link was given up");
+                tracing::warn!(
+                    server.name = self.slot.server.load().name(),
+                    why,
+                    "a link was given up"
+                );
                 link.close();
                 self.view.lost_why = Some(why);
                 self.publish(Changes::default());
@@ -121,15 +137,33 @@ impl Session {
         };
         let name = self.slot.server.load().name().to_owned();
         let requests = Arc::clone(&self.slot.requests);
-        let agent = Arc::new(Agent::new(self.view.server, &name, api, link, hello, requests));
-        let mut time = Time { agent, core, address, probe_at: None, said_goodbye: None, up: false, reopened: 0, telling: JoinSet::new() };
+        let agent = Arc::new(Agent::new(
+            self.view.server,
+            &name,
+            api,
+            link,
+            hello,
+            requests,
+        ));
+        let mut time = Time {
+            agent,
+            core,
+            address,
+            probe_at: None,
+            said_goodbye: None,
+            up: false,
+            reopened: 0,
+            telling: JoinSet::new(),
+        };
         let ended = self.follow(&mut time, commands).await;
         let silent = time.agent.link().silent_for();
         time.agent.link().close();
         let why = match &ended {
             Ended::Session => "Core goes".to_owned(),
             Ended::Replaced(_) => "the agent connected anew".to_owned(),
-            Ended::Link => timeout(self.fleet.timings.ping, time.agent.closed()).await.unwrap_or_default(),
+            Ended::Link => timeout(self.fleet.timings.ping, time.agent.closed())
+                .await
+                .unwrap_or_default(),
         };
         self.lost(&time, silent, why);
         ended
@@ -146,7 +180,10 @@ impl Session {
                 opened = opening => opened,
             };
             let why = match opened {
-                Ok(Ok(stream)) => match self.stream(time, stream.ready_chunks(EVENTS_AT_ONCE_MAX), commands).await {
+                Ok(Ok(stream)) => match self
+                    .stream(time, stream.ready_chunks(EVENTS_AT_ONCE_MAX), commands)
+                    .await
+                {
                     Ok(ended) => return ended,
                     Err(why) => why,
                 },
@@ -154,13 +191,19 @@ impl Session {
                 Err(_) => "it did not open in time".to_owned(),
             };
             time.reopened += 1;
-            tracing::info!(server.name = self.slot.server.load().name(), why, "the stream of events is opened again");
+            tracing::info!(
+                server.name = self.slot.server.load().name(),
+                why,
+                "the stream of events is opened again"
+            );
             if time.reopened >= STREAMS_LOST_MAX {
                 return Ended::Link;
             }
             let pause = self.fleet.timings.reopen * 2_u32.pow(time.reopened - 1);
             // One that said goodbye has nothing to tell until it is seen to stay.
-            let pause = time.probe_at.unwrap_or_else(|| Instant::now() + pause.mul_f64(0.5 + fastrand::f64()));
+            let pause = time
+                .probe_at
+                .unwrap_or_else(|| Instant::now() + pause.mul_f64(0.5 + fastrand::f64()));
             tokio::select! {
                 biased;
                 ended = self.meanwhile(time, commands) => return ended,
@@ -194,7 +237,10 @@ impl Session {
             let mut broken = None;
             for event in chunk {
                 match event {
-                    Ok(event) if event.seq == seq && (seq == 0) == matches!(event.body, EventBody::Snapshot(_)) => {
+                    Ok(event)
+                        if event.seq == seq
+                            && (seq == 0) == matches!(event.body, EventBody::Snapshot(_)) =>
+                    {
                         seq += 1;
                         run.push(event);
                     }
@@ -220,7 +266,11 @@ impl Session {
     }
 
     /// What had arrived before the link ended: most of all, why the agent went.
-    async fn last_words(&mut self, time: &mut Time, events: &mut ReadyChunks<AgentStream<AgentEvent>>) {
+    async fn last_words(
+        &mut self,
+        time: &mut Time,
+        events: &mut ReadyChunks<AgentStream<AgentEvent>>,
+    ) {
         let until = Instant::now() + LAST_WORDS;
         while let Ok(Some(chunk)) = timeout_at(until, events.next()).await {
             let told: Vec<AgentEvent> = chunk.into_iter().map_while(Result::ok).collect();
@@ -248,7 +298,11 @@ impl Session {
             None => changes.reset |= self.back(time),
         }
         let server = self.view.server;
-        for neighbour in self.fleet.neighbours.see(server, self.view.engine_id(), self.view.agent.as_deref()) {
+        for neighbour in
+            self.fleet
+                .neighbours
+                .see(server, self.view.engine_id(), self.view.agent.as_deref())
+        {
             if neighbour != server {
                 self.fleet.tell(neighbour, Command::Neighbours);
             }
@@ -260,7 +314,11 @@ impl Session {
     }
 
     /// What else happens while a link is up; returns what ends it.
-    async fn meanwhile(&mut self, time: &mut Time, commands: &mut mpsc::Receiver<Command>) -> Ended {
+    async fn meanwhile(
+        &mut self,
+        time: &mut Time,
+        commands: &mut mpsc::Receiver<Command>,
+    ) -> Ended {
         let agent = Arc::clone(&time.agent);
         loop {
             self.tell_neighbours(time);
@@ -314,18 +372,29 @@ impl Session {
                 Ok(Err(error)) => error.message,
                 Err(_) => "no answer in time".to_owned(),
             };
-            tracing::warn!(server.name = name, why, "an agent could not be told of the other agents on its Engine");
+            tracing::warn!(
+                server.name = name,
+                why,
+                "an agent could not be told of the other agents on its Engine"
+            );
         });
     }
 
     /// The agent says that it goes. Until it is seen to be there all the same, nothing is asked of it.
     fn goodbye(&mut self, time: &mut Time, reason: GoodbyeReason) {
         let now = self.fleet.clock.now();
-        tracing::info!(server.name = self.slot.server.load().name(), ?reason, "an agent says that it goes");
+        tracing::info!(
+            server.name = self.slot.server.load().name(),
+            ?reason,
+            "an agent says that it goes"
+        );
         time.probe_at = Some(Instant::now() + self.fleet.timings.goodbye);
         time.up = false;
         time.said_goodbye = Some((Instant::now(), reason.clone()));
-        self.view.link = LinkState::Lost { since: now, goodbye: Some(reason) };
+        self.view.link = LinkState::Lost {
+            since: now,
+            goodbye: Some(reason),
+        };
         self.view.last_contact = Some(now);
         self.view.stale_since = Some(now);
         self.slot.agent.send_replace(None);
@@ -365,16 +434,29 @@ impl Session {
         }
         let now = self.fleet.clock.now();
         let since = now.saturating_sub(UnixMs::try_from(silent.as_millis()).unwrap_or(0));
-        tracing::info!(server.name = self.slot.server.load().name(), why, "no longer connected");
+        tracing::info!(
+            server.name = self.slot.server.load().name(),
+            why,
+            "no longer connected"
+        );
         self.view.lost_why = Some(why).filter(|why| !why.is_empty());
         // An agent that said goodbye went when it said so, or soon after.
         if time.probe_at.is_none() {
-            let goodbye = time.said_goodbye.as_ref().filter(|(at, _)| at.elapsed() < GOODBYE_HOLDS);
-            self.view.link = LinkState::Lost { since, goodbye: goodbye.map(|(_, reason)| reason.clone()) };
+            let goodbye = time
+                .said_goodbye
+                .as_ref()
+                .filter(|(at, _)| at.elapsed() < GOODBYE_HOLDS);
+            self.view.link = LinkState::Lost {
+                since,
+                goodbye: goodbye.map(|(_, reason)| reason.clone()),
+            };
             self.view.last_contact = Some(since);
             self.view.stale_since = Some(since);
         }
-        self.publish(Changes { reset: true, ..Changes::default() });
+        self.publish(Changes {
+            reset: true,
+            ..Changes::default()
+        });
         self.save();
     }
 
@@ -390,8 +472,16 @@ impl Session {
             LinkState::KeyRefused { since, public_key } if *public_key != key => *since,
             LinkState::KeyRefused { .. } => return,
         };
-        tracing::warn!(server.name = self.slot.server.load().name(), key, at, "an agent with another key was refused");
-        self.view.link = LinkState::KeyRefused { since, public_key: key };
+        tracing::warn!(
+            server.name = self.slot.server.load().name(),
+            key,
+            at,
+            "an agent with another key was refused"
+        );
+        self.view.link = LinkState::KeyRefused {
+            since,
+            public_key: key,
+        };
         self.publish(Changes::default());
     }
 
@@ -402,7 +492,10 @@ impl Session {
             && (server.public_key().is_empty() || server.public_key() == public_key)
         {
             self.view.link = match since {
-                Some(since) => LinkState::Lost { since: *since, goodbye: None },
+                Some(since) => LinkState::Lost {
+                    since: *since,
+                    goodbye: None,
+                },
                 None => LinkState::Never,
             };
         }
@@ -410,7 +503,10 @@ impl Session {
             self.view.stale_since = Some(now);
         }
         // Its name is part of every container's list item.
-        self.publish(Changes { reset: true, ..Changes::default() });
+        self.publish(Changes {
+            reset: true,
+            ..Changes::default()
+        });
     }
 
     /// Swaps the view in, and tells whoever looks at it.
@@ -421,16 +517,23 @@ impl Session {
             let items = changes.upsert.len() + changes.remove.len();
             let change = match changes.reset {
                 true => ContainersChange::Reset,
-                false => ContainersChange::Delta { upsert: changes.upsert, remove: changes.remove },
+                false => ContainersChange::Delta {
+                    upsert: changes.upsert,
+                    remove: changes.remove,
+                },
             };
-            self.slot.containers.push_at(self.view.rev, change, items.max(1));
+            self.slot
+                .containers
+                .push_at(self.view.rev, change, items.max(1));
         }
         self.fleet.dirty.mark(self.view.server);
     }
 
     fn save(&mut self) {
         self.save_at = None;
-        let Some(saved) = self.view.to_save(self.fleet.clock.now()) else { return };
+        let Some(saved) = self.view.to_save(self.fleet.clock.now()) else {
+            return;
+        };
         match serde_json::to_vec(&saved) {
             Ok(json) => self.fleet.views.save(self.view.server, json),
             Err(error) => tracing::error!(%error, "a view cannot be written"),

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use komodo_agent_api::{
-    AgentEvent, AgentProperties, Container, EngineState, EventBody, HealthStatus, ProtectedContainer, Snapshot,
+    AgentEvent, AgentProperties, Container, EngineState, EventBody, HealthStatus,
+    ProtectedContainer, Snapshot,
 };
 use komodo_api::{
     UnixMs,
@@ -131,7 +132,10 @@ impl ServerView {
         let mut view = ServerView::never(server, rev);
         view.apply_snapshot(saved.snapshot);
         view.agent = saved.agent.map(Arc::new);
-        view.link = LinkState::Lost { since: saved.last_contact, goodbye: None };
+        view.link = LinkState::Lost {
+            since: saved.last_contact,
+            goodbye: None,
+        };
         view.lost_why = Some("Core was restarted and the agent has not connected since".into());
         view.last_contact = Some(saved.last_contact);
         view.stale_since = Some(saved.last_contact);
@@ -148,7 +152,11 @@ impl ServerView {
                 host: SystemInformation::clone(host),
                 stats: self.stats.as_deref().cloned(),
                 engine: self.engine.clone(),
-                containers: self.containers.iter().map(|container| Container::clone(container)).collect(),
+                containers: self
+                    .containers
+                    .iter()
+                    .map(|container| Container::clone(container))
+                    .collect(),
                 protected: self.protected.to_vec(),
             },
         })
@@ -169,7 +177,10 @@ impl ServerView {
 
     /// The container of an id.
     pub fn container(&self, id: &str) -> Option<&Arc<Container>> {
-        self.containers.binary_search_by(|container| container.id.as_str().cmp(id)).ok().map(|at| &self.containers[at])
+        self.containers
+            .binary_search_by(|container| container.id.as_str().cmp(id))
+            .ok()
+            .map(|at| &self.containers[at])
     }
 
     /// The first container that a reference means; ids come before names.
@@ -179,13 +190,20 @@ impl ServerView {
             self.containers
                 .iter()
                 .find(|container| container.name == name)
-                .or_else(|| self.containers.iter().find(|container| container.is(reference)))
+                .or_else(|| {
+                    self.containers
+                        .iter()
+                        .find(|container| container.is(reference))
+                })
         })
     }
 
     /// Why a container is protected.
     pub fn reasons(&self, id: &str) -> &[Reason] {
-        self.protected.iter().find(|protected| protected.id == id).map_or(&[], |protected| &protected.reasons)
+        self.protected
+            .iter()
+            .find(|protected| protected.id == id)
+            .map_or(&[], |protected| &protected.reasons)
     }
 
     /// Containers by state; absent where no agent ever told.
@@ -197,7 +215,8 @@ impl ServerView {
             counts.total += 1;
             counts.running += u32::from(container.state == Running);
             counts.paused += u32::from(container.state == Paused);
-            let failing = container.health == Some(HealthStatus::Unhealthy) && container.state == Running;
+            let failing =
+                container.health == Some(HealthStatus::Unhealthy) && container.state == Running;
             counts.unhealthy += u32::from(failing || matches!(container.state, Restarting | Dead));
         }
         Some(counts)
@@ -213,7 +232,13 @@ impl ServerView {
 
     /// Takes all that an agent observes in place of what was there.
     pub(crate) fn apply_snapshot(&mut self, snapshot: Snapshot) -> Changes {
-        let Snapshot { host, stats, engine, containers, protected } = snapshot;
+        let Snapshot {
+            host,
+            stats,
+            engine,
+            containers,
+            protected,
+        } = snapshot;
         let mut containers: Vec<_> = containers.into_iter().map(Arc::new).collect();
         containers.sort_by(|a, b| a.id.cmp(&b.id));
         containers.dedup_by(|a, b| a.id == b.id);
@@ -226,7 +251,11 @@ impl ServerView {
         self.host = Some(Arc::new(host));
         self.stats = stats.map(Arc::new).or(self.stats.take());
         self.engine = engine;
-        Changes { reset: true, lasting: true, ..Changes::default() }
+        Changes {
+            reset: true,
+            lasting: true,
+            ..Changes::default()
+        }
     }
 
     /// Applies events that came after a snapshot, and says what changed.
@@ -259,7 +288,9 @@ impl ServerView {
                 EventBody::Protected(protected) => {
                     changes.lasting = true;
                     for container in self.protected.iter().chain(&protected) {
-                        if reasons_of(&self.protected, &container.id) != reasons_of(&protected, &container.id) {
+                        if reasons_of(&self.protected, &container.id)
+                            != reasons_of(&protected, &container.id)
+                        {
                             touched.insert(container.id.clone(), ());
                         }
                     }
@@ -286,7 +317,10 @@ impl ServerView {
 }
 
 fn reasons_of<'a>(protected: &'a [ProtectedContainer], id: &str) -> &'a [Reason] {
-    protected.iter().find(|container| container.id == id).map_or(&[], |container| &container.reasons)
+    protected
+        .iter()
+        .find(|container| container.id == id)
+        .map_or(&[], |container| &container.reasons)
 }
 
 /// A container as told now, over what is held. Events and inspections overtake each other on their way: of two states
@@ -296,7 +330,10 @@ fn merge(held: &Container, told: Container) -> Container {
         return told;
     }
     if told.state == held.state {
-        return Container { state_at_ns: held.state_at_ns, ..told };
+        return Container {
+            state_at_ns: held.state_at_ns,
+            ..told
+        };
     }
     Container {
         state: held.state,

@@ -35,11 +35,18 @@ struct Envelope {
 }
 
 /// `POST /{module}` with `{"type", "params"}`. With several modules the first that knows the request takes it.
-pub(super) async fn envelope(app: Arc<App>, modules: &'static [Module], request: Request) -> Response {
+pub(super) async fn envelope(
+    app: Arc<App>,
+    modules: &'static [Module],
+    request: Request,
+) -> Response {
     let seen = Seen::of(&request);
     let find = |app: &App, body: &[u8]| {
         let Envelope { name, params } = parse(body)?;
-        Ok((find_in(app, modules, &name)?, Bytes::copy_from_slice(params.get().as_bytes())))
+        Ok((
+            find_in(app, modules, &name)?,
+            Bytes::copy_from_slice(params.get().as_bytes()),
+        ))
     };
     let answer = run(&app, &seen, request, find, Entrance::of(modules)).await;
     respond(answer, &seen)
@@ -69,12 +76,22 @@ pub(super) async fn named(
     let answer = match app.table.find(module, &name).cloned() {
         Ok(entry) => {
             let entrance = Entrance::for_entry(&entry);
-            run(&app, &seen, request, |_, body| Ok((entry, Bytes::copy_from_slice(body))), entrance).await
+            run(
+                &app,
+                &seen,
+                request,
+                |_, body| Ok((entry, Bytes::copy_from_slice(body))),
+                entrance,
+            )
+            .await
         }
         Err(unknown) => {
             // Who is not signed in does not get to know what exists.
             let entrance = Entrance::of(std::slice::from_ref(&module));
-            let refused = entrance.let_in(&app, &seen, request.headers()).err().unwrap_or(unknown);
+            let refused = entrance
+                .let_in(&app, &seen, request.headers())
+                .err()
+                .unwrap_or(unknown);
             discard(request).await;
             Err(refused)
         }
@@ -115,9 +132,19 @@ impl Entrance {
         let state = app.desired.snapshot();
         let caller = match self {
             Entrance::Open => None,
-            Entrance::Credentials => Some(app.auth.authenticate(&state, headers, seen.peer, app.clock.now())?),
+            Entrance::Credentials => {
+                Some(
+                    app.auth
+                        .authenticate(&state, headers, seen.peer, app.clock.now())?,
+                )
+            }
         };
-        Ok(Cx { request_id: Arc::clone(&seen.request_id), caller, peer: seen.peer, state })
+        Ok(Cx {
+            request_id: Arc::clone(&seen.request_id),
+            caller,
+            peer: seen.peer,
+            state,
+        })
     }
 }
 
@@ -150,12 +177,24 @@ async fn run(
 }
 
 fn check_content_type(headers: &HeaderMap) -> Result<(), Error> {
-    let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let is_json = essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
+    let given = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let essence = given
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    let is_json = essence == "application/json"
+        || (essence.starts_with("application/") && essence.ends_with("+json"));
     match is_json {
         true => Ok(()),
-        false => Err(Error::new(Code::UnsupportedMediaType, "the body must be JSON: send Content-Type: application/json")),
+        false => Err(Error::new(
+            Code::UnsupportedMediaType,
+            "the body must be JSON: send Content-Type: application/json",
+        )),
     }
 }
 
@@ -165,7 +204,9 @@ async fn read(body: axum::body::Body) -> Result<Bytes, Error> {
         let mut kept = Vec::new();
         let mut total = 0;
         while let Some(frame) = body.frame().await {
-            let Ok(bytes) = frame.map_err(unread)?.into_data() else { continue };
+            let Ok(bytes) = frame.map_err(unread)?.into_data() else {
+                continue;
+            };
             total += bytes.len();
             if total <= REQUEST_BYTES_MAX {
                 kept.extend_from_slice(&bytes);
@@ -193,8 +234,14 @@ fn unread(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
 }
 
 fn too_large() -> Error {
-    Error::new(Code::BodyTooLarge, format!("the body is larger than {} MiB", REQUEST_BYTES_MAX / 1024 / 1024))
-        .param("bytes_max", REQUEST_BYTES_MAX)
+    Error::new(
+        Code::BodyTooLarge,
+        format!(
+            "the body is larger than {} MiB",
+            REQUEST_BYTES_MAX / 1024 / 1024
+        ),
+    )
+    .param("bytes_max", REQUEST_BYTES_MAX)
 }
 
 /// Reads what is left of a refused request: closing on unread bytes would take the answer from the client.

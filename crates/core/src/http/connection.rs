@@ -50,10 +50,14 @@ pub(crate) struct Seen {
 impl Seen {
     /// What is known of this request.
     pub(crate) fn of<B>(request: &http::Request<B>) -> Self {
-        request.extensions().get::<Seen>().cloned().unwrap_or_else(|| Seen {
-            request_id: "unknown".into(),
-            peer: IpAddr::from([0, 0, 0, 0]),
-        })
+        request
+            .extensions()
+            .get::<Seen>()
+            .cloned()
+            .unwrap_or_else(|| Seen {
+                request_id: "unknown".into(),
+                peer: IpAddr::from([0, 0, 0, 0]),
+            })
     }
 }
 
@@ -74,7 +78,9 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, end: CancellationToken)
             Some(_) = connections.join_next() => continue,
             accepted = accept(&listener, &places) => accepted,
         };
-        let Some((stream, peer, place)) = accepted else { continue };
+        let Some((stream, peer, place)) = accepted else {
+            continue;
+        };
         let shared = Arc::clone(&shared);
         let end = end.clone();
         connections.spawn(async move {
@@ -84,7 +90,10 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, end: CancellationToken)
     }
     drop(listener);
     let rest = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(Duration::from_millis(GRACE_MS), rest).await.is_err() {
+    if tokio::time::timeout(Duration::from_millis(GRACE_MS), rest)
+        .await
+        .is_err()
+    {
         tracing::info!("connections that would not end are closed");
     }
     connections.shutdown().await;
@@ -112,7 +121,12 @@ struct Shared {
     requests: AtomicU64,
 }
 
-async fn serve_connection(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr, end: CancellationToken) {
+async fn serve_connection(
+    shared: Arc<Shared>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    end: CancellationToken,
+) {
     // Small frames of the live feed must not wait for more.
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request| answer(Arc::clone(&shared), request, peer));
@@ -143,11 +157,19 @@ async fn answer(
     let number = shared.requests.fetch_add(1, Ordering::Relaxed);
     let seen = Seen {
         request_id: request_id(shared.app.store.epoch(), number),
-        peer: client_address(peer.ip(), &shared.app.config.trusted_proxies, request.headers()),
+        peer: client_address(
+            peer.ip(),
+            &shared.app.config.trusted_proxies,
+            request.headers(),
+        ),
     };
     request.extensions_mut().insert(seen);
     request.extensions_mut().insert(PeerAddress(peer));
-    let mut response = shared.router.clone().oneshot(request.map(axum::body::Body::new)).await?;
+    let mut response = shared
+        .router
+        .clone()
+        .oneshot(request.map(axum::body::Body::new))
+        .await?;
     for (name, value) in &shared.headers {
         if !response.headers().contains_key(name) {
             response.headers_mut().insert(name.clone(), value.clone());
@@ -167,7 +189,11 @@ fn security_headers(app: &App) -> Vec<(HeaderName, HeaderValue)> {
     ]
     .into_iter()
     .filter(|(_, value)| !value.is_empty())
-    .filter_map(|(name, value)| Some((HeaderName::from_static(name), HeaderValue::from_str(value).ok()?)))
+    .filter_map(|(name, value)| {
+        Some((
+            HeaderName::from_static(name),
+            HeaderValue::from_str(value).ok()?,
+        ))
+    })
     .collect()
 }
-

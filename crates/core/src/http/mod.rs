@@ -8,9 +8,9 @@ mod routes;
 
 use std::{net::IpAddr, sync::Arc};
 
-pub use connection::serve;
 pub(crate) use connection::PeerAddress;
 pub(crate) use connection::Seen;
+pub use connection::serve;
 
 /// Largest body of a request, in bytes.
 pub const REQUEST_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -22,13 +22,21 @@ fn client_address(socket: IpAddr, trusted: &[IpAddr], headers: &http::HeaderMap)
     if !trusted.contains(&socket) {
         return socket;
     }
-    let forwarded = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+    let forwarded = headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .filter_map(|value| value.to_str().ok());
     let addresses: Vec<IpAddr> = forwarded
         .flat_map(|list| list.split(','))
         .map_while(|item| item.trim().parse::<IpAddr>().ok())
         .map(|address| address.to_canonical())
         .collect();
-    addresses.iter().rev().find(|address| !trusted.contains(address)).copied().unwrap_or(socket)
+    addresses
+        .iter()
+        .rev()
+        .find(|address| !trusted.contains(address))
+        .copied()
+        .unwrap_or(socket)
 }
 
 /// Id of a request: the start of Core it belongs to, and its number since.

@@ -29,7 +29,13 @@ pub(super) const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; style-src 
 /// own way (200, since it is the right answer). A missing file below `assets/` is missing.
 pub(super) fn serve(path: &str, headers: &HeaderMap, policy: &str) -> Result<Response, Error> {
     let path = path.trim_start_matches('/');
-    let asset = find(path).or_else(|| if path.starts_with("assets/") { None } else { find("index.html") });
+    let asset = find(path).or_else(|| {
+        if path.starts_with("assets/") {
+            None
+        } else {
+            find("index.html")
+        }
+    });
     let Some(asset) = asset else {
         return Err(Error::new(Code::NotFound, "there is no such file"));
     };
@@ -42,16 +48,25 @@ pub(super) fn serve(path: &str, headers: &HeaderMap, policy: &str) -> Result<Res
         false => "no-cache",
     };
     answer.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
-    if headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == asset.etag.as_bytes()) {
+    if headers
+        .get(IF_NONE_MATCH)
+        .is_some_and(|known| known.as_bytes() == asset.etag.as_bytes())
+    {
         return Ok((StatusCode::NOT_MODIFIED, answer).into_response());
     }
-    answer.insert(CONTENT_TYPE, HeaderValue::from_static(content_type(asset.path)));
+    answer.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static(content_type(asset.path)),
+    );
     if asset.path.ends_with(".html")
         && let Ok(policy) = HeaderValue::from_str(policy)
     {
         answer.insert("content-security-policy", policy);
     }
-    let accepted = headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let accepted = headers
+        .get(ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let body = match (asset.br, asset.gz) {
         (Some(br), _) if accepts(accepted, "br") => {
             answer.insert(CONTENT_ENCODING, HeaderValue::from_static("br"));
@@ -75,8 +90,16 @@ fn find(path: &str) -> Option<&'static Asset> {
 fn accepts(header: &str, encoding: &str) -> bool {
     header.split(',').any(|item| {
         let mut parts = item.split(';').map(str::trim);
-        let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(encoding));
-        named && !parts.any(|part| matches!(part.strip_prefix("q="), Some("0" | "0.0" | "0.00" | "0.000")))
+        let named = parts
+            .next()
+            .is_some_and(|name| name.eq_ignore_ascii_case(encoding));
+        named
+            && !parts.any(|part| {
+                matches!(
+                    part.strip_prefix("q="),
+                    Some("0" | "0.0" | "0.00" | "0.000")
+                )
+            })
     })
 }
 

@@ -19,13 +19,22 @@ pub(crate) fn error(mut error: Error, request_id: &str) -> Response {
         Code::Internal | Code::StorageFull => {
             tracing::error!(request.id = request_id, code = ?error.code, trace = ?error.trace, "{}", error.error);
         }
-        _ => tracing::debug!(request.id = request_id, code = ?error.code, trace = ?error.trace, "{}", error.error),
+        _ => {
+            tracing::debug!(request.id = request_id, code = ?error.code, trace = ?error.trace, "{}", error.error)
+        }
     }
     error.request_id = Some(request_id.to_owned());
-    let body = serde_json::to_vec(&error).unwrap_or_else(|_| br#"{"error":"internal error","trace":[]}"#.to_vec());
+    let body = serde_json::to_vec(&error)
+        .unwrap_or_else(|_| br#"{"error":"internal error","trace":[]}"#.to_vec());
     let mut response = (status, [(CONTENT_TYPE, "application/json")], body).into_response();
-    if let Some(seconds) = error.params.get("retry_after_seconds").and_then(serde_json::Value::as_i64) {
-        response.headers_mut().insert(http::header::RETRY_AFTER, seconds.max(1).into());
+    if let Some(seconds) = error
+        .params
+        .get("retry_after_seconds")
+        .and_then(serde_json::Value::as_i64)
+    {
+        response
+            .headers_mut()
+            .insert(http::header::RETRY_AFTER, seconds.max(1).into());
     }
     response
 }

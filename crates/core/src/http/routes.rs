@@ -31,7 +31,11 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         };
         router = router.route(module.path(), envelope(modules)).route(
             &format!("{}/{{name}}", module.path()),
-            post(move |app: State<Arc<App>>, name: Path<String>, request: Request| api::named(app, module, name, request)),
+            post(
+                move |app: State<Arc<App>>, name: Path<String>, request: Request| {
+                    api::named(app, module, name, request)
+                },
+            ),
         );
     }
     router
@@ -58,9 +62,12 @@ fn envelope(modules: &'static [Module]) -> axum::routing::MethodRouter<Arc<App>>
 async fn user(State(app): State<Arc<App>>, request: Request) -> Response {
     let seen = Seen::of(&request);
     let state = app.desired.snapshot();
-    let account = app.auth.authenticate(&state, request.headers(), seen.peer, app.clock.now());
+    let account = app
+        .auth
+        .authenticate(&state, request.headers(), seen.peer, app.clock.now());
     match account.and_then(|account| {
-        serde_json::to_vec(&account.user).map_err(|error| Error::new(Code::Internal, "the user cannot be written").cause(error))
+        serde_json::to_vec(&account.user)
+            .map_err(|error| Error::new(Code::Internal, "the user cannot be written").cause(error))
     }) {
         Ok(body) => json(body.into(), HeaderMap::new()),
         Err(refused) => error(refused, &seen.request_id),
@@ -70,10 +77,19 @@ async fn user(State(app): State<Arc<App>>, request: Request) -> Response {
 /// For load balancers: 200 while Core can do its work, 503 while it cannot.
 async fn health(State(app): State<Arc<App>>) -> Response {
     let database = app.store.ping().await.is_ok();
-    let status = if database { http::StatusCode::OK } else { http::StatusCode::SERVICE_UNAVAILABLE };
+    let status = if database {
+        http::StatusCode::OK
+    } else {
+        http::StatusCode::SERVICE_UNAVAILABLE
+    };
     let word = if database { "ok" } else { "unavailable" };
     let body = serde_json::json!({ "status": word, "database": word, "version": env!("CARGO_PKG_VERSION") });
-    (status, [(CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+    (
+        status,
+        [(CONTENT_TYPE, "application/json")],
+        body.to_string(),
+    )
+        .into_response()
 }
 
 async fn openapi_document() -> Response {
@@ -110,7 +126,11 @@ async fn foreign_agent(request: Request) -> Response {
 
 async fn method_not_allowed(request: Request) -> Response {
     let seen = Seen::of(&request);
-    let text = format!("{} is not allowed on {}", request.method(), request.uri().path());
+    let text = format!(
+        "{} is not allowed on {}",
+        request.method(),
+        request.uri().path()
+    );
     error(Error::new(Code::MethodNotAllowed, text), &seen.request_id)
 }
 
@@ -124,16 +144,27 @@ async fn anything_else(State(app): State<Arc<App>>, request: Request) -> Respons
         "" => page::CONTENT_SECURITY_POLICY,
         own => own,
     };
-    page::serve(request.uri().path(), request.headers(), policy).unwrap_or_else(|missing| error(missing, &seen.request_id))
+    page::serve(request.uri().path(), request.headers(), policy)
+        .unwrap_or_else(|missing| error(missing, &seen.request_id))
 }
 
 /// Browsers on other origins may call only where the settings say so.
 fn cors(app: &App) -> CorsLayer {
     let config = &app.config;
-    let any = config.cors_allowed_origins.iter().any(|origin| origin == "*");
-    let origins = config.cors_allowed_origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
+    let any = config
+        .cors_allowed_origins
+        .iter()
+        .any(|origin| origin == "*");
+    let origins = config
+        .cors_allowed_origins
+        .iter()
+        .filter_map(|origin| HeaderValue::from_str(origin).ok());
     // With credentials a browser takes no `*`, and any origin with credentials would be a hole.
-    let origin = if any { AllowOrigin::any() } else { AllowOrigin::list(origins) };
+    let origin = if any {
+        AllowOrigin::any()
+    } else {
+        AllowOrigin::list(origins)
+    };
     CorsLayer::new()
         .allow_origin(origin)
         .allow_methods(AllowMethods::mirror_request())

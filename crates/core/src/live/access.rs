@@ -28,12 +28,17 @@ impl Login {
     /// Checks the first frame.
     pub(super) fn check(app: &App, message: &WsLoginMessage, peer: IpAddr) -> Result<Self, Error> {
         let state = app.desired.snapshot();
-        let account = app.auth.authenticate_login(&state, message, peer, app.clock.now())?;
+        let account = app
+            .auth
+            .authenticate_login(&state, message, peer, app.clock.now())?;
         let key = match message {
             WsLoginMessage::ApiKeys { key, .. } => Some(key.as_str().into()),
             WsLoginMessage::Jwt { .. } => None,
         };
-        Ok(Login { account: account.id, key })
+        Ok(Login {
+            account: account.id,
+            key,
+        })
     }
 
     #[cfg(test)]
@@ -44,12 +49,21 @@ impl Login {
     /// The account as it is now, where it still may be here.
     pub(super) fn account(&self, app: &App, state: &DesiredState) -> Result<Arc<Account>, Error> {
         let gone = |text: &'static str| Error::new(Code::Unauthenticated, text);
-        let account = state.accounts.get(&self.account).ok_or_else(|| gone("this account was deleted"))?;
+        let account = state
+            .accounts
+            .get(&self.account)
+            .ok_or_else(|| gone("this account was deleted"))?;
         if !account.user.enabled {
-            return Err(Error::new(Code::AccountDisabled, "this account was disabled"));
+            return Err(Error::new(
+                Code::AccountDisabled,
+                "this account was disabled",
+            ));
         }
         if let Some(key) = &self.key {
-            let held = state.api_keys.get(&**key).ok_or_else(|| gone("this API key was deleted"))?;
+            let held = state
+                .api_keys
+                .get(&**key)
+                .ok_or_else(|| gone("this API key was deleted"))?;
             if held.public.expires != 0 && held.public.expires < app.clock.now() {
                 return Err(gone("this API key has expired"));
             }
@@ -73,7 +87,10 @@ impl Rights {
             .filter(|id| may_read(state, account, &ResourceTarget::Server(id.to_string())))
             .copied()
             .collect();
-        Rights { admin: account.user.admin || account.user.super_admin, servers }
+        Rights {
+            admin: account.user.admin || account.user.super_admin,
+            servers,
+        }
     }
 
     /// Whether a server may be seen.

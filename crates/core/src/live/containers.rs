@@ -3,11 +3,7 @@
 use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
 
 use komodo_agent_api::{Container, HealthStatus};
-use komodo_api::{
-    Error, UnixMs,
-    container::ContainerListItem,
-    live::LiveMessage,
-};
+use komodo_api::{Error, UnixMs, container::ContainerListItem, live::LiveMessage};
 use komodo_plan::container_status;
 
 use super::{
@@ -16,12 +12,21 @@ use super::{
 };
 use crate::fleet::{ContainersChange, ContainersRing, ServerView};
 
-pub(super) async fn serve(to: &Subscription, server: &str, after: Option<u64>) -> Result<Infallible, End> {
+pub(super) async fn serve(
+    to: &Subscription,
+    server: &str,
+    after: Option<u64>,
+) -> Result<Infallible, End> {
     let (state, account) = to.look()?;
     let not_found = || Error::not_found("server", &server.chars().take(200).collect::<String>());
     let (id, _) = state.server(server).ok_or_else(not_found)?;
     require(&state, &account, id, None).map_err(|_| not_found())?;
-    let containers = to.app.background.fleet.containers(id).ok_or_else(not_found)?;
+    let containers = to
+        .app
+        .background
+        .fleet
+        .containers(id)
+        .ok_or_else(not_found)?;
     let mut revisions = containers.ring().watch();
     let mut desired = to.app.desired.changes();
     let mut rev = match after.filter(|after| containers.ring().after(*after).is_some()) {
@@ -45,7 +50,11 @@ pub(super) async fn serve(to: &Subscription, server: &str, after: Option<u64>) -
                     match &change.what {
                         ContainersChange::Reset => reset = true,
                         ContainersChange::Delta { upsert, remove } => {
-                            latest.extend(upsert.iter().map(|container| (container.id.as_str(), Some(container))));
+                            latest.extend(
+                                upsert
+                                    .iter()
+                                    .map(|container| (container.id.as_str(), Some(container))),
+                            );
                             latest.extend(remove.iter().map(|id| (id.as_str(), None)));
                         }
                     }
@@ -59,7 +68,9 @@ pub(super) async fn serve(to: &Subscription, server: &str, after: Option<u64>) -
                 let (mut upsert, mut remove) = (Vec::new(), Vec::new());
                 for (id, container) in latest {
                     match container {
-                        Some(container) => upsert.push(raw(&list_item(server.name(), &view, container, now))?),
+                        Some(container) => {
+                            upsert.push(raw(&list_item(server.name(), &view, container, now))?)
+                        }
                         None => remove.push(id.to_owned()),
                     }
                 }
@@ -84,18 +95,31 @@ pub(super) async fn serve(to: &Subscription, server: &str, after: Option<u64>) -
 async fn snapshot(to: &Subscription, containers: &ContainersRing) -> Result<u64, End> {
     let (view, now) = (containers.view(), to.app.clock.now());
     let server = containers.server();
-    let mut items: Vec<_> =
-        view.containers.iter().map(|container| list_item(server.name(), &view, container, now)).collect();
+    let mut items: Vec<_> = view
+        .containers
+        .iter()
+        .map(|container| list_item(server.name(), &view, container, now))
+        .collect();
     items.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
     // What the ring tells up to here is in the view already; a view is swapped in before the ring tells of it.
     let rev = view.rev;
     let data = raw(&items)?;
-    to.send(&LiveMessage::Snapshot { id: to.id, rev, data }).await?;
+    to.send(&LiveMessage::Snapshot {
+        id: to.id,
+        rev,
+        data,
+    })
+    .await?;
     Ok(rev)
 }
 
 /// A container as lists carry it.
-pub(crate) fn list_item(server_name: &str, view: &ServerView, container: &Container, now: UnixMs) -> ContainerListItem {
+pub(crate) fn list_item(
+    server_name: &str,
+    view: &ServerView,
+    container: &Container,
+    now: UnixMs,
+) -> ContainerListItem {
     // A text that grows (`Up 5 minutes`) stands still where nobody looks any more.
     let now = view.as_of(now).unwrap_or(now);
     let status = container_status(container, now);
@@ -107,7 +131,9 @@ pub(crate) fn list_item(server_name: &str, view: &ServerView, container: &Contai
         image: Some(container.image.clone()),
         image_id: Some(container.image_id.clone()),
         created: Some(container.created),
-        size_rw: container.size_rw.and_then(|bytes| i64::try_from(bytes).ok()),
+        size_rw: container
+            .size_rw
+            .and_then(|bytes| i64::try_from(bytes).ok()),
         size_root_fs: None,
         state: container.state,
         status: (!status.is_empty()).then_some(status),

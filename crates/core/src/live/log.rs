@@ -38,13 +38,21 @@ pub(super) async fn serve(
     let logs = Some(SpecificPermission::Logs);
     require(&state, &account, id, logs)?;
     let view = to.app.background.fleet.view(id).ok_or_else(not_found)?;
-    let agent = match (unreachable(&known.name, known.config.enabled, &view), to.app.background.fleet.agent(id)) {
+    let agent = match (
+        unreachable(&known.name, known.config.enabled, &view),
+        to.app.background.fleet.agent(id),
+    ) {
         (None, Some(agent)) => agent,
         (Some(error), _) => return Err(error.into()),
         (None, None) => return Err(not_found().into()),
     };
-    let request =
-        LogRequest { container, tail: Some(tail.min(LOG_TAIL_LINES_MAX)), since, follow: true, stream: None };
+    let request = LogRequest {
+        container,
+        tail: Some(tail.min(LOG_TAIL_LINES_MAX)),
+        since,
+        follow: true,
+        stream: None,
+    };
     let mut desired = to.app.desired.changes();
     let mut lines = agent.log(request).await?;
     loop {
@@ -65,7 +73,10 @@ pub(super) async fn serve(
         let (state, account) = to.look()?;
         require(&state, &account, id, logs)?;
         for part in parts(chunk) {
-            let message = LiveMessage::Lines { id: to.id, lines: part };
+            let message = LiveMessage::Lines {
+                id: to.id,
+                lines: part,
+            };
             match timeout(STALLED, to.send(&message)).await {
                 Ok(sent) => sent?,
                 Err(_) => {
@@ -104,7 +115,11 @@ mod tests {
     use super::*;
 
     fn line(bytes: usize) -> LogLine {
-        LogLine { time: String::new(), stream: LogStream::Stdout, line: "x".repeat(bytes) }
+        LogLine {
+            time: String::new(),
+            stream: LogStream::Stdout,
+            line: "x".repeat(bytes),
+        }
     }
 
     #[test]
@@ -112,7 +127,14 @@ mod tests {
         let sizes = |lines: Vec<LogLine>| parts(lines).iter().map(Vec::len).collect::<Vec<_>>();
         assert_eq!(sizes(vec![]), Vec::<usize>::new());
         assert_eq!(sizes(vec![line(10), line(10)]), [2]);
-        assert_eq!(sizes(vec![line(MESSAGE_BYTES - 1), line(2), line(3)]), [1, 2]);
-        assert_eq!(sizes(vec![line(3 * MESSAGE_BYTES), line(1)]), [1, 1], "a long line goes alone");
+        assert_eq!(
+            sizes(vec![line(MESSAGE_BYTES - 1), line(2), line(3)]),
+            [1, 2]
+        );
+        assert_eq!(
+            sizes(vec![line(3 * MESSAGE_BYTES), line(1)]),
+            [1, 1],
+            "a long line goes alone"
+        );
     }
 }

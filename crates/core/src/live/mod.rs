@@ -22,8 +22,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::App;
 pub(crate) use containers::list_item as container_list_item;
-pub(crate) use updates::Eyes;
 pub use servers::ServersFeed;
+pub(crate) use updates::Eyes;
 
 /// Websockets of clients that may be open at the same time.
 const SOCKETS_MAX: usize = 4096;
@@ -37,15 +37,24 @@ pub struct Sockets {
 
 impl Sockets {
     /// Answers `GET /ws/update`.
-    pub fn ws_update(&self, app: &Arc<App>, request: Request<Body>, peer: IpAddr) -> Response<Body> {
+    pub fn ws_update(
+        &self,
+        app: &Arc<App>,
+        request: Request<Body>,
+        peer: IpAddr,
+    ) -> Response<Body> {
         let (app, end) = (Arc::clone(app), self.end.clone());
-        self.serve(request, |upgrade| async move { ws_update::serve(app, upgrade, peer, end).await })
+        self.serve(request, |upgrade| async move {
+            ws_update::serve(app, upgrade, peer, end).await
+        })
     }
 
     /// Answers `GET /ws/live`.
     pub fn ws_live(&self, app: &Arc<App>, request: Request<Body>, peer: IpAddr) -> Response<Body> {
         let (app, end) = (Arc::clone(app), self.end.clone());
-        self.serve(request, |upgrade| async move { session::serve(app, upgrade, peer, end).await })
+        self.serve(request, |upgrade| async move {
+            session::serve(app, upgrade, peer, end).await
+        })
     }
 
     fn serve<F: Future<Output = ()> + Send + 'static>(
@@ -54,7 +63,10 @@ impl Sockets {
         serve: impl FnOnce(hyper::upgrade::OnUpgrade) -> F,
     ) -> Response<Body> {
         if self.end.is_cancelled() || self.open.len() >= SOCKETS_MAX {
-            return socket::refused(http::StatusCode::SERVICE_UNAVAILABLE, "too many websockets are open, try again later");
+            return socket::refused(
+                http::StatusCode::SERVICE_UNAVAILABLE,
+                "too many websockets are open, try again later",
+            );
         }
         match socket::upgrade(&mut request) {
             Ok((response, upgrade)) => {
@@ -93,6 +105,13 @@ pub(crate) mod test {
         topic: Topic,
         after: Option<u64>,
     ) {
-        Subscription { app, login: Login::of(user), id, out }.run(topic, after).await;
+        Subscription {
+            app,
+            login: Login::of(user),
+            id,
+            out,
+        }
+        .run(topic, after)
+        .await;
     }
 }

@@ -44,7 +44,11 @@ impl<T> Ring<T> {
     /// An empty log at a revision.
     pub fn new(rev: u64) -> Self {
         Ring {
-            held: Mutex::new(Held { changes: VecDeque::new(), items: 0, before: rev }),
+            held: Mutex::new(Held {
+                changes: VecDeque::new(),
+                items: 0,
+                before: rev,
+            }),
             rev: watch::Sender::new(rev),
         }
     }
@@ -74,10 +78,13 @@ impl<T> Ring<T> {
     }
 
     fn add(&self, held: &mut Held<T>, rev: u64, what: T, items: usize) {
-        held.changes.push_back(Arc::new(Change { rev, what, items }));
+        held.changes
+            .push_back(Arc::new(Change { rev, what, items }));
         held.items += items;
         while held.changes.len() > CHANGES_MAX || held.items > ITEMS_MAX {
-            let Some(oldest) = held.changes.pop_front() else { break };
+            let Some(oldest) = held.changes.pop_front() else {
+                break;
+            };
             held.items -= oldest.items;
             held.before = oldest.rev;
         }
@@ -108,7 +115,8 @@ mod tests {
     use super::*;
 
     fn revs(ring: &Ring<&str>, after: u64) -> Option<Vec<u64>> {
-        ring.after(after).map(|changes| changes.iter().map(|change| change.rev).collect())
+        ring.after(after)
+            .map(|changes| changes.iter().map(|change| change.rev).collect())
     }
 
     #[test]
@@ -139,7 +147,11 @@ mod tests {
         assert_eq!(revs(&ring, 4), None);
         assert_eq!(revs(&ring, 5).map(|revs| revs.len()), Some(CHANGES_MAX));
         ring.push("large", ITEMS_MAX);
-        assert_eq!(revs(&ring, ring.rev() - 2), None, "one large change pushes out all others");
+        assert_eq!(
+            revs(&ring, ring.rev() - 2),
+            None,
+            "one large change pushes out all others"
+        );
         assert_eq!(revs(&ring, ring.rev() - 1).map(|revs| revs.len()), Some(1));
     }
 

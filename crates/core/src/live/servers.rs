@@ -29,14 +29,19 @@ pub struct ServersFeed {
 
 impl fmt::Debug for ServersFeed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServersFeed").field("rev", &self.ring.rev()).finish_non_exhaustive()
+        f.debug_struct("ServersFeed")
+            .field("rev", &self.ring.rev())
+            .finish_non_exhaustive()
     }
 }
 
 impl ServersFeed {
     /// No servers yet.
     pub fn new(now: UnixMs) -> Self {
-        ServersFeed { items: Mutex::default(), ring: Ring::new(first_revision(now)) }
+        ServersFeed {
+            items: Mutex::default(),
+            ring: Ring::new(first_revision(now)),
+        }
     }
 
     /// Writes the items of servers that changed, for as long as it is polled.
@@ -48,7 +53,10 @@ impl ServersFeed {
                 .into_iter()
                 .map(|id| {
                     let item = state.servers.get(&id).zip(fleet.view(id));
-                    (id, item.and_then(|(server, view)| raw(&server_item_json(server, &view))))
+                    (
+                        id,
+                        item.and_then(|(server, view)| raw(&server_item_json(server, &view))),
+                    )
                 })
                 .collect();
             self.publish(items);
@@ -83,7 +91,13 @@ impl ServersFeed {
 
     fn all(&self) -> (u64, Vec<(Id, Arc<RawValue>)>) {
         let items = self.items.lock().unwrap_or_else(PoisonError::into_inner);
-        (self.ring.rev(), items.iter().map(|(id, item)| (*id, Arc::clone(item))).collect())
+        (
+            self.ring.rev(),
+            items
+                .iter()
+                .map(|(id, item)| (*id, Arc::clone(item)))
+                .collect(),
+        )
     }
 }
 
@@ -122,8 +136,10 @@ pub(super) async fn serve(to: &Subscription, after: Option<u64>) -> Result<Infal
             Some(changes) if !changes.is_empty() => {
                 to.look()?;
                 let newest = changes.last().map_or(rev, |change| change.rev);
-                let latest: BTreeMap<Id, &Option<Arc<RawValue>>> =
-                    changes.iter().flat_map(|change| change.what.iter().map(|(id, item)| (*id, item))).collect();
+                let latest: BTreeMap<Id, &Option<Arc<RawValue>>> = changes
+                    .iter()
+                    .flat_map(|change| change.what.iter().map(|(id, item)| (*id, item)))
+                    .collect();
                 let (mut upsert, mut remove) = (Vec::new(), Vec::new());
                 for (id, item) in latest {
                     match item {
@@ -152,7 +168,11 @@ pub(super) async fn serve(to: &Subscription, after: Option<u64>) -> Result<Infal
 
 async fn snapshot(to: &Subscription, feed: &ServersFeed, rights: &Rights) -> Result<u64, End> {
     let (rev, items) = feed.all();
-    let items: Vec<Arc<RawValue>> = items.into_iter().filter(|(id, _)| rights.server(*id)).map(|(_, item)| item).collect();
+    let items: Vec<Arc<RawValue>> = items
+        .into_iter()
+        .filter(|(id, _)| rights.server(*id))
+        .map(|(_, item)| item)
+        .collect();
     let items: Vec<&RawValue> = items.iter().map(|item| &**item).collect();
     to.snapshot(rev, &items).await?;
     Ok(rev)

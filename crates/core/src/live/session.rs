@@ -33,13 +33,21 @@ pub(super) async fn serve(app: Arc<App>, upgrade: OnUpgrade, peer: IpAddr, end: 
         () = end.cancelled() => return,
         login = Socket::login(&app, upgrade, peer) => login,
     };
-    let Some((mut socket, login)) = login else { return };
+    let Some((mut socket, login)) = login else {
+        return;
+    };
     let mut revisions = app.desired.changes();
     let heartbeat = Duration::from_millis(HEARTBEAT_MS);
     let mut heartbeat = interval_at(Instant::now() + heartbeat, heartbeat);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (sender, mut queue) = mpsc::channel(QUEUE_MESSAGES_MAX);
-    let mut subscriptions = Subscriptions { app: Arc::clone(&app), login, sender, tasks: JoinSet::new(), open: HashMap::new() };
+    let mut subscriptions = Subscriptions {
+        app: Arc::clone(&app),
+        login,
+        sender,
+        tasks: JoinSet::new(),
+        open: HashMap::new(),
+    };
     loop {
         let texts = tokio::select! {
             biased;
@@ -96,7 +104,9 @@ impl Subscriptions {
     fn alive(&self) -> Result<String, String> {
         let state = self.app.desired.snapshot();
         match self.login.account(&self.app, &state) {
-            Ok(_) => Ok(frame(&LiveMessage::Heartbeat { at: self.app.clock.now() })),
+            Ok(_) => Ok(frame(&LiveMessage::Heartbeat {
+                at: self.app.clock.now(),
+            })),
             Err(error) => Err(frame(&LiveMessage::Error { id: None, error })),
         }
     }
@@ -105,26 +115,43 @@ impl Subscriptions {
     fn take(&mut self, payload: &[u8]) -> Option<String> {
         let refuse = |id, error| Some(frame(&LiveMessage::Error { id, error }));
         match serde_json::from_slice(payload) {
-            Err(error) => {
-                refuse(None, Error::new(Code::Unprocessable, format!("the frame is no request of the live feed: {error}")))
-            }
+            Err(error) => refuse(
+                None,
+                Error::new(
+                    Code::Unprocessable,
+                    format!("the frame is no request of the live feed: {error}"),
+                ),
+            ),
             Ok(LiveRequest::Unsubscribe { id }) => {
                 if let Some(handle) = self.open.remove(&id) {
                     handle.abort();
                 }
                 None
             }
-            Ok(LiveRequest::Subscribe { id, .. }) if self.open.contains_key(&id) => {
-                refuse(Some(id), Error::new(Code::Conflict, format!("subscription {id} is open already")))
-            }
-            Ok(LiveRequest::Subscribe { id, .. }) if self.open.len() >= SUBSCRIPTIONS_MAX => refuse(
+            Ok(LiveRequest::Subscribe { id, .. }) if self.open.contains_key(&id) => refuse(
                 Some(id),
-                Error::new(Code::TooManyAttempts, format!("at most {SUBSCRIPTIONS_MAX} subscriptions can be open on one socket")),
+                Error::new(Code::Conflict, format!("subscription {id} is open already")),
             ),
+            Ok(LiveRequest::Subscribe { id, .. }) if self.open.len() >= SUBSCRIPTIONS_MAX => {
+                refuse(
+                    Some(id),
+                    Error::new(
+                        Code::Invalid,
+                        format!(
+                            "at most {SUBSCRIPTIONS_MAX} subscriptions can be open on one socket"
+                        ),
+                    ),
+                )
+            }
             Ok(LiveRequest::Subscribe { id, topic, after }) => {
-                let subscription =
-                    Subscription { app: Arc::clone(&self.app), login: self.login.clone(), id, out: self.sender.clone() };
-                self.open.insert(id, self.tasks.spawn(subscription.run(topic, after)));
+                let subscription = Subscription {
+                    app: Arc::clone(&self.app),
+                    login: self.login.clone(),
+                    id,
+                    out: self.sender.clone(),
+                };
+                self.open
+                    .insert(id, self.tasks.spawn(subscription.run(topic, after)));
                 None
             }
         }

@@ -28,16 +28,24 @@ pub(super) const PING: Duration = Duration::from_secs(30);
 const FLUSH_BYTES: usize = 16 * 1024;
 
 /// Answers an upgrade request, and gives what becomes of its connection.
-pub(super) fn upgrade(request: &mut Request<Body>) -> Result<(Response<Body>, OnUpgrade), Box<Response<Body>>> {
+pub(super) fn upgrade(
+    request: &mut Request<Body>,
+) -> Result<(Response<Body>, OnUpgrade), Box<Response<Body>>> {
     let accept = komodo_link::websocket_accept(request)
         .map_err(|(status, text)| Box::new(refused(status, text)))?;
     let Some(upgrade) = request.extensions_mut().remove::<OnUpgrade>() else {
-        return Err(Box::new(refused(StatusCode::BAD_REQUEST, "this connection cannot be upgraded")));
+        return Err(Box::new(refused(
+            StatusCode::BAD_REQUEST,
+            "this connection cannot be upgraded",
+        )));
     };
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
-    headers.insert(header::CONNECTION, http::HeaderValue::from_static("upgrade"));
+    headers.insert(
+        header::CONNECTION,
+        http::HeaderValue::from_static("upgrade"),
+    );
     headers.insert(header::UPGRADE, http::HeaderValue::from_static("websocket"));
     headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
     Ok((response, upgrade))
@@ -47,9 +55,10 @@ pub(super) fn upgrade(request: &mut Request<Body>) -> Result<(Response<Body>, On
 pub(super) fn refused(status: StatusCode, text: &'static str) -> Response<Body> {
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, http::HeaderValue::from_static("text/plain; charset=utf-8"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        http::HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
     response
 }
 
@@ -70,7 +79,11 @@ pub(super) enum Frame {
 
 impl Socket {
     /// Waits for the upgrade and for the first frame, which must prove who is there; answers `LOGGED_IN`, or why not.
-    pub(super) async fn login(app: &App, upgrade: OnUpgrade, peer: IpAddr) -> Option<(Self, Login)> {
+    pub(super) async fn login(
+        app: &App,
+        upgrade: OnUpgrade,
+        peer: IpAddr,
+    ) -> Option<(Self, Login)> {
         let upgraded = timeout(LOGIN, upgrade).await.ok()?.ok()?;
         let stream = ServerBuilder::new()
             .config(Config::default().flush_threshold(FLUSH_BYTES))
@@ -88,7 +101,9 @@ impl Socket {
                 Err(error) => error,
             },
         };
-        socket.send_text(format!("[{}]: {}", error.status(), error.error)).await?;
+        socket
+            .send_text(format!("[{}]: {}", error.status(), error.error))
+            .await?;
         socket.close().await;
         None
     }
@@ -131,7 +146,10 @@ impl Socket {
 
     /// Asks for a sign of life.
     pub(super) async fn ping(&mut self) -> Option<()> {
-        timeout(SEND, self.stream.send(Message::ping(""))).await.ok()?.ok()
+        timeout(SEND, self.stream.send(Message::ping("")))
+            .await
+            .ok()?
+            .ok()
     }
 
     /// Says goodbye, so that what was sent last is not lost with the connection.

@@ -11,7 +11,10 @@ use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
 use super::{access::Login, containers, log, servers, updates};
-use crate::{App, desired::{Account, DesiredState}};
+use crate::{
+    App,
+    desired::{Account, DesiredState},
+};
 
 /// A subscription; every topic gets one.
 pub(super) struct Subscription {
@@ -52,15 +55,21 @@ impl Subscription {
             Topic::Containers { server } => containers::serve(&self, &server.0, after).await,
             Topic::Updates => updates::serve(&self, after).await,
             Topic::Update { update } => updates::serve_one(&self, &update).await,
-            Topic::ContainerLog { server, container, tail, since } => {
-                log::serve(&self, &server.0, container, tail, since).await
-            }
+            Topic::ContainerLog {
+                server,
+                container,
+                tail,
+                since,
+            } => log::serve(&self, &server.0, container, tail, since).await,
         };
         let message = match ended {
             Ok(never) => match never {},
             Err(End::Gone) => return,
             Err(End::Over) => LiveMessage::End { id },
-            Err(End::Error(error)) => LiveMessage::Error { id: Some(id), error },
+            Err(End::Error(error)) => LiveMessage::Error {
+                id: Some(id),
+                error,
+            },
         };
         // Where nobody reads it the socket is gone.
         let _ = self.out.send(frame(&message)).await;
@@ -79,17 +88,37 @@ impl Subscription {
     }
 
     /// Sends all there is.
-    pub(super) async fn snapshot(&self, rev: u64, data: &(impl Serialize + ?Sized)) -> Result<(), End> {
+    pub(super) async fn snapshot(
+        &self,
+        rev: u64,
+        data: &(impl Serialize + ?Sized),
+    ) -> Result<(), End> {
         let data = raw(data)?;
-        self.send(&LiveMessage::Snapshot { id: self.id, rev, data }).await
+        self.send(&LiveMessage::Snapshot {
+            id: self.id,
+            rev,
+            data,
+        })
+        .await
     }
 
     /// Sends what changed; nothing where nothing did.
-    pub(super) async fn delta(&self, rev: u64, upsert: Vec<Box<RawValue>>, remove: Vec<String>) -> Result<(), End> {
+    pub(super) async fn delta(
+        &self,
+        rev: u64,
+        upsert: Vec<Box<RawValue>>,
+        remove: Vec<String>,
+    ) -> Result<(), End> {
         if upsert.is_empty() && remove.is_empty() {
             return Ok(());
         }
-        self.send(&LiveMessage::Delta { id: self.id, rev, upsert, remove }).await
+        self.send(&LiveMessage::Delta {
+            id: self.id,
+            rev,
+            upsert,
+            remove,
+        })
+        .await
     }
 
     /// Says that something was left out.
@@ -101,7 +130,13 @@ impl Subscription {
 /// A value as JSON.
 pub(super) fn raw(value: &(impl Serialize + ?Sized)) -> Result<Box<RawValue>, End> {
     serde_json::value::to_raw_value(value).map_err(|error| {
-        End::Error(Error::new(komodo_api::Code::Internal, "a message of the live feed cannot be written").cause(error))
+        End::Error(
+            Error::new(
+                komodo_api::Code::Internal,
+                "a message of the live feed cannot be written",
+            )
+            .cause(error),
+        )
     })
 }
 

@@ -2,12 +2,7 @@
 
 use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
 
-use komodo_api::{
-    Error,
-    id::Id,
-    resource::ResourceTarget,
-    update::UpdateStatus,
-};
+use komodo_api::{Error, id::Id, resource::ResourceTarget, update::UpdateStatus};
 use serde_json::value::RawValue;
 
 use super::{
@@ -39,11 +34,22 @@ impl Visible for Eyes {
 
 /// The newest Updates that an account may see, as JSON.
 pub(super) async fn newest(app: &App, account: &Arc<Account>) -> Result<Vec<String>, StoreError> {
-    let eyes = Eyes { state: app.desired.snapshot(), account: Arc::clone(account) };
-    let (mut items, _) = app.store.updates().list(UpdateFilter::all(), 0, Arc::new(eyes)).await?;
+    let eyes = Eyes {
+        state: app.desired.snapshot(),
+        account: Arc::clone(account),
+    };
+    let (mut items, _) = app
+        .store
+        .updates()
+        .list(UpdateFilter::all(), 0, Arc::new(eyes))
+        .await?;
     app.background.tasks.freshen(&mut items);
     // Lists are the newest first, changes the newest last.
-    Ok(items.iter().rev().filter_map(|item| serde_json::to_string(item).ok()).collect())
+    Ok(items
+        .iter()
+        .rev()
+        .filter_map(|item| serde_json::to_string(item).ok())
+        .collect())
 }
 
 pub(super) async fn serve(to: &Subscription, after: Option<u64>) -> Result<Infallible, End> {
@@ -71,7 +77,12 @@ pub(super) async fn serve(to: &Subscription, after: Option<u64>) -> Result<Infal
                     .filter(|change| may_see(&state, &account, &change.what.target))
                     .map(|change| (change.what.id.as_str(), &*change.what.json))
                     .collect();
-                to.delta(newest, latest.into_values().map(RawValue::to_owned).collect(), Vec::new()).await?;
+                to.delta(
+                    newest,
+                    latest.into_values().map(RawValue::to_owned).collect(),
+                    Vec::new(),
+                )
+                .await?;
                 rev = newest;
             }
             Some(_) => {
@@ -98,7 +109,10 @@ async fn snapshot(to: &Subscription) -> Result<u64, End> {
     let rev = to.app.background.tasks.feed().rev();
     let mut items = newest(&to.app, &account).await?;
     items.reverse();
-    let items: Vec<Box<RawValue>> = items.into_iter().filter_map(|item| RawValue::from_string(item).ok()).collect();
+    let items: Vec<Box<RawValue>> = items
+        .into_iter()
+        .filter_map(|item| RawValue::from_string(item).ok())
+        .collect();
     to.snapshot(rev, &items).await?;
     Ok(rev)
 }
@@ -112,7 +126,13 @@ pub(super) async fn serve_one(to: &Subscription, reference: &str) -> Result<Infa
     loop {
         let update = match &mut watch {
             Some(watch) => Arc::clone(&watch.borrow_and_update()),
-            None => to.app.background.tasks.get(id).await?.ok_or_else(not_found)?,
+            None => to
+                .app
+                .background
+                .tasks
+                .get(id)
+                .await?
+                .ok_or_else(not_found)?,
         };
         let (state, account) = to.look()?;
         if !may_see(&state, &account, &update.target) {

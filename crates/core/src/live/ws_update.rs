@@ -22,7 +22,9 @@ pub(super) async fn serve(app: Arc<App>, upgrade: OnUpgrade, peer: IpAddr, end: 
         () = end.cancelled() => return,
         login = Socket::login(&app, upgrade, peer) => login,
     };
-    let Some((mut socket, login)) = login else { return };
+    let Some((mut socket, login)) = login else {
+        return;
+    };
     let mut revisions = app.background.tasks.feed().watch();
     let mut rev = *revisions.borrow_and_update();
     let mut ping = interval_at(Instant::now() + PING, PING);

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use komodo_api::{
     Code, Error, NoData,
     auth::{
-        ApiKey, CreateApiKey, CreateApiKeyResponse, DeleteApiKey, GetLoginOptions, GetLoginOptionsResponse,
-        JwtOrTwoFactor, JwtResponse, ListApiKeys, LoginLocalUser, SignUpLocalUser,
+        ApiKey, CreateApiKey, CreateApiKeyResponse, DeleteApiKey, GetLoginOptions,
+        GetLoginOptionsResponse, JwtOrTwoFactor, JwtResponse, ListApiKeys, LoginLocalUser,
+        SignUpLocalUser,
     },
     id::Oid,
 };
@@ -46,13 +47,24 @@ impl Handle<GetLoginOptions> for App {
 }
 
 impl Handle<LoginLocalUser> for App {
-    async fn handle(self: &Arc<Self>, granted: Granted<LoginLocalUser>, cx: &Cx) -> Result<Reply<JwtOrTwoFactor>, Error> {
+    async fn handle(
+        self: &Arc<Self>,
+        granted: Granted<LoginLocalUser>,
+        cx: &Cx,
+    ) -> Result<Reply<JwtOrTwoFactor>, Error> {
         let LoginLocalUser { username, password } = granted.op;
         let now = self.clock.now();
         self.auth.limiter.check(cx.peer, now)?;
         require_local_auth(self)?;
-        let account = cx.state.accounts_by_name.get(&username).and_then(|id| cx.state.accounts.get(id)).cloned();
-        let hash = account.as_ref().and_then(|account| account.password_hash.clone());
+        let account = cx
+            .state
+            .accounts_by_name
+            .get(&username)
+            .and_then(|id| cx.state.accounts.get(id))
+            .cloned();
+        let hash = account
+            .as_ref()
+            .and_then(|account| account.password_hash.clone());
         let fits = self.auth.passwords.verify(password, hash).await?;
         match account.filter(|_| fits) {
             Some(account) => {
@@ -68,8 +80,16 @@ impl Handle<LoginLocalUser> for App {
 }
 
 impl Handle<SignUpLocalUser> for App {
-    async fn handle(self: &Arc<Self>, granted: Granted<SignUpLocalUser>, cx: &Cx) -> Result<Reply<JwtResponse>, Error> {
-        let SignUpLocalUser { username, password, setup_token } = granted.op;
+    async fn handle(
+        self: &Arc<Self>,
+        granted: Granted<SignUpLocalUser>,
+        cx: &Cx,
+    ) -> Result<Reply<JwtResponse>, Error> {
+        let SignUpLocalUser {
+            username,
+            password,
+            setup_token,
+        } = granted.op;
         let now = self.clock.now();
         self.auth.limiter.check(cx.peer, now)?;
         require_local_auth(self)?;
@@ -89,7 +109,11 @@ impl Handle<SignUpLocalUser> for App {
         check_rules(&password, self.config.min_password_length)?;
         let hash = self.auth.passwords.hash(password).await?;
         let id = self.new_id();
-        let mut account = Account { id, user: local_user(&username), password_hash: Some(hash) };
+        let mut account = Account {
+            id,
+            user: local_user(&username),
+            password_hash: Some(hash),
+        };
         account.user.id = Some(Oid(id));
         account.user.enabled = self.config.enable_new_users;
         account.user.updated_at = now;
@@ -100,7 +124,12 @@ impl Handle<SignUpLocalUser> for App {
                 }
                 let account = match (first, state.accounts.is_empty()) {
                     (true, true) => first_administrator(account, now),
-                    (true, false) => return Err(Error::new(Code::Conflict, "somebody else was first; sign up again")),
+                    (true, false) => {
+                        return Err(Error::new(
+                            Code::Conflict,
+                            "somebody else was first; sign up again",
+                        ));
+                    }
                     (false, _) => account,
                 };
                 Ok((vec![Change::PutAccount(Arc::new(account))], ()))
@@ -109,14 +138,20 @@ impl Handle<SignUpLocalUser> for App {
         if first {
             self.auth.end_setup();
         }
-        Ok(JwtResponse { jwt: self.auth.tokens.issue(id, self.clock.now()) }.into())
+        Ok(JwtResponse {
+            jwt: self.auth.tokens.issue(id, self.clock.now()),
+        }
+        .into())
     }
 }
 
 fn require_local_auth(app: &App) -> Result<(), Error> {
     match app.config.local_auth {
         true => Ok(()),
-        false => Err(Error::new(Code::Unauthenticated, "signing in with name and password is switched off")),
+        false => Err(Error::new(
+            Code::Unauthenticated,
+            "signing in with name and password is switched off",
+        )),
     }
 }
 
@@ -124,10 +159,14 @@ fn require_local_auth(app: &App) -> Result<(), Error> {
 fn check_username(username: &str) -> Result<(), Error> {
     let fits = !username.is_empty()
         && username.len() <= USERNAME_CHARS_MAX
-        && username.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._@-".contains(&byte));
+        && username
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._@-".contains(&byte));
     match (fits, komodo_api::id::Id::is_id(username)) {
         (true, false) => Ok(()),
-        (true, true) => Err(Error::invalid("a username must not look like an id (24 hex digits)")),
+        (true, true) => Err(Error::invalid(
+            "a username must not look like an id (24 hex digits)",
+        )),
         (false, _) => Err(Error::invalid(format!(
             "a username has 1 to {USERNAME_CHARS_MAX} characters out of a-z, A-Z, 0-9 and . _ @ -"
         ))),
@@ -135,15 +174,23 @@ fn check_username(username: &str) -> Result<(), Error> {
 }
 
 impl Handle<CreateApiKey> for App {
-    async fn handle(self: &Arc<Self>, granted: Granted<CreateApiKey>, cx: &Cx) -> Result<Reply<CreateApiKeyResponse>, Error> {
+    async fn handle(
+        self: &Arc<Self>,
+        granted: Granted<CreateApiKey>,
+        cx: &Cx,
+    ) -> Result<Reply<CreateApiKeyResponse>, Error> {
         let CreateApiKey { name, expires } = granted.op;
         let caller = cx.caller()?;
-        if name.is_empty() || name.chars().count() > API_KEY_NAME_CHARS_MAX || name.chars().any(char::is_control) {
+        if name.is_empty()
+            || name.chars().count() > API_KEY_NAME_CHARS_MAX
+            || name.chars().any(char::is_control)
+        {
             return Err(Error::invalid(format!(
                 "the name of an API key has 1 to {API_KEY_NAME_CHARS_MAX} characters, none of them a control character"
             )));
         }
-        let expires = i64::try_from(expires).map_err(|_| Error::invalid("expires is too far in the future"))?;
+        let expires = i64::try_from(expires)
+            .map_err(|_| Error::invalid("expires is too far in the future"))?;
         let key = format!("K_{}_K", crate::id::random_alphanumeric(API_KEY_CHARS));
         let secret = format!("S_{}_S", crate::id::random_alphanumeric(API_KEY_CHARS));
         let account = caller.id;
@@ -161,9 +208,15 @@ impl Handle<CreateApiKey> for App {
         });
         self.desired
             .commit(move |state| {
-                let held = state.api_keys.values().filter(|held| held.account == account).count();
+                let held = state
+                    .api_keys
+                    .values()
+                    .filter(|held| held.account == account)
+                    .count();
                 match held >= API_KEYS_PER_USER_MAX {
-                    true => Err(Error::invalid(format!("you have {held} API keys already; delete some first"))),
+                    true => Err(Error::invalid(format!(
+                        "you have {held} API keys already; delete some first"
+                    ))),
                     false => Ok((vec![Change::PutApiKey(stored)], ())),
                 }
             })
@@ -173,7 +226,11 @@ impl Handle<CreateApiKey> for App {
 }
 
 impl Handle<DeleteApiKey> for App {
-    async fn handle(self: &Arc<Self>, granted: Granted<DeleteApiKey>, cx: &Cx) -> Result<Reply<NoData>, Error> {
+    async fn handle(
+        self: &Arc<Self>,
+        granted: Granted<DeleteApiKey>,
+        cx: &Cx,
+    ) -> Result<Reply<NoData>, Error> {
         let key = granted.op.key;
         let account = cx.caller()?.id;
         self.desired
@@ -188,10 +245,19 @@ impl Handle<DeleteApiKey> for App {
 }
 
 impl Handle<ListApiKeys> for App {
-    async fn handle(self: &Arc<Self>, _: Granted<ListApiKeys>, cx: &Cx) -> Result<Reply<Vec<ApiKey>>, Error> {
+    async fn handle(
+        self: &Arc<Self>,
+        _: Granted<ListApiKeys>,
+        cx: &Cx,
+    ) -> Result<Reply<Vec<ApiKey>>, Error> {
         let account = cx.caller()?.id;
-        let mut keys: Vec<ApiKey> =
-            cx.state.api_keys.values().filter(|key| key.account == account).map(|key| key.public.clone()).collect();
+        let mut keys: Vec<ApiKey> = cx
+            .state
+            .api_keys
+            .values()
+            .filter(|key| key.account == account)
+            .map(|key| key.public.clone())
+            .collect();
         keys.sort_by(|a, b| (a.created_at, &a.key).cmp(&(b.created_at, &b.key)));
         Ok(keys.into())
     }

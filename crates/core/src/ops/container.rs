@@ -6,8 +6,9 @@ use http::HeaderValue;
 use komodo_api::{
     Error, UnixMs,
     container::{
-        Container, ContainerListItem, ContainerSortBy, GetContainersSummary, GetContainersSummaryResponse,
-        InspectContainer, ListAllContainers, ListContainers, ListProtected,
+        Container, ContainerListItem, ContainerSortBy, GetContainersSummary,
+        GetContainersSummaryResponse, InspectContainer, ListAllContainers, ListContainers,
+        ListProtected,
     },
     engine::ContainerStateStatusEnum,
     id::Id,
@@ -57,11 +58,20 @@ impl Handle<ListAllContainers> for App {
         let tags = op
             .tags
             .iter()
-            .map(|tag| cx.state.tag(tag).map(|id| id.to_string()).ok_or_else(|| Error::not_found("tag", tag)))
+            .map(|tag| {
+                cx.state
+                    .tag(tag)
+                    .map(|id| id.to_string())
+                    .ok_or_else(|| Error::not_found("tag", tag))
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let terms: Vec<String> = op.terms.iter().map(|term| term.to_lowercase()).collect();
         let meant = |id: Id, server: &Server| {
-            (op.servers.is_empty() || op.servers.iter().any(|one| *one == server.name || one.eq_ignore_ascii_case(id.as_str())))
+            (op.servers.is_empty()
+                || op
+                    .servers
+                    .iter()
+                    .any(|one| *one == server.name || one.eq_ignore_ascii_case(id.as_str())))
                 && tags.iter().all(|tag| server.tags.contains(tag))
         };
         let mut items = Vec::new();
@@ -107,7 +117,11 @@ impl Handle<GetContainersSummary> for App {
             for container in view.containers.iter() {
                 summary.total += 1;
                 let count = match container.state {
-                    Running if container.health == Some(komodo_agent_api::HealthStatus::Unhealthy) => &mut summary.unhealthy,
+                    Running
+                        if container.health == Some(komodo_agent_api::HealthStatus::Unhealthy) =>
+                    {
+                        &mut summary.unhealthy
+                    }
                     Running | Stopping => &mut summary.running,
                     Exited | Created | Paused => &mut summary.stopped,
                     Restarting | Dead | Removing => &mut summary.unhealthy,
@@ -129,7 +143,10 @@ impl Handle<InspectContainer> for App {
         let (id, server) = granted.server()?;
         let (view, now) = (view(self, id)?, self.clock.now());
         let reference = &granted.op.container;
-        let asked = match (unreachable(&server.name, server.config.enabled, &view), self.background.fleet.agent(id)) {
+        let asked = match (
+            unreachable(&server.name, server.config.enabled, &view),
+            self.background.fleet.agent(id),
+        ) {
             (None, Some(agent)) => agent.inspect(reference).await,
             (Some(error), _) => Err(error),
             (None, None) => Err(Error::not_found("server", id.as_str())),
@@ -137,7 +154,10 @@ impl Handle<InspectContainer> for App {
         let error = match asked {
             Ok(document) => {
                 let no_document = || {
-                    let text = format!("server '{}' answered an inspect with something that is no document", server.name);
+                    let text = format!(
+                        "server '{}' answered an inspect with something that is no document",
+                        server.name
+                    );
                     Error::new(komodo_api::Code::BadAgent, text)
                 };
                 let container = Container::from_document(document).ok_or_else(no_document)?;
@@ -146,13 +166,19 @@ impl Handle<InspectContainer> for App {
             Err(error) => error,
         };
         use komodo_api::Code::*;
-        if !matches!(error.code, ServerUnreachable | ServerDisabled | EngineUnreachable | DeadlineExceeded) {
+        if !matches!(
+            error.code,
+            ServerUnreachable | ServerDisabled | EngineUnreachable | DeadlineExceeded
+        ) {
             return Err(error);
         }
         // Who cannot be asked is remembered, and the answer says how old that is.
-        let Some(container) = view.find(&reference.0) else { return Err(error) };
+        let Some(container) = view.find(&reference.0) else {
+            return Err(error);
+        };
         let since = view.stale_since.unwrap_or(now);
-        let reply = Reply::from(Container::from_document(document(container).into()).unwrap_or_default());
+        let reply =
+            Reply::from(Container::from_document(document(container).into()).unwrap_or_default());
         Ok(with_times(reply, view.as_of(now), Some(since)))
     }
 }
@@ -181,23 +207,38 @@ impl Handle<ListProtected> for App {
 
 /// The view of a server that is known.
 pub(super) fn view(app: &App, server: Id) -> Result<Arc<ServerView>, Error> {
-    app.background.fleet.view(server).ok_or_else(|| Error::not_found("server", server.as_str()))
+    app.background
+        .fleet
+        .view(server)
+        .ok_or_else(|| Error::not_found("server", server.as_str()))
 }
 
-/// The servers that the caller may read and that are not templates, with their views, by name.
-fn readable(app: &App, cx: &Cx) -> Result<Vec<(Id, Arc<Server>, Arc<ServerView>)>, Error> {
+/// A server with what is seen of it.
+type Seen = (Id, Arc<Server>, Arc<ServerView>);
+
+/// The servers that the caller may read, with their views, by name.
+fn readable(app: &App, cx: &Cx) -> Result<Vec<Seen>, Error> {
     let caller = cx.caller()?;
     Ok(cx
         .state
         .servers_by_name
         .values()
         .filter(|id| may_read(&cx.state, caller, &ResourceTarget::Server(id.to_string())))
-        .filter_map(|id| Some((*id, Arc::clone(cx.state.servers.get(id)?), app.background.fleet.view(*id)?)))
+        .filter_map(|id| {
+            Some((
+                *id,
+                Arc::clone(cx.state.servers.get(id)?),
+                app.background.fleet.view(*id)?,
+            ))
+        })
         .collect())
 }
 
 fn items_of(server: &Server, view: &ServerView, now: UnixMs) -> Vec<ContainerListItem> {
-    view.containers.iter().map(|container| container_list_item(&server.name, view, container, now)).collect()
+    view.containers
+        .iter()
+        .map(|container| container_list_item(&server.name, view, container, now))
+        .collect()
 }
 
 /// The answer with the time it tells of.
@@ -205,7 +246,11 @@ pub(super) fn told_of<T>(reply: Reply<T>, view: &ServerView, now: UnixMs) -> Rep
     with_times(reply, view.as_of(now), view.stale_since)
 }
 
-fn with_times<T>(mut reply: Reply<T>, as_of: Option<UnixMs>, stale_since: Option<UnixMs>) -> Reply<T> {
+fn with_times<T>(
+    mut reply: Reply<T>,
+    as_of: Option<UnixMs>,
+    stale_since: Option<UnixMs>,
+) -> Reply<T> {
     for (name, time) in [(AS_OF, as_of), (STALE_SINCE, stale_since)] {
         if let Some(time) = time {
             reply = reply.header(name, HeaderValue::from(time));
@@ -232,7 +277,10 @@ fn by(sort: ContainerSortBy, a: &ContainerListItem, b: &ContainerListItem) -> Or
 }
 
 fn ports(item: &ContainerListItem) -> Vec<(Option<u16>, u16)> {
-    item.ports.iter().map(|port| (port.public_port, port.private_port)).collect()
+    item.ports
+        .iter()
+        .map(|port| (port.public_port, port.private_port))
+        .collect()
 }
 
 /// A page of a list; 0 items a page is all of them.
@@ -241,6 +289,8 @@ fn page<T>(items: Vec<T>, page: u64, limit: u64) -> Vec<T> {
         return items;
     }
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let skip = usize::try_from(page).unwrap_or(usize::MAX).saturating_mul(limit);
+    let skip = usize::try_from(page)
+        .unwrap_or(usize::MAX)
+        .saturating_mul(limit);
     items.into_iter().skip(skip).take(limit).collect()
 }

@@ -25,7 +25,11 @@ pub(super) fn document(container: &Container) -> Map<String, Value> {
         };
         json!({ "Status": status, "FailingStreak": 0, "Log": [] })
     });
-    let networks: BTreeMap<_, _> = container.networks.iter().map(|name| (name, json!({}))).collect();
+    let networks: BTreeMap<_, _> = container
+        .networks
+        .iter()
+        .map(|name| (name, json!({})))
+        .collect();
     let value = json!({
         "Id": container.id,
         "Name": format!("/{}", container.name),
@@ -81,14 +85,25 @@ fn ports(ports: &[Port]) -> BTreeMap<String, Value> {
             PortTypeEnum::Sctp => "sctp",
             PortTypeEnum::Tcp | PortTypeEnum::Empty => "tcp",
         };
-        let hosts = bound.entry(format!("{}/{protocol}", port.private_port)).or_default();
+        let hosts = bound
+            .entry(format!("{}/{protocol}", port.private_port))
+            .or_default();
         if let Some(public) = port.public_port {
             hosts.push(json!({ "HostIp": port.ip.clone().unwrap_or_default(), "HostPort": public.to_string() }));
         }
     }
     bound
         .into_iter()
-        .map(|(port, hosts)| (port, if hosts.is_empty() { Value::Null } else { Value::Array(hosts) }))
+        .map(|(port, hosts)| {
+            (
+                port,
+                if hosts.is_empty() {
+                    Value::Null
+                } else {
+                    Value::Array(hosts)
+                },
+            )
+        })
         .collect()
 }
 
@@ -107,8 +122,18 @@ mod tests {
             state: ContainerStateStatusEnum::Paused,
             started_at: Some(1_795_411_685_769),
             ports: vec![
-                Port { ip: Some("0.0.0.0".into()), private_port: 80, public_port: Some(8080), typ: PortTypeEnum::Tcp },
-                Port { ip: None, private_port: 53, public_port: None, typ: PortTypeEnum::Udp },
+                Port {
+                    ip: Some("0.0.0.0".into()),
+                    private_port: 80,
+                    public_port: Some(8080),
+                    typ: PortTypeEnum::Tcp,
+                },
+                Port {
+                    ip: None,
+                    private_port: 53,
+                    public_port: None,
+                    typ: PortTypeEnum::Udp,
+                },
             ],
             volumes: vec!["data".into(), "/srv".into()],
             ..Container::default()
@@ -116,12 +141,24 @@ mod tests {
         let document = Value::Object(document(&container));
         assert_eq!(document["Name"], "/web");
         assert_eq!(document["Created"], "2026-11-23T05:28:05Z");
-        assert_eq!(document["State"]["Running"], true, "as the Engine says of what is paused");
+        assert_eq!(
+            document["State"]["Running"], true,
+            "as the Engine says of what is paused"
+        );
         assert_eq!(document["State"]["StartedAt"], "2026-11-23T05:28:05.769Z");
         assert_eq!(document["State"]["FinishedAt"], NEVER);
-        assert_eq!(document["NetworkSettings"]["Ports"]["80/tcp"][0]["HostPort"], "8080");
+        assert_eq!(
+            document["NetworkSettings"]["Ports"]["80/tcp"][0]["HostPort"],
+            "8080"
+        );
         assert_eq!(document["NetworkSettings"]["Ports"]["53/udp"], Value::Null);
-        assert_eq!(document["Mounts"][0], json!({ "Type": "volume", "Name": "data" }));
-        assert_eq!(document["Mounts"][1], json!({ "Type": "bind", "Source": "/srv" }));
+        assert_eq!(
+            document["Mounts"][0],
+            json!({ "Type": "volume", "Name": "data" })
+        );
+        assert_eq!(
+            document["Mounts"][1],
+            json!({ "Type": "bind", "Source": "/srv" })
+        );
     }
 }

@@ -30,28 +30,64 @@ const TERMS_MAX: usize = 100;
 const READ: Duration = Duration::from_secs(20);
 
 impl Handle<GetContainerLog> for App {
-    async fn handle(self: &Arc<Self>, granted: Granted<GetContainerLog>, _: &Cx) -> Result<Reply<Log>, Error> {
+    async fn handle(
+        self: &Arc<Self>,
+        granted: Granted<GetContainerLog>,
+        _: &Cx,
+    ) -> Result<Reply<Log>, Error> {
         let (id, server) = granted.server()?;
         let agent = agent(self, id, &server.name, server.config.enabled)?;
-        let GetContainerLog { container, tail, timestamps, .. } = &granted.op;
+        let GetContainerLog {
+            container,
+            tail,
+            timestamps,
+            ..
+        } = &granted.op;
         let tail = (*tail).min(LOG_TAIL_LINES_MAX);
         let start = self.clock.now();
         let lines = read(&agent, container, tail, |_| true).await?;
-        let command = format!("docker logs --tail {tail}{} -- {container}", flag(*timestamps));
-        Ok(log("Get container log", command, lines, *timestamps, start, self.clock.now()).into())
+        let command = format!(
+            "docker logs --tail {tail}{} -- {container}",
+            flag(*timestamps)
+        );
+        Ok(log(
+            "Get container log",
+            command,
+            lines,
+            *timestamps,
+            start,
+            self.clock.now(),
+        )
+        .into())
     }
 }
 
 impl Handle<SearchContainerLog> for App {
-    async fn handle(self: &Arc<Self>, granted: Granted<SearchContainerLog>, _: &Cx) -> Result<Reply<Log>, Error> {
+    async fn handle(
+        self: &Arc<Self>,
+        granted: Granted<SearchContainerLog>,
+        _: &Cx,
+    ) -> Result<Reply<Log>, Error> {
         let (id, server) = granted.server()?;
         let agent = agent(self, id, &server.name, server.config.enabled)?;
-        let SearchContainerLog { container, terms, combinator, invert, timestamps, .. } = &granted.op;
+        let SearchContainerLog {
+            container,
+            terms,
+            combinator,
+            invert,
+            timestamps,
+            ..
+        } = &granted.op;
         if terms.len() > TERMS_MAX {
-            return Err(Error::invalid(format!("at most {TERMS_MAX} terms can be searched for")));
+            return Err(Error::invalid(format!(
+                "at most {TERMS_MAX} terms can be searched for"
+            )));
         }
         let start = self.clock.now();
-        let lines = read(&agent, container, SEARCHED_LINES_MAX, |line| matches(line, terms, *combinator, *invert)).await?;
+        let lines = read(&agent, container, SEARCHED_LINES_MAX, |line| {
+            matches(line, terms, *combinator, *invert)
+        })
+        .await?;
         let joint = match combinator {
             SearchCombinator::Or => " or ",
             SearchCombinator::And => " and ",
@@ -62,16 +98,35 @@ impl Handle<SearchContainerLog> for App {
             flag(*timestamps),
             terms.join(joint)
         );
-        Ok(log("Search container log", command, lines, *timestamps, start, self.clock.now()).into())
+        Ok(log(
+            "Search container log",
+            command,
+            lines,
+            *timestamps,
+            start,
+            self.clock.now(),
+        )
+        .into())
     }
 }
 
-fn agent(app: &App, id: komodo_api::id::Id, name: &str, enabled: bool) -> Result<Arc<Agent>, Error> {
+fn agent(
+    app: &App,
+    id: komodo_api::id::Id,
+    name: &str,
+    enabled: bool,
+) -> Result<Arc<Agent>, Error> {
     let view = view(app, id)?;
-    match (unreachable(name, enabled, &view), app.background.fleet.agent(id)) {
+    match (
+        unreachable(name, enabled, &view),
+        app.background.fleet.agent(id),
+    ) {
         (None, Some(agent)) => Ok(agent),
         (Some(error), _) => Err(error),
-        (None, None) => Err(Error::new(Code::ServerUnreachable, format!("server '{name}' has just disconnected"))),
+        (None, None) => Err(Error::new(
+            Code::ServerUnreachable,
+            format!("server '{name}' has just disconnected"),
+        )),
     }
 }
 
@@ -95,12 +150,24 @@ async fn read(
     wanted: impl Fn(&str) -> bool,
 ) -> Result<VecDeque<LogLine>, Error> {
     let until = Instant::now() + READ;
-    let request = LogRequest { container: container.clone(), tail: Some(tail), since: None, follow: false, stream: None };
+    let request = LogRequest {
+        container: container.clone(),
+        tail: Some(tail),
+        since: None,
+        follow: false,
+        stream: None,
+    };
     let mut chunks = agent.log(request).await?;
     let (mut lines, mut bytes) = (VecDeque::new(), 0);
     loop {
         let chunk = timeout_at(until, chunks.next()).await.map_err(|_| {
-            Error::new(Code::DeadlineExceeded, format!("the log could not be read within {} s; ask for fewer lines", READ.as_secs()))
+            Error::new(
+                Code::DeadlineExceeded,
+                format!(
+                    "the log could not be read within {} s; ask for fewer lines",
+                    READ.as_secs()
+                ),
+            )
         })?;
         let Some(chunk) = chunk else { return Ok(lines) };
         for line in chunk.map_err(|error| agent.error(error))? {
@@ -110,7 +177,9 @@ async fn read(
             bytes += size(&line);
             lines.push_back(line);
             while bytes > LOG_BYTES_MAX {
-                let Some(oldest) = lines.pop_front() else { break };
+                let Some(oldest) = lines.pop_front() else {
+                    break;
+                };
                 bytes -= size(&oldest);
             }
         }
@@ -121,7 +190,14 @@ fn size(line: &LogLine) -> usize {
     line.time.len() + line.line.len() + 2
 }
 
-fn log(stage: &str, command: String, lines: VecDeque<LogLine>, timestamps: bool, start: UnixMs, end: UnixMs) -> Log {
+fn log(
+    stage: &str,
+    command: String,
+    lines: VecDeque<LogLine>,
+    timestamps: bool,
+    start: UnixMs,
+    end: UnixMs,
+) -> Log {
     let (mut stdout, mut stderr) = (String::new(), String::new());
     for line in lines {
         let out = match line.stream {
@@ -135,7 +211,15 @@ fn log(stage: &str, command: String, lines: VecDeque<LogLine>, timestamps: bool,
         out.push_str(&line.line);
         out.push('\n');
     }
-    Log { stage: stage.to_owned(), command, stdout, stderr, success: true, start_ts: start, end_ts: end }
+    Log {
+        stage: stage.to_owned(),
+        command,
+        stdout,
+        stderr,
+        success: true,
+        start_ts: start,
+        end_ts: end,
+    }
 }
 
 #[cfg(test)]
@@ -144,7 +228,10 @@ mod tests {
 
     fn check(terms: &[&str], combinator: SearchCombinator, invert: bool) -> Vec<&'static str> {
         let terms: Vec<String> = terms.iter().map(|term| (*term).to_owned()).collect();
-        ["get a", "get b", "put a"].into_iter().filter(|line| matches(line, &terms, combinator, invert)).collect()
+        ["get a", "get b", "put a"]
+            .into_iter()
+            .filter(|line| matches(line, &terms, combinator, invert))
+            .collect()
     }
 
     #[test]
@@ -159,10 +246,24 @@ mod tests {
 
     #[test]
     fn streams_are_kept_apart_and_times_are_shown_where_asked() {
-        let line = |stream, line: &str| LogLine { time: "2026-11-23T05:28:05Z".into(), stream, line: line.into() };
-        let lines: VecDeque<_> = [line(LogStream::Stdout, "out"), line(LogStream::Stderr, "err")].into();
+        let line = |stream, line: &str| LogLine {
+            time: "2026-11-23T05:28:05Z".into(),
+            stream,
+            line: line.into(),
+        };
+        let lines: VecDeque<_> = [
+            line(LogStream::Stdout, "out"),
+            line(LogStream::Stderr, "err"),
+        ]
+        .into();
         let plain = log("s", "c".into(), lines.clone(), false, 1, 2);
-        assert_eq!((plain.stdout.as_str(), plain.stderr.as_str(), plain.success), ("out\n", "err\n", true));
-        assert_eq!(log("s", "c".into(), lines, true, 1, 2).stdout, "2026-11-23T05:28:05Z out\n");
+        assert_eq!(
+            (plain.stdout.as_str(), plain.stderr.as_str(), plain.success),
+            ("out\n", "err\n", true)
+        );
+        assert_eq!(
+            log("s", "c".into(), lines, true, 1, 2).stdout,
+            "2026-11-23T05:28:05Z out\n"
+        );
     }
 }

@@ -13,13 +13,25 @@ use crate::{
 };
 
 impl Handle<GetVersion> for App {
-    async fn handle(self: &Arc<Self>, _: Granted<GetVersion>, _: &Cx) -> Result<Reply<GetVersionResponse>, Error> {
-        Ok(GetVersionResponse { version: API_VERSION.into(), implementation: env!("CARGO_PKG_VERSION").into() }.into())
+    async fn handle(
+        self: &Arc<Self>,
+        _: Granted<GetVersion>,
+        _: &Cx,
+    ) -> Result<Reply<GetVersionResponse>, Error> {
+        Ok(GetVersionResponse {
+            version: API_VERSION.into(),
+            implementation: env!("CARGO_PKG_VERSION").into(),
+        }
+        .into())
     }
 }
 
 impl Handle<GetCoreInfo> for App {
-    async fn handle(self: &Arc<Self>, _: Granted<GetCoreInfo>, _: &Cx) -> Result<Reply<GetCoreInfoResponse>, Error> {
+    async fn handle(
+        self: &Arc<Self>,
+        _: Granted<GetCoreInfo>,
+        _: &Cx,
+    ) -> Result<Reply<GetCoreInfoResponse>, Error> {
         let config = &self.config;
         let webhook_base_url = match config.webhook_base_url.as_str() {
             "" => &config.host,

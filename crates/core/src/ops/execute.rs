@@ -17,10 +17,18 @@ use crate::{
     tasks::Ask,
 };
 
-async fn execute<O: ExecuteContainers>(app: &App, granted: Granted<O>, cx: &Cx) -> Result<Reply<Update>, Error> {
+async fn execute<O: ExecuteContainers>(
+    app: &App,
+    granted: Granted<O>,
+    cx: &Cx,
+) -> Result<Reply<Update>, Error> {
     let (server, _) = granted.server()?;
     let caller = cx.caller()?;
-    let held = access(&cx.state, caller, &ResourceTarget::Server(server.to_string()));
+    let held = access(
+        &cx.state,
+        caller,
+        &ResourceTarget::Server(server.to_string()),
+    );
     let ask = Ask {
         request: O::NAME,
         server,

@@ -13,6 +13,6 @@ mod server_item;
 mod update;
 mod user;
 
-pub(crate) use server_item::server_item_json;
 #[cfg(test)]
 pub(crate) use server::new_server;
+pub(crate) use server_item::server_item_json;

@@ -7,8 +7,8 @@ use komodo_api::{
     Code, Error,
     id::Id,
     onboarding_key::{
-        CreateOnboardingKey, CreateOnboardingKeyResponse, DeleteOnboardingKey, ListOnboardingKeys, OnboardingKey,
-        UpdateOnboardingKey,
+        CreateOnboardingKey, CreateOnboardingKeyResponse, DeleteOnboardingKey, ListOnboardingKeys,
+        OnboardingKey, UpdateOnboardingKey,
     },
     resource::ResourceTarget,
     server::{Server, ServerInfo},
@@ -38,7 +38,12 @@ impl Handle<ListOnboardingKeys> for App {
         _: Granted<ListOnboardingKeys>,
         cx: &Cx,
     ) -> Result<Reply<Vec<OnboardingKey>>, Error> {
-        let mut keys: Vec<OnboardingKey> = cx.state.onboarding_keys.values().map(|held| held.key.clone()).collect();
+        let mut keys: Vec<OnboardingKey> = cx
+            .state
+            .onboarding_keys
+            .values()
+            .map(|held| held.key.clone())
+            .collect();
         keys.sort_by(|a, b| (&a.name, a.created_at).cmp(&(&b.name, b.created_at)));
         Ok(keys.into())
     }
@@ -53,21 +58,31 @@ impl Handle<CreateOnboardingKey> for App {
         let op = granted.op;
         let name = key_name(&op.name)?;
         if op.max_uses == Some(0) {
-            return Err(Error::invalid("max_uses is at least 1; leave it out for any number"));
+            return Err(Error::invalid(
+                "max_uses is at least 1; leave it out for any number",
+            ));
         }
         let own = op.private_key.filter(|secret| !secret.trim().is_empty());
         let (token, private_key) = match own {
             None => {
-                let token = JoinToken::generate()
-                    .map_err(|error| Error::new(Code::Internal, "no secret could be made").cause(error))?;
-                let join = JoinString { core_key: self.identity.public_key(), token: token.clone() };
+                let token = JoinToken::generate().map_err(|error| {
+                    Error::new(Code::Internal, "no secret could be made").cause(error)
+                })?;
+                let join = JoinString {
+                    core_key: self.identity.public_key(),
+                    token: token.clone(),
+                };
                 (token, join.reveal())
             }
             Some(secret) => {
-                let token: JoinToken =
-                    secret.trim().parse().map_err(|error| Error::invalid(format!("private_key: {error}")))?;
+                let token: JoinToken = secret
+                    .trim()
+                    .parse()
+                    .map_err(|error| Error::invalid(format!("private_key: {error}")))?;
                 if token.reveal().len() < SECRET_CHARS_MIN {
-                    return Err(Error::invalid(format!("private_key needs at least {SECRET_CHARS_MIN} characters")));
+                    return Err(Error::invalid(format!(
+                        "private_key needs at least {SECRET_CHARS_MIN} characters"
+                    )));
                 }
                 let text = token.reveal().to_owned();
                 (token, text)
@@ -96,16 +111,28 @@ impl Handle<CreateOnboardingKey> for App {
                     ..key
                 };
                 if state.onboarding_keys.contains_key(&key.public_key) {
-                    return Err(Error::new(Code::Conflict, "there is an onboarding key with that secret already"));
+                    return Err(Error::new(
+                        Code::Conflict,
+                        "there is an onboarding key with that secret already",
+                    ));
                 }
                 if state.onboarding_keys.len() >= KEYS_MAX {
-                    return Err(Error::invalid(format!("there are {KEYS_MAX} onboarding keys; delete some first")));
+                    return Err(Error::invalid(format!(
+                        "there are {KEYS_MAX} onboarding keys; delete some first"
+                    )));
                 }
-                let stored = OnboardingSecret { secret_hash, key: key.clone() };
+                let stored = OnboardingSecret {
+                    secret_hash,
+                    key: key.clone(),
+                };
                 Ok((vec![Change::PutOnboardingKey(Arc::new(stored))], key))
             })
             .await?;
-        Ok(CreateOnboardingKeyResponse { private_key, created }.into())
+        Ok(CreateOnboardingKeyResponse {
+            private_key,
+            created,
+        }
+        .into())
     }
 }
 
@@ -166,7 +193,12 @@ impl Handle<DeleteOnboardingKey> for App {
 }
 
 fn find<'a>(state: &'a DesiredState, public_key: &str) -> Result<&'a Arc<OnboardingSecret>, Error> {
-    let unknown = || Error::not_found("onboarding key", &public_key.chars().take(100).collect::<String>());
+    let unknown = || {
+        Error::not_found(
+            "onboarding key",
+            &public_key.chars().take(100).collect::<String>(),
+        )
+    };
     state.onboarding_keys.get(public_key).ok_or_else(unknown)
 }
 
@@ -187,7 +219,12 @@ fn public_part(secret_hash: &[u8; 32]) -> String {
 }
 
 fn tag_ids(state: &DesiredState, tags: &[String]) -> Result<Vec<String>, Error> {
-    let id = |tag: &String| state.tag(tag).map(|id| id.to_string()).ok_or_else(|| Error::not_found("tag", tag));
+    let id = |tag: &String| {
+        state
+            .tag(tag)
+            .map(|id| id.to_string())
+            .ok_or_else(|| Error::not_found("tag", tag))
+    };
     tags.iter().map(id).collect()
 }
 
@@ -206,39 +243,72 @@ fn server_id(state: &DesiredState, reference: &str) -> Result<String, Error> {
 /// What came of an agent's wish to join.
 enum Joined {
     /// It is let in as a server that is new, or is its own now.
-    In { server: Id, before: Option<Arc<Server>>, after: Arc<Server>, key_name: String },
+    In {
+        server: Id,
+        before: Option<Arc<Server>>,
+        after: Arc<Server>,
+        key_name: String,
+    },
     /// It is refused.
-    Refused { server: Option<Id>, refusal: Refusal },
+    Refused {
+        server: Option<Id>,
+        refusal: Refusal,
+    },
 }
 
 #[async_trait]
 impl Onboard for App {
     /// Decides and stores what was decided; an onboarding key is used up in the same step.
-    async fn onboard(&self, key: &str, token: Option<&JoinToken>, connect_as: &str) -> Result<Id, Refusal> {
+    async fn onboard(
+        &self,
+        key: &str,
+        token: Option<&JoinToken>,
+        connect_as: &str,
+    ) -> Result<Id, Refusal> {
         let failed = |error: Error| {
             tracing::error!(%error, "an agent could not be let in");
-            Refusal::new("core_failed", format!("Core cannot let this agent in now: {}", error.error))
+            Refusal::new(
+                "core_failed",
+                format!("Core cannot let this agent in now: {}", error.error),
+            )
         };
         let secret_hash = token.map(|token| self.auth.secrets.hash(token.reveal()));
         let new_id = self.new_id();
-        let (attempted, connect_as, now) = (key.to_owned(), connect_as.to_owned(), self.clock.now());
+        let (attempted, connect_as, now) =
+            (key.to_owned(), connect_as.to_owned(), self.clock.now());
         let joined = self
             .desired
             .commit(move |state| {
-                let attempt = Attempt { key: &attempted, connect_as: &connect_as, secret_hash, new_id, now };
+                let attempt = Attempt {
+                    key: &attempted,
+                    connect_as: &connect_as,
+                    secret_hash,
+                    new_id,
+                    now,
+                };
                 Ok(attempt.decide(state))
             })
             .await
             .map_err(failed)?;
         match joined {
             Joined::Refused { server, refusal } => {
-                tracing::warn!(server.id = server.map(|id| id.to_string()), code = refusal.code, "an agent was refused: {}", refusal.reason);
+                tracing::warn!(
+                    server.id = server.map(|id| id.to_string()),
+                    code = refusal.code,
+                    "an agent was refused: {}",
+                    refusal.reason
+                );
                 if let Some(server) = server {
                     self.background.fleet.key_refused(server, key);
                 }
                 Err(refusal)
             }
-            Joined::In { server, before, after, key_name } => {
+            Joined::In {
+                server,
+                before,
+                after,
+                key_name,
+            } => {
                 self.background.reconcile(&self.desired);
                 let (request, verb) = match &before {
                     None => ("CreateServer", "joined"),
@@ -247,10 +317,24 @@ impl Onboard for App {
                 let outcome = Outcome {
                     prev_toml: before.as_deref().map(toml_of).unwrap_or_default(),
                     current_toml: toml_of(&after),
-                    ..Outcome::done("Onboarding", format!("an agent {verb} as {} with the onboarding key {key_name}", after.name))
+                    ..Outcome::done(
+                        "Onboarding",
+                        format!(
+                            "an agent {verb} as {} with the onboarding key {key_name}",
+                            after.name
+                        ),
+                    )
                 };
-                let (operator, target) = (Id::system(0).to_string(), ResourceTarget::Server(server.to_string()));
-                if let Err(error) = self.background.tasks.record(&operator, request, target, outcome).await {
+                let (operator, target) = (
+                    Id::system(0).to_string(),
+                    ResourceTarget::Server(server.to_string()),
+                );
+                if let Err(error) = self
+                    .background
+                    .tasks
+                    .record(&operator, request, target, outcome)
+                    .await
+                {
                     tracing::error!(server.id = %server, %error, "an agent joined, but that could not be recorded");
                 }
                 Ok(server)
@@ -291,27 +375,53 @@ impl Attempt<'_> {
         };
         let refuse = |code, reason: String| Err(Refusal::new(code, reason));
         // The secret is only ever compared as a keyed hash, about which timing tells nothing.
-        let Some(held) = state.onboarding_keys.values().find(|held| held.secret_hash == *hash) else {
-            return refuse("unknown_onboarding_key", "Core has no such onboarding key; make a new one".into());
+        let Some(held) = state
+            .onboarding_keys
+            .values()
+            .find(|held| held.secret_hash == *hash)
+        else {
+            return refuse(
+                "unknown_onboarding_key",
+                "Core has no such onboarding key; make a new one".into(),
+            );
         };
         let key = &held.key;
         if !key.enabled {
-            return refuse("onboarding_key_disabled", format!("the onboarding key '{}' is disabled", key.name));
+            return refuse(
+                "onboarding_key_disabled",
+                format!("the onboarding key '{}' is disabled", key.name),
+            );
         }
         if key.expires != 0 && self.now > key.expires {
-            return refuse("onboarding_key_expired", format!("the onboarding key '{}' has expired; make a new one", key.name));
+            return refuse(
+                "onboarding_key_expired",
+                format!(
+                    "the onboarding key '{}' has expired; make a new one",
+                    key.name
+                ),
+            );
         }
         match key.max_uses {
-            Some(uses) if key.onboarded.len() >= usize::try_from(uses).unwrap_or(usize::MAX) => refuse(
-                "onboarding_key_used",
-                format!("the onboarding key '{}' has been used {uses} times, which is all it allows; make a new one", key.name),
-            ),
+            Some(uses) if key.onboarded.len() >= usize::try_from(uses).unwrap_or(usize::MAX) => {
+                refuse(
+                    "onboarding_key_used",
+                    format!(
+                        "the onboarding key '{}' has been used {uses} times, which is all it allows; make a new one",
+                        key.name
+                    ),
+                )
+            }
             _ => Ok(held),
         }
     }
 
     /// The server waits for its first agent, or the key may put another in the place of one.
-    fn take_over(&self, id: Id, server: &Arc<Server>, held: &OnboardingSecret) -> (Vec<Change>, Joined) {
+    fn take_over(
+        &self,
+        id: Id,
+        server: &Arc<Server>,
+        held: &OnboardingSecret,
+    ) -> (Vec<Change>, Joined) {
         if !server.info.public_key.is_empty() && !held.key.privileged {
             let refusal = Refusal::new(
                 "server_has_an_agent",
@@ -323,8 +433,15 @@ impl Attempt<'_> {
             );
             return self.refused(Some((id, server)), refusal);
         }
-        let info = ServerInfo { public_key: self.key.to_owned(), attempted_public_key: String::new() };
-        let after = Arc::new(Server { info, updated_at: self.now, ..Server::clone(server) });
+        let info = ServerInfo {
+            public_key: self.key.to_owned(),
+            attempted_public_key: String::new(),
+        };
+        let after = Arc::new(Server {
+            info,
+            updated_at: self.now,
+            ..Server::clone(server)
+        });
         self.let_in(id, Some(Arc::clone(server)), after, held)
     }
 
@@ -364,20 +481,50 @@ impl Attempt<'_> {
         key.onboarded.push(id.to_string());
         let changes = vec![
             Change::PutServer(id, Arc::clone(&after)),
-            Change::PutOnboardingKey(Arc::new(OnboardingSecret { secret_hash: held.secret_hash, key: key.clone() })),
+            Change::PutOnboardingKey(Arc::new(OnboardingSecret {
+                secret_hash: held.secret_hash,
+                key: key.clone(),
+            })),
         ];
-        (changes, Joined::In { server: id, before, after, key_name: key.name })
+        (
+            changes,
+            Joined::In {
+                server: id,
+                before,
+                after,
+                key_name: key.name,
+            },
+        )
     }
 
     /// Remembers at the server which key was refused, so that its owner sees it.
-    fn refused(&self, existing: Option<(Id, &Arc<Server>)>, refusal: Refusal) -> (Vec<Change>, Joined) {
+    fn refused(
+        &self,
+        existing: Option<(Id, &Arc<Server>)>,
+        refusal: Refusal,
+    ) -> (Vec<Change>, Joined) {
         let changes = match existing {
             Some((id, server)) if server.info.attempted_public_key != self.key => {
-                let info = ServerInfo { attempted_public_key: self.key.to_owned(), ..server.info.clone() };
-                vec![Change::PutServer(id, Arc::new(Server { info, ..Server::clone(server) }))]
+                let info = ServerInfo {
+                    attempted_public_key: self.key.to_owned(),
+                    ..server.info.clone()
+                };
+                vec![Change::PutServer(
+                    id,
+                    Arc::new(Server {
+                        info,
+                        ..Server::clone(server)
+                    }),
+                )]
             }
             _ => Vec::new(),
         };
-        (changes, Joined::Refused { server: existing.map(|(id, _)| id), refusal })
+        (
+            changes,
+            Joined::Refused {
+                server: existing.map(|(id, _)| id),
+                refusal,
+            },
+        )
     }
 }

@@ -16,7 +16,11 @@ use crate::{
 };
 
 impl Handle<PlanOperation> for App {
-    async fn handle(self: &Arc<Self>, granted: Granted<PlanOperation>, _: &Cx) -> Result<Reply<Plan>, Error> {
+    async fn handle(
+        self: &Arc<Self>,
+        granted: Granted<PlanOperation>,
+        _: &Cx,
+    ) -> Result<Reply<Plan>, Error> {
         let (server, _) = granted.server()?;
         let PlanOperation { operation, params } = &granted.op;
         let (name, operation) = read(operation, &Value::Object(params.clone()))?;
@@ -30,8 +34,11 @@ type Read = fn(&[u8]) -> Result<ContainerOperation, Error>;
 fn read(operation: &str, params: &Value) -> Result<(&'static str, ContainerOperation), Error> {
     let shown: String = operation.chars().take(100).collect();
     let unknown = || {
-        Error::new(Code::Unprocessable, format!("'{shown}' is no execute request that can be planned"))
-            .param("request", &shown)
+        Error::new(
+            Code::Unprocessable,
+            format!("'{shown}' is no execute request that can be planned"),
+        )
+        .param("request", &shown)
     };
     let (name, read) = find(operation).ok_or_else(unknown)?;
     Ok((name, read(params.to_string().as_bytes())?))
@@ -82,7 +89,12 @@ mod tests {
     #[test]
     fn every_execute_request_can_be_planned_and_nothing_else() {
         for spec in operations() {
-            assert_eq!(find(spec.name).is_some(), spec.module == Module::Execute, "{}", spec.name);
+            assert_eq!(
+                find(spec.name).is_some(),
+                spec.module == Module::Execute,
+                "{}",
+                spec.name
+            );
         }
         assert!(find("Nonsense").is_none());
     }
@@ -92,7 +104,15 @@ mod tests {
         let params = serde_json::json!({ "server": "s", "exclude": ["web"] });
         let (name, operation) = read("StopAllContainers", &params).expect("they fit");
         assert_eq!((name, operation.exclude.len()), ("StopAllContainers", 1));
-        assert_eq!(read("StopContainer", &params).expect_err("no container").code, Code::Unprocessable);
-        assert_eq!(read("ListServers", &params).expect_err("a read").code, Code::Unprocessable);
+        assert_eq!(
+            read("StopContainer", &params)
+                .expect_err("no container")
+                .code,
+            Code::Unprocessable
+        );
+        assert_eq!(
+            read("ListServers", &params).expect_err("a read").code,
+            Code::Unprocessable
+        );
     }
 }

@@ -52,7 +52,8 @@ pub(crate) fn server_item(server: &Server, view: &ServerView) -> ServerListItem 
             public_key: filled(&server.info.public_key),
             attempted_public_key: filled(&server.info.attempted_public_key),
             terminals_disabled: agent.is_some_and(|agent| agent.terminals_disabled),
-            container_terminals_disabled: agent.is_some_and(|agent| agent.container_terminals_disabled),
+            container_terminals_disabled: agent
+                .is_some_and(|agent| agent.container_terminals_disabled),
             reason,
             last_seen: view.last_contact,
             containers: view.counts(),
@@ -68,8 +69,12 @@ pub(crate) fn server_item_json(server: &Arc<Server>, view: &ServerView) -> Bytes
     {
         return item.json.clone();
     }
-    let json = serde_json::to_vec(&server_item(server, view)).expect("text, numbers and lists can always be written as JSON");
-    let item = Arc::new(ListItemJson { server: Arc::clone(server), json: json.into() });
+    let json = serde_json::to_vec(&server_item(server, view))
+        .expect("text, numbers and lists can always be written as JSON");
+    let item = Arc::new(ListItemJson {
+        server: Arc::clone(server),
+        json: json.into(),
+    });
     view.list_item.store(Some(Arc::clone(&item)));
     item.json.clone()
 }

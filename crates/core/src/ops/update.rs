@@ -22,18 +22,31 @@ impl Handle<ListUpdates> for App {
     ) -> Result<Reply<ListUpdatesResponse>, Error> {
         let ListUpdates { query, page } = granted.op;
         let filter = match &query {
-            Some(query) => UpdateFilter::parse(query).map_err(|error| Error::invalid(error.to_string()))?,
+            Some(query) => {
+                UpdateFilter::parse(query).map_err(|error| Error::invalid(error.to_string()))?
+            }
             None => UpdateFilter::all(),
         };
-        let eyes = Eyes { state: Arc::clone(&cx.state), account: Arc::clone(cx.caller()?) };
-        let (mut updates, next_page) = self.store.updates().list(filter, page, Arc::new(eyes)).await?;
+        let eyes = Eyes {
+            state: Arc::clone(&cx.state),
+            account: Arc::clone(cx.caller()?),
+        };
+        let (mut updates, next_page) = self
+            .store
+            .updates()
+            .list(filter, page, Arc::new(eyes))
+            .await?;
         self.background.tasks.freshen(&mut updates);
         Ok(ListUpdatesResponse { updates, next_page }.into())
     }
 }
 
 impl Handle<GetUpdate> for App {
-    async fn handle(self: &Arc<Self>, granted: Granted<GetUpdate>, _: &Cx) -> Result<Reply<Update>, Error> {
+    async fn handle(
+        self: &Arc<Self>,
+        granted: Granted<GetUpdate>,
+        _: &Cx,
+    ) -> Result<Reply<Update>, Error> {
         let stored = granted.into_update()?;
         let open = stored.id.and_then(|id| self.background.tasks.open(id.0));
         Ok(open.map_or(stored, |open| Update::clone(&open)).into())

@@ -3,12 +3,7 @@
 use std::sync::Arc;
 
 use komodo_api::{
-    Error,
-    auth::ApiKey,
-    id::Id,
-    permission::Permission,
-    server::Server,
-    user::UserGroup,
+    Error, auth::ApiKey, id::Id, permission::Permission, server::Server, user::UserGroup,
 };
 use rusqlite::{Connection, params};
 
@@ -49,7 +44,10 @@ pub enum Change {
 impl Store {
     /// Everything that is desired.
     pub(crate) async fn desired_load(&self) -> Result<DesiredState, StoreError> {
-        self.inner.desired.call(|connection| Ok((load(connection)?, None))).await
+        self.inner
+            .desired
+            .call(|connection| Ok((load(connection)?, None)))
+            .await
     }
 
     /// Runs `decide` on the one thread that writes, stores the changes it names, and runs what it wants run after the
@@ -71,15 +69,19 @@ impl Store {
 
 fn load(connection: &Connection) -> Result<DesiredState, StoreError> {
     let mut state = DesiredState::default();
-    each(connection, "SELECT id, password_hash, document FROM account", |row| {
-        let account = Account {
-            id: id(&row.get::<_, String>(0)?)?,
-            password_hash: row.get(1)?,
-            user: read(&row.get::<_, String>(2)?)?,
-        };
-        state.apply(&Change::PutAccount(Arc::new(account)));
-        Ok(())
-    })?;
+    each(
+        connection,
+        "SELECT id, password_hash, document FROM account",
+        |row| {
+            let account = Account {
+                id: id(&row.get::<_, String>(0)?)?,
+                password_hash: row.get(1)?,
+                user: read(&row.get::<_, String>(2)?)?,
+            };
+            state.apply(&Change::PutAccount(Arc::new(account)));
+            Ok(())
+        },
+    )?;
     each(connection, "SELECT id, document FROM user_group", |row| {
         let group = Arc::new(read(&row.get::<_, String>(1)?)?);
         state.apply(&Change::PutGroup(id(&row.get::<_, String>(0)?)?, group));
@@ -87,25 +89,32 @@ fn load(connection: &Connection) -> Result<DesiredState, StoreError> {
     })?;
     each(connection, "SELECT id, document FROM permission", |row| {
         let permission = Arc::new(read(&row.get::<_, String>(1)?)?);
-        state.apply(&Change::PutPermission(id(&row.get::<_, String>(0)?)?, permission));
+        state.apply(&Change::PutPermission(
+            id(&row.get::<_, String>(0)?)?,
+            permission,
+        ));
         Ok(())
     })?;
-    each(connection, "SELECT key, account, name, secret_hash, created_at, expires FROM api_key", |row| {
-        let key = StoredApiKey {
-            account: id(&row.get::<_, String>(1)?)?,
-            secret_hash: row.get(3)?,
-            public: ApiKey {
-                key: row.get(0)?,
-                secret: "########".into(),
-                user_id: row.get(1)?,
-                name: row.get(2)?,
-                created_at: row.get(4)?,
-                expires: row.get(5)?,
-            },
-        };
-        state.apply(&Change::PutApiKey(Arc::new(key)));
-        Ok(())
-    })?;
+    each(
+        connection,
+        "SELECT key, account, name, secret_hash, created_at, expires FROM api_key",
+        |row| {
+            let key = StoredApiKey {
+                account: id(&row.get::<_, String>(1)?)?,
+                secret_hash: row.get(3)?,
+                public: ApiKey {
+                    key: row.get(0)?,
+                    secret: "########".into(),
+                    user_id: row.get(1)?,
+                    name: row.get(2)?,
+                    created_at: row.get(4)?,
+                    expires: row.get(5)?,
+                },
+            };
+            state.apply(&Change::PutApiKey(Arc::new(key)));
+            Ok(())
+        },
+    )?;
     each(connection, "SELECT id, document FROM tag", |row| {
         let tag = Arc::new(read(&row.get::<_, String>(1)?)?);
         state.apply(&Change::PutTag(id(&row.get::<_, String>(0)?)?, tag));
@@ -116,11 +125,18 @@ fn load(connection: &Connection) -> Result<DesiredState, StoreError> {
         state.apply(&Change::PutServer(id(&row.get::<_, String>(0)?)?, server));
         Ok(())
     })?;
-    each(connection, "SELECT secret_hash, document FROM onboarding_key", |row| {
-        let key = OnboardingSecret { secret_hash: row.get(0)?, key: read(&row.get::<_, String>(1)?)? };
-        state.apply(&Change::PutOnboardingKey(Arc::new(key)));
-        Ok(())
-    })?;
+    each(
+        connection,
+        "SELECT secret_hash, document FROM onboarding_key",
+        |row| {
+            let key = OnboardingSecret {
+                secret_hash: row.get(0)?,
+                key: read(&row.get::<_, String>(1)?)?,
+            };
+            state.apply(&Change::PutOnboardingKey(Arc::new(key)));
+            Ok(())
+        },
+    )?;
     Ok(state)
 }
 
@@ -156,7 +172,12 @@ fn apply(connection: &Connection, change: &Change) -> Result<(), StoreError> {
         Change::PutAccount(account) => execute(
             "INSERT INTO account (id, username, password_hash, document) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (id) DO UPDATE SET username = ?2, password_hash = ?3, document = ?4",
-            params![account.id.as_str(), account.user.username, account.password_hash, write(&account.user)?],
+            params![
+                account.id.as_str(),
+                account.user.username,
+                account.password_hash,
+                write(&account.user)?
+            ],
         ),
         Change::PutGroup(id, group) => execute(
             "INSERT INTO user_group (id, name, document) VALUES (?1, ?2, ?3)
@@ -167,7 +188,9 @@ fn apply(connection: &Connection, change: &Change) -> Result<(), StoreError> {
             "INSERT INTO permission (id, document) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET document = ?2",
             params![id.as_str(), write(&**permission)?],
         ),
-        Change::DeletePermission(id) => execute("DELETE FROM permission WHERE id = ?1", params![id.as_str()]),
+        Change::DeletePermission(id) => {
+            execute("DELETE FROM permission WHERE id = ?1", params![id.as_str()])
+        }
         Change::PutApiKey(key) => execute(
             "INSERT INTO api_key (key, account, name, secret_hash, created_at, expires) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             params![
@@ -190,14 +213,17 @@ fn apply(connection: &Connection, change: &Change) -> Result<(), StoreError> {
              ON CONFLICT (id) DO UPDATE SET name = ?2, document = ?3",
             params![id.as_str(), server.name, write(&**server)?],
         ),
-        Change::DeleteServer(id) => execute("DELETE FROM server WHERE id = ?1", params![id.as_str()]),
+        Change::DeleteServer(id) => {
+            execute("DELETE FROM server WHERE id = ?1", params![id.as_str()])
+        }
         Change::PutOnboardingKey(key) => execute(
             "INSERT INTO onboarding_key (public_key, secret_hash, document) VALUES (?1, ?2, ?3)
              ON CONFLICT (public_key) DO UPDATE SET secret_hash = ?2, document = ?3",
             params![key.key.public_key, key.secret_hash, write(&key.key)?],
         ),
-        Change::DeleteOnboardingKey(public_key) => {
-            execute("DELETE FROM onboarding_key WHERE public_key = ?1", params![public_key])
-        }
+        Change::DeleteOnboardingKey(public_key) => execute(
+            "DELETE FROM onboarding_key WHERE public_key = ?1",
+            params![public_key],
+        ),
     }
 }

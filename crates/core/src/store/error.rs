@@ -68,9 +68,11 @@ impl From<rusqlite::Error> for StoreError {
         match code {
             Some(ErrorCode::DiskFull) => StoreError::Full(Some(Arc::new(error))),
             Some(ErrorCode::ConstraintViolation) => StoreError::Conflict,
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::OperationInterrupted) => {
-                StoreError::Busy
-            }
+            Some(
+                ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::OperationInterrupted,
+            ) => StoreError::Busy,
             _ => StoreError::Sqlite(Arc::new(error)),
         }
     }
@@ -86,12 +88,19 @@ impl From<StoreError> for Error {
             ),
             StoreError::NotFound => Error::new(Code::NotFound, "there is no such thing"),
             StoreError::Conflict => Error::new(Code::Conflict, "the name is taken"),
-            StoreError::Busy => {
-                Error::new(Code::DeadlineExceeded, "the database did not answer in time; try again in a moment")
-            }
+            StoreError::Busy => Error::new(
+                Code::DeadlineExceeded,
+                "the database did not answer in time; try again in a moment",
+            ),
             _ => {
-                tracing::error!(error = &error as &dyn std::error::Error, "the database failed");
-                Error::new(Code::Internal, "the database failed; the log of Core says more")
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the database failed"
+                );
+                Error::new(
+                    Code::Internal,
+                    "the database failed; the log of Core says more",
+                )
             }
         }
     }

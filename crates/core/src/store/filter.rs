@@ -62,13 +62,17 @@ enum Test {
 impl UpdateFilter {
     /// Lets everything through.
     pub fn all() -> Self {
-        UpdateFilter { root: Node::All(Vec::new()) }
+        UpdateFilter {
+            root: Node::All(Vec::new()),
+        }
     }
 
     /// Reads a filter document.
     pub fn parse(document: &MongoDocument) -> Result<Self, BadFilter> {
         let mut left = CONDITIONS_MAX;
-        Ok(UpdateFilter { root: parse_document(document, 0, &mut left)? })
+        Ok(UpdateFilter {
+            root: parse_document(document, 0, &mut left)?,
+        })
     }
 
     /// Whether a document fits.
@@ -104,7 +108,10 @@ impl Node {
     fn required(&self, wanted: &str) -> Option<&str> {
         match self {
             Node::All(nodes) => nodes.iter().find_map(|node| node.required(wanted)),
-            Node::Field { path, test: Test::Equal(Value::String(text)) } if path == wanted => Some(text),
+            Node::Field {
+                path,
+                test: Test::Equal(Value::String(text)),
+            } if path == wanted => Some(text),
             _ => None,
         }
     }
@@ -127,10 +134,11 @@ impl Test {
             Test::Equal(wanted) => equals(found, wanted),
             Test::In(wanted) => wanted.iter().any(|wanted| equals(found, wanted)),
             Test::Exists(wanted) => found.is_empty() != *wanted,
-            Test::Compare(orders, wanted) => {
-                each(found).any(|value| compare(value, wanted).is_some_and(|order| orders.contains(&order)))
+            Test::Compare(orders, wanted) => each(found)
+                .any(|value| compare(value, wanted).is_some_and(|order| orders.contains(&order))),
+            Test::Regex(regex) => {
+                each(found).any(|value| text(value).is_some_and(|text| regex.is_match(text)))
             }
-            Test::Regex(regex) => each(found).any(|value| text(value).is_some_and(|text| regex.is_match(text))),
         }
     }
 }
@@ -138,7 +146,9 @@ impl Test {
 fn equals(found: &[&Value], wanted: &Value) -> bool {
     match wanted {
         Value::Null => found.is_empty() || found.iter().any(|value| value.is_null()),
-        _ => each(found).chain(found.iter().copied()).any(|value| same(value, wanted)),
+        _ => each(found)
+            .chain(found.iter().copied())
+            .any(|value| same(value, wanted)),
     }
 }
 
@@ -189,7 +199,10 @@ fn values_at<'a>(value: &'a Value, path: &str, found: &mut Vec<&'a Value>) {
             (None, _) => {}
         },
         Value::Array(items) => match (first.parse::<usize>(), rest) {
-            (Ok(index), Some(rest)) => items.get(index).into_iter().for_each(|item| values_at(item, rest, found)),
+            (Ok(index), Some(rest)) => items
+                .get(index)
+                .into_iter()
+                .for_each(|item| values_at(item, rest, found)),
             (Ok(index), None) => found.extend(items.get(index)),
             (Err(_), _) => items.iter().for_each(|item| values_at(item, path, found)),
         },
@@ -197,7 +210,11 @@ fn values_at<'a>(value: &'a Value, path: &str, found: &mut Vec<&'a Value>) {
     }
 }
 
-fn parse_document(document: &MongoDocument, depth: usize, left: &mut usize) -> Result<Node, BadFilter> {
+fn parse_document(
+    document: &MongoDocument,
+    depth: usize,
+    left: &mut usize,
+) -> Result<Node, BadFilter> {
     if depth > DEPTH_MAX {
         return Err(BadFilter::TooLarge);
     }
@@ -206,24 +223,41 @@ fn parse_document(document: &MongoDocument, depth: usize, left: &mut usize) -> R
         match key.as_str() {
             "$and" => nodes.push(Node::All(parse_list(key, value, depth, left)?)),
             "$or" => nodes.push(Node::Any(parse_list(key, value, depth, left)?)),
-            "$nor" => nodes.push(Node::Not(Box::new(Node::Any(parse_list(key, value, depth, left)?)))),
-            operator if operator.starts_with('$') => return Err(BadFilter::Operator(operator.into())),
+            "$nor" => nodes.push(Node::Not(Box::new(Node::Any(parse_list(
+                key, value, depth, left,
+            )?)))),
+            operator if operator.starts_with('$') => {
+                return Err(BadFilter::Operator(operator.into()));
+            }
             path => nodes.push(parse_field(path, value, depth, left)?),
         }
     }
     Ok(Node::All(nodes))
 }
 
-fn parse_list(key: &str, value: &Value, depth: usize, left: &mut usize) -> Result<Vec<Node>, BadFilter> {
+fn parse_list(
+    key: &str,
+    value: &Value,
+    depth: usize,
+    left: &mut usize,
+) -> Result<Vec<Node>, BadFilter> {
     let bad = || BadFilter::Value(key.into(), "a list of queries");
-    let items = value.as_array().filter(|items| !items.is_empty()).ok_or_else(bad)?;
+    let items = value
+        .as_array()
+        .filter(|items| !items.is_empty())
+        .ok_or_else(bad)?;
     items
         .iter()
         .map(|item| parse_document(item.as_object().ok_or_else(bad)?, depth + 1, left))
         .collect()
 }
 
-fn parse_field(path: &str, value: &Value, depth: usize, left: &mut usize) -> Result<Node, BadFilter> {
+fn parse_field(
+    path: &str,
+    value: &Value,
+    depth: usize,
+    left: &mut usize,
+) -> Result<Node, BadFilter> {
     if depth > DEPTH_MAX {
         return Err(BadFilter::TooLarge);
     }
@@ -246,8 +280,16 @@ fn parse_field(path: &str, value: &Value, depth: usize, left: &mut usize) -> Res
             "$gte" => field(path, Test::Compare(&[Greater, Equal], value.clone()), left)?,
             "$lt" => field(path, Test::Compare(&[Less], value.clone()), left)?,
             "$lte" => field(path, Test::Compare(&[Less, Equal], value.clone()), left)?,
-            "$exists" => field(path, Test::Exists(!matches!(value, Value::Bool(false) | Value::Null)), left)?,
-            "$regex" => field(path, Test::Regex(regex(value, operators.get("$options"))?), left)?,
+            "$exists" => field(
+                path,
+                Test::Exists(!matches!(value, Value::Bool(false) | Value::Null)),
+                left,
+            )?,
+            "$regex" => field(
+                path,
+                Test::Regex(regex(value, operators.get("$options"))?),
+                left,
+            )?,
             "$options" if operators.contains_key("$regex") => continue,
             "$not" => not(parse_field(path, value, depth + 1, left)?),
             operator => return Err(BadFilter::Operator(operator.into())),
@@ -258,17 +300,24 @@ fn parse_field(path: &str, value: &Value, depth: usize, left: &mut usize) -> Res
 
 fn field(path: &str, test: Test, left: &mut usize) -> Result<Node, BadFilter> {
     *left = left.checked_sub(1).ok_or(BadFilter::TooLarge)?;
-    Ok(Node::Field { path: path.to_owned(), test })
+    Ok(Node::Field {
+        path: path.to_owned(),
+        test,
+    })
 }
 
 fn list(operator: &str, value: &Value, left: &mut usize) -> Result<Vec<Value>, BadFilter> {
-    let items = value.as_array().ok_or_else(|| BadFilter::Value(operator.into(), "a list"))?;
+    let items = value
+        .as_array()
+        .ok_or_else(|| BadFilter::Value(operator.into(), "a list"))?;
     *left = left.checked_sub(items.len()).ok_or(BadFilter::TooLarge)?;
     Ok(items.clone())
 }
 
 fn regex(value: &Value, options: Option<&Value>) -> Result<Regex, BadFilter> {
-    let pattern = value.as_str().ok_or_else(|| BadFilter::Value("$regex".into(), "a text"))?;
+    let pattern = value
+        .as_str()
+        .ok_or_else(|| BadFilter::Value("$regex".into(), "a text"))?;
     let options = options.and_then(Value::as_str).unwrap_or_default();
     RegexBuilder::new(pattern)
         .case_insensitive(options.contains('i'))
@@ -278,5 +327,10 @@ fn regex(value: &Value, options: Option<&Value>) -> Result<Regex, BadFilter> {
         .size_limit(REGEX_BYTES_MAX)
         .dfa_size_limit(REGEX_BYTES_MAX)
         .build()
-        .map_err(|_| BadFilter::Value("$regex".into(), "a regular expression (without look-around), not too large"))
+        .map_err(|_| {
+            BadFilter::Value(
+                "$regex".into(),
+                "a regular expression (without look-around), not too large",
+            )
+        })
 }

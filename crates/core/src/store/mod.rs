@@ -74,15 +74,20 @@ impl Store {
         let directory = &options.directory;
         make_private(directory)?;
         let lock = lock(directory)?;
-        let database = options.database.clone().unwrap_or_else(|| directory.join("komodo.db"));
+        let database = options
+            .database
+            .clone()
+            .unwrap_or_else(|| directory.join("komodo.db"));
         let journal = directory.join("journal.db");
         let mut connection = schema::open(&database, schema::DESIRED)?;
         let journal_writer = schema::open(&journal, schema::JOURNAL)?;
         let (core_id, epoch) = begin(&mut connection)?;
         let start = |name: &str, connection: Connection, role: Role| match options.inline {
             true => Ok(Worker::inline(connection, role)),
-            false => Worker::thread(name, connection, role)
-                .map_err(|source| StoreError::Open { path: database.clone(), source: Arc::new(source) }),
+            false => Worker::thread(name, connection, role).map_err(|source| StoreError::Open {
+                path: database.clone(),
+                source: Arc::new(source),
+            }),
         };
         Ok(Store {
             inner: Arc::new(Inner {
@@ -123,8 +128,15 @@ impl Store {
     }
 
     /// A value kept under a name, made the first time it is asked for.
-    pub async fn setting(&self, key: &'static str, make: impl FnOnce() -> String + Send + 'static) -> Result<String, StoreError> {
-        self.inner.desired.call(move |connection| Ok((setting(connection, key, make)?, None))).await
+    pub async fn setting(
+        &self,
+        key: &'static str,
+        make: impl FnOnce() -> String + Send + 'static,
+    ) -> Result<String, StoreError> {
+        self.inner
+            .desired
+            .call(move |connection| Ok((setting(connection, key, make)?, None)))
+            .await
     }
 
     fn journal(&self) -> &Worker {
@@ -138,9 +150,19 @@ impl Store {
 }
 
 fn make_private(directory: &Path) -> Result<(), StoreError> {
-    let failed = |source| StoreError::Open { path: directory.to_owned(), source: Arc::new(source) };
-    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
-    let mode = fs::metadata(directory).map_err(failed)?.permissions().mode();
+    let failed = |source| StoreError::Open {
+        path: directory.to_owned(),
+        source: Arc::new(source),
+    };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .map_err(failed)?;
+    let mode = fs::metadata(directory)
+        .map_err(failed)?
+        .permissions()
+        .mode();
     match mode & 0o077 {
         0 => Ok(()),
         _ => fs::set_permissions(directory, fs::Permissions::from_mode(0o700)).map_err(failed),
@@ -149,12 +171,22 @@ fn make_private(directory: &Path) -> Result<(), StoreError> {
 
 fn lock(directory: &Path) -> Result<File, StoreError> {
     let path = directory.join("core.lock");
-    let failed = |source| StoreError::Open { path: path.clone(), source: Arc::new(source) };
-    let file =
-        OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(failed)?;
+    let failed = |source| StoreError::Open {
+        path: path.clone(),
+        source: Arc::new(source),
+    };
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { directory: directory.to_owned() }),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse {
+            directory: directory.to_owned(),
+        }),
         Err(TryLockError::Error(source)) => Err(failed(source)),
     }
 }
@@ -162,22 +194,39 @@ fn lock(directory: &Path) -> Result<File, StoreError> {
 /// The id of this Core and the number of this start.
 fn begin(connection: &mut Connection) -> Result<(String, u64), StoreError> {
     let transaction = connection.transaction()?;
-    let core_id = setting(&transaction, "core_id", || crate::id::random_hex::<12>())?;
-    let epoch = setting(&transaction, "epoch", || "0".into())?.parse().unwrap_or(0_u64) + 1;
-    transaction.execute("UPDATE setting SET value = ?1 WHERE key = 'epoch'", params![epoch.to_string()])?;
+    let core_id = setting(&transaction, "core_id", crate::id::random_hex::<12>)?;
+    let epoch = setting(&transaction, "epoch", || "0".into())?
+        .parse()
+        .unwrap_or(0_u64)
+        + 1;
+    transaction.execute(
+        "UPDATE setting SET value = ?1 WHERE key = 'epoch'",
+        params![epoch.to_string()],
+    )?;
     transaction.commit()?;
     Ok((core_id, epoch))
 }
 
-fn setting(connection: &Connection, key: &str, make: impl FnOnce() -> String) -> Result<String, StoreError> {
+fn setting(
+    connection: &Connection,
+    key: &str,
+    make: impl FnOnce() -> String,
+) -> Result<String, StoreError> {
     let found = connection
-        .query_row("SELECT value FROM setting WHERE key = ?1", params![key], |row| row.get(0))
+        .query_row(
+            "SELECT value FROM setting WHERE key = ?1",
+            params![key],
+            |row| row.get(0),
+        )
         .optional()?;
     match found {
         Some(value) => Ok(value),
         None => {
             let value = make();
-            connection.execute("INSERT INTO setting (key, value) VALUES (?1, ?2)", params![key, value])?;
+            connection.execute(
+                "INSERT INTO setting (key, value) VALUES (?1, ?2)",
+                params![key, value],
+            )?;
             Ok(value)
         }
     }

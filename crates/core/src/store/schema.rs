@@ -56,15 +56,24 @@ pub(super) const JOURNAL: &[&str] = &["
 
 /// Opens a file for writing and brings its schema up to date. The file is made with mode 0600 where it is missing.
 pub(super) fn open(path: &Path, migrations: &[&str]) -> Result<Connection, StoreError> {
-    let open_error = |source| StoreError::Open { path: path.to_owned(), source: Arc::new(source) };
+    let open_error = |source| StoreError::Open {
+        path: path.to_owned(),
+        source: Arc::new(source),
+    };
     // SQLite gives its side files the mode of the main one.
-    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(open_error)?;
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(open_error)?;
     let metadata = file.metadata().map_err(open_error)?;
     if metadata.permissions().mode() & 0o077 != 0 {
         fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(open_error)?;
     }
     drop(file);
-    let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|error| damaged(path, &error))?;
+    let mut connection =
+        connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|error| damaged(path, &error))?;
     if metadata.len() > 0 {
         check(&connection, path, migrations.len())?;
     }
@@ -91,13 +100,17 @@ fn check(connection: &Connection, path: &Path, known: usize) -> Result<(), Store
     let looked = (|| {
         // Otherwise closing a refused file would still fold its log into it.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-        let application: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+        let application: i32 =
+            connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
         let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         rusqlite::Result::Ok((application, version, found))
     })();
     let (application, version, found) = looked.map_err(|error| damaged(path, &error))?;
-    let not_ours = |found: String| StoreError::Damaged { path: path.to_owned(), found };
+    let not_ours = |found: String| StoreError::Damaged {
+        path: path.to_owned(),
+        found,
+    };
     if found != "ok" {
         return Err(not_ours(found));
     }
@@ -106,20 +119,30 @@ fn check(connection: &Connection, path: &Path, known: usize) -> Result<(), Store
     if application != APPLICATION_ID && !empty {
         return Err(not_ours("it is not a database of Komodo".into()));
     }
-    let version = usize::try_from(version).map_err(|_| not_ours(format!("its schema version is {version}")))?;
+    let version = usize::try_from(version)
+        .map_err(|_| not_ours(format!("its schema version is {version}")))?;
     if version > known {
-        return Err(StoreError::Newer { path: path.to_owned(), found: version, known });
+        return Err(StoreError::Newer {
+            path: path.to_owned(),
+            found: version,
+            known,
+        });
     }
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(())
 }
 
 fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))
+    connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| {
+        row.get(0)
+    })
 }
 
 fn damaged(path: &Path, error: &rusqlite::Error) -> StoreError {
-    StoreError::Damaged { path: path.to_owned(), found: error.to_string() }
+    StoreError::Damaged {
+        path: path.to_owned(),
+        found: error.to_string(),
+    }
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
@@ -135,11 +158,19 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
 
 fn migrate(connection: &mut Connection, migrations: &[&str]) -> Result<(), StoreError> {
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    for (number, sql) in migrations.iter().enumerate().skip(usize::try_from(version).unwrap_or(0)) {
+    for (number, sql) in migrations
+        .iter()
+        .enumerate()
+        .skip(usize::try_from(version).unwrap_or(0))
+    {
         let transaction = connection.transaction()?;
         transaction.execute_batch(sql)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        transaction.pragma_update(None, "user_version", i64::try_from(number + 1).unwrap_or(i64::MAX))?;
+        transaction.pragma_update(
+            None,
+            "user_version",
+            i64::try_from(number + 1).unwrap_or(i64::MAX),
+        )?;
         transaction.commit()?;
     }
     Ok(())

@@ -111,8 +111,9 @@ impl Updates<'_> {
     /// All Updates that have not ended, the oldest first.
     pub async fn open(&self) -> Result<Vec<OpenUpdate>, StoreError> {
         let open = |connection: &Connection| {
-            let mut statement =
-                connection.prepare_cached("SELECT document, ordered FROM entry WHERE open ORDER BY start_ts, id")?;
+            let mut statement = connection.prepare_cached(
+                "SELECT document, ordered FROM entry WHERE open ORDER BY start_ts, id",
+            )?;
             let mut rows = statement.query([])?;
             let mut found = Vec::new();
             while let Some(row) = rows.next()? {
@@ -135,7 +136,9 @@ impl Updates<'_> {
         page: u32,
         visible: Arc<dyn Visible>,
     ) -> Result<(Vec<UpdateListItem>, Option<u32>), StoreError> {
-        let list = move |connection: &Connection| Ok((page_of(connection, &filter, page, &*visible)?, None));
+        let list = move |connection: &Connection| {
+            Ok((page_of(connection, &filter, page, &*visible)?, None))
+        };
         self.store.reader().call(list).await
     }
 }
@@ -195,10 +198,14 @@ fn page_of(
     let by_target = target_type.is_some() && target_id.is_some();
     let mut statement = connection.prepare_cached(if by_target { &sql_by_target } else { &sql })?;
     let mut rows = statement.query(params![target_type, target_id])?;
-    let mut skip = usize::try_from(page).unwrap_or(usize::MAX).saturating_mul(UPDATES_PER_PAGE);
+    let mut skip = usize::try_from(page)
+        .unwrap_or(usize::MAX)
+        .saturating_mul(UPDATES_PER_PAGE);
     let mut items = Vec::new();
     while let Some(row) = rows.next()? {
-        let Some(update) = fitting(row, filter, visible)? else { continue };
+        let Some(update) = fitting(row, filter, visible)? else {
+            continue;
+        };
         if skip > 0 {
             skip -= 1;
         } else if items.len() == UPDATES_PER_PAGE {
@@ -210,7 +217,11 @@ fn page_of(
     Ok((items, None))
 }
 
-fn fitting(row: &Row<'_>, filter: &UpdateFilter, visible: &dyn Visible) -> Result<Option<Update>, StoreError> {
+fn fitting(
+    row: &Row<'_>,
+    filter: &UpdateFilter,
+    visible: &dyn Visible,
+) -> Result<Option<Update>, StoreError> {
     let text: String = row.get(0)?;
     let document: Value = read(&text)?;
     if !filter.matches(&document) {

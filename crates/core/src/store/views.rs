@@ -12,7 +12,9 @@ impl Store {
     pub async fn view_save(&self, server: Id, document: Vec<u8>) -> Result<(), StoreError> {
         let save = move |connection: &Connection| {
             connection
-                .prepare_cached("INSERT OR REPLACE INTO last_view (server, document) VALUES (?1, ?2)")?
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO last_view (server, document) VALUES (?1, ?2)",
+                )?
                 .execute(params![server.as_str(), document])?;
             Ok(((), None))
         };
@@ -22,7 +24,9 @@ impl Store {
     /// Forgets the last view of a server.
     pub async fn view_forget(&self, server: Id) -> Result<(), StoreError> {
         let forget = move |connection: &Connection| {
-            connection.prepare_cached("DELETE FROM last_view WHERE server = ?1")?.execute(params![server.as_str()])?;
+            connection
+                .prepare_cached("DELETE FROM last_view WHERE server = ?1")?
+                .execute(params![server.as_str()])?;
             Ok(((), None))
         };
         self.journal().call(forget).await
@@ -31,7 +35,8 @@ impl Store {
     /// The last views of all servers.
     pub async fn views_load(&self) -> Result<BTreeMap<Id, Vec<u8>>, StoreError> {
         let load = |connection: &Connection| {
-            let mut statement = connection.prepare_cached("SELECT server, document FROM last_view")?;
+            let mut statement =
+                connection.prepare_cached("SELECT server, document FROM last_view")?;
             let mut rows = statement.query([])?;
             let mut views = BTreeMap::new();
             while let Some(row) = rows.next()? {

@@ -45,9 +45,15 @@ pub(super) enum Role {
 #[derive(Debug)]
 pub(super) enum Worker {
     /// On a thread of its own; the last worker to go ends it and waits for it.
-    Thread { sender: Option<SyncSender<Box<dyn Job>>>, thread: Option<JoinHandle<()>> },
+    Thread {
+        sender: Option<SyncSender<Box<dyn Job>>>,
+        thread: Option<JoinHandle<()>>,
+    },
     /// In the calling task.
-    Inline { connection: Mutex<Connection>, role: Role },
+    Inline {
+        connection: Mutex<Connection>,
+        role: Role,
+    },
 }
 
 impl Worker {
@@ -58,12 +64,18 @@ impl Worker {
             .name(name.to_owned())
             .stack_size(512 * 1024)
             .spawn(move || serve(connection, role, &receiver))?;
-        Ok(Worker::Thread { sender: Some(sender), thread: Some(thread) })
+        Ok(Worker::Thread {
+            sender: Some(sender),
+            thread: Some(thread),
+        })
     }
 
     /// A worker that runs calls where they are made.
     pub(super) fn inline(connection: Connection, role: Role) -> Self {
-        Worker::Inline { connection: Mutex::new(connection), role }
+        Worker::Inline {
+            connection: Mutex::new(connection),
+            role,
+        }
     }
 
     /// Runs `work`. Fails as `work` does, or when its commit does; `StoreError::Busy` after the deadline, when it may
@@ -75,7 +87,11 @@ impl Worker {
         F: FnOnce(&Connection) -> Result<(T, Option<After>), E> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job: Box<dyn Job> = Box::new(Call { work: Some(work), outcome: None, reply: Some(reply) });
+        let job: Box<dyn Job> = Box::new(Call {
+            work: Some(work),
+            outcome: None,
+            reply: Some(reply),
+        });
         match self {
             Worker::Inline { connection, role } => {
                 // A panic in a call leaves no transaction behind: it is rolled back as it unwinds.

@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use komodo_api::{
-    UnixMs,
-    resource::ResourceTarget,
-    update::UpdateListItem,
-};
+use komodo_api::{UnixMs, resource::ResourceTarget, update::UpdateListItem};
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 
@@ -35,7 +31,14 @@ impl UpdatesFeed {
     pub(super) fn publish(&self, item: &UpdateListItem) {
         match serde_json::value::to_raw_value(item) {
             Ok(json) => {
-                self.0.push(UpdateChange { id: item.id.clone(), target: item.target.clone(), json }, 1);
+                self.0.push(
+                    UpdateChange {
+                        id: item.id.clone(),
+                        target: item.target.clone(),
+                        json,
+                    },
+                    1,
+                );
             }
             Err(error) => tracing::error!(%error, "a list item cannot be written"),
         }
@@ -56,4 +59,3 @@ impl UpdatesFeed {
         self.0.after(rev)
     }
 }
-

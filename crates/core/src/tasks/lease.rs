@@ -6,7 +6,9 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use komodo_api::{Code, Error, UnixMs, container::ContainerAction, id::Id, server::ServerActionState};
+use komodo_api::{
+    Code, Error, UnixMs, container::ContainerAction, id::Id, server::ServerActionState,
+};
 
 /// Operations that may hold leases on one server at the same time.
 const OPERATIONS_PER_SERVER_MAX: usize = 256;
@@ -35,9 +37,12 @@ pub(super) struct Holder {
     pub(super) action: ContainerAction,
 }
 
-/// All leases. Cheap to clone.
+/// Who holds what of a server.
+type Leased = BTreeMap<Key, Arc<Holder>>;
+
+/// All leases, by server. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Leases(Arc<Mutex<BTreeMap<Id, BTreeMap<Key, Arc<Holder>>>>>);
+pub(super) struct Leases(Arc<Mutex<BTreeMap<Id, Leased>>>);
 
 /// The leases of one operation; gives back what is left when it is dropped.
 #[derive(Debug)]
@@ -61,7 +66,10 @@ impl Leases {
         let keys: Vec<_> = keys.into_iter().collect();
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let leased = all.entry(server).or_default();
-        if let Some((name, other)) = keys.iter().find_map(|(key, name)| Some((name, leased.get(key)?))) {
+        if let Some((name, other)) = keys
+            .iter()
+            .find_map(|(key, name)| Some((name, leased.get(key)?)))
+        {
             return Err(busy(name, other));
         }
         let mut operations: Vec<Id> = leased.values().map(|holder| holder.update).collect();
@@ -77,7 +85,11 @@ impl Leases {
         let holder = Arc::new(holder);
         leased.extend(keys.into_iter().map(|(key, _)| (key, Arc::clone(&holder))));
         drop(all);
-        Ok(Held { leases: self.clone(), server, holder })
+        Ok(Held {
+            leases: self.clone(),
+            server,
+            holder,
+        })
     }
 
     /// What is being done on a server.
@@ -110,7 +122,9 @@ impl Held {
         let mut all = self.leases.0.lock().unwrap_or_else(PoisonError::into_inner);
         let leased = all.entry(self.server).or_default();
         for key in keys {
-            leased.entry(key).or_insert_with(|| Arc::clone(&self.holder));
+            leased
+                .entry(key)
+                .or_insert_with(|| Arc::clone(&self.holder));
         }
     }
 
@@ -138,9 +152,17 @@ impl Drop for Held {
 }
 
 fn busy(name: &str, other: &Holder) -> Error {
-    let Holder { update, operation, username, since, .. } = other;
-    let time = jiff::Timestamp::from_millisecond(*since)
-        .map_or_else(|_| String::new(), |at| at.strftime(" since %H:%M:%S UTC").to_string());
+    let Holder {
+        update,
+        operation,
+        username,
+        since,
+        ..
+    } = other;
+    let time = jiff::Timestamp::from_millisecond(*since).map_or_else(
+        |_| String::new(),
+        |at| at.strftime(" since %H:%M:%S UTC").to_string(),
+    );
     Error::new(
         Code::Busy,
         format!("'{name}' is busy: {operation}, started by {username}, runs{time}; wait until it has ended"),
@@ -158,7 +180,12 @@ mod tests {
 
     const SERVER: u8 = 9;
 
-    fn take(leases: &Leases, update: u8, action: ContainerAction, containers: &[&str]) -> Result<Held, Error> {
+    fn take(
+        leases: &Leases,
+        update: u8,
+        action: ContainerAction,
+        containers: &[&str],
+    ) -> Result<Held, Error> {
         let holder = Holder {
             update: Id::system(update),
             operation: format!("{action:?}Containers"),
@@ -166,7 +193,10 @@ mod tests {
             since: 43_391_000,
             action,
         };
-        let mut keys: Vec<_> = containers.iter().map(|id| (Key::Container((*id).to_owned()), *id)).collect();
+        let mut keys: Vec<_> = containers
+            .iter()
+            .map(|id| (Key::Container((*id).to_owned()), *id))
+            .collect();
         if action == ContainerAction::Prune {
             keys.push((Key::PruneContainers, "prune"));
         }
@@ -192,7 +222,10 @@ mod tests {
             "'b' is busy: StopContainers, started by ann, runs since 12:03:11 UTC; wait until it has ended"
         );
         assert_eq!(error.params["update"], Id::system(1).as_str());
-        assert!(take(&leases, 3, ContainerAction::Start, &["a"]).is_ok(), "a was not taken by the refused one");
+        assert!(
+            take(&leases, 3, ContainerAction::Start, &["a"]).is_ok(),
+            "a was not taken by the refused one"
+        );
     }
 
     #[test]
@@ -204,10 +237,19 @@ mod tests {
         assert!(a.is_ok());
         assert!(take(&leases, 3, ContainerAction::Start, &["b"]).is_err());
         let state = leases.action_state(Id::system(SERVER));
-        assert_eq!((state.stopping_containers, state.starting_containers), (1, 1));
+        assert_eq!(
+            (state.stopping_containers, state.starting_containers),
+            (1, 1)
+        );
         drop((held, a));
-        assert_eq!(leases.action_state(Id::system(SERVER)), ServerActionState::default());
-        assert!(leases.0.lock().unwrap().is_empty(), "nothing is kept of a server without leases");
+        assert_eq!(
+            leases.action_state(Id::system(SERVER)),
+            ServerActionState::default()
+        );
+        assert!(
+            leases.0.lock().unwrap().is_empty(),
+            "nothing is kept of a server without leases"
+        );
     }
 
     #[test]
@@ -234,10 +276,21 @@ mod tests {
                     since: 0,
                     action: ContainerAction::Stop,
                 };
-                leases.take(Id::system(SERVER), [(Key::Container(n.to_string()), "c")], holder).expect("free")
+                leases
+                    .take(
+                        Id::system(SERVER),
+                        [(Key::Container(n.to_string()), "c")],
+                        holder,
+                    )
+                    .expect("free")
             })
             .collect();
-        assert_eq!(take(&leases, 8, ContainerAction::Stop, &["new"]).expect_err("too many").code, Code::Busy);
+        assert_eq!(
+            take(&leases, 8, ContainerAction::Stop, &["new"])
+                .expect_err("too many")
+                .code,
+            Code::Busy
+        );
         drop(held);
         assert!(take(&leases, 8, ContainerAction::Stop, &["new"]).is_ok());
     }

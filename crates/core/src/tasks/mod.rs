@@ -5,10 +5,12 @@
 //! side. The verdict always comes from the agent's journal or from what is observed, never from the state of a link.
 //! What an operation means is decided in `komodo_plan`.
 
+mod close;
 mod feed;
 mod lease;
 mod order;
 mod run;
+mod settle;
 
 use std::{
     collections::BTreeMap,
@@ -82,7 +84,9 @@ pub struct Tasks {
 
 impl fmt::Debug for Tasks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tasks").field("open", &self.inner.open.lock().map(|open| open.len())).finish_non_exhaustive()
+        f.debug_struct("Tasks")
+            .field("open", &self.inner.open.lock().map(|open| open.len()))
+            .finish_non_exhaustive()
     }
 }
 
@@ -116,14 +120,30 @@ pub struct Outcome {
 impl Outcome {
     /// It was done.
     pub fn done(stage: &str, text: impl Into<String>) -> Self {
-        let log = Log { stage: stage.to_owned(), stdout: text.into(), success: true, ..Log::default() };
-        Outcome { success: true, logs: vec![log], ..Outcome::default() }
+        let log = Log {
+            stage: stage.to_owned(),
+            stdout: text.into(),
+            success: true,
+            ..Log::default()
+        };
+        Outcome {
+            success: true,
+            logs: vec![log],
+            ..Outcome::default()
+        }
     }
 
     /// It was refused.
     pub fn refused(error: &Error) -> Self {
-        let log = Log { stage: "Refused".to_owned(), stderr: error.error.clone(), ..Log::default() };
-        Outcome { logs: vec![log], ..Outcome::default() }
+        let log = Log {
+            stage: "Refused".to_owned(),
+            stderr: error.error.clone(),
+            ..Log::default()
+        };
+        Outcome {
+            logs: vec![log],
+            ..Outcome::default()
+        }
     }
 }
 
@@ -153,7 +173,10 @@ impl Tasks {
             end: end.clone(),
         });
         inner.running.spawn(Arc::clone(&inner).tidy(connected));
-        Tasks { inner, _end: end.drop_guard() }
+        Tasks {
+            inner,
+            _end: end.drop_guard(),
+        }
     }
 
     /// Takes up the operations that an earlier start of Core left open; the servers must be known to the fleet.
@@ -163,7 +186,8 @@ impl Tasks {
     pub async fn resume(&self) -> Result<(), StoreError> {
         for OpenUpdate { update, ordered } in self.inner.store.updates().open().await? {
             let Some(Oid(id)) = update.id else { continue };
-            let ordered = ordered.and_then(|ordered| serde_json::from_value::<Ordered>(ordered).ok());
+            let ordered =
+                ordered.and_then(|ordered| serde_json::from_value::<Ordered>(ordered).ok());
             tracing::info!(update.id = %id, "an operation that was open when Core ended is taken up");
             Run::resumed(&self.inner, id, update, ordered);
         }
@@ -200,31 +224,55 @@ impl Tasks {
     }
 
     /// Records that a request was refused; the same refusal at most once a minute. What cannot be stored is in the log.
-    pub async fn record_refusal(&self, operator: &str, request: &str, target: ResourceTarget, error: &Error) {
+    pub async fn record_refusal(
+        &self,
+        operator: &str,
+        request: &str,
+        target: ResourceTarget,
+        error: &Error,
+    ) {
         let now = self.inner.clock.now();
-        let key = format!("{operator} {request} {target:?} {:?} {}", error.code, error.error);
+        let key = format!(
+            "{operator} {request} {target:?} {:?} {}",
+            error.code, error.error
+        );
         {
-            let mut refusals = self.inner.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut refusals = self
+                .inner
+                .refusals
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             refusals.retain(|_, at| now - *at < REFUSAL_ONCE_MS);
             if refusals.len() >= REFUSALS_HELD_MAX || refusals.insert(key, now).is_some() {
                 return;
             }
         }
         tracing::info!(operator, request, ?target, error = error.error, "refused");
-        if let Err(error) = self.record(operator, request, target, Outcome::refused(error)).await {
+        if let Err(error) = self
+            .record(operator, request, target, Outcome::refused(error))
+            .await
+        {
             tracing::warn!(%error, "a refusal could not be recorded");
         }
     }
 
     /// An Update that has not ended, or whose end is not on disk yet.
     pub fn open(&self, id: Id) -> Option<Arc<Update>> {
-        let open = self.inner.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = self
+            .inner
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         open.get(&id).map(|update| Arc::clone(&update.borrow()))
     }
 
     /// Follows an Update that has not ended; at most 20 changes a second. The channel closes after the last one.
     pub fn watch(&self, id: Id) -> Option<watch::Receiver<Arc<Update>>> {
-        let open = self.inner.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = self
+            .inner
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         open.get(&id).map(watch::Sender::subscribe)
     }
 
@@ -241,7 +289,11 @@ impl Tasks {
 
     /// Brings list items that were read from disk up to what is known.
     pub fn freshen(&self, items: &mut [UpdateListItem]) {
-        let open = self.inner.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = self
+            .inner
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if open.is_empty() {
             return;
         }
@@ -267,7 +319,9 @@ impl Tasks {
         self.inner.end.cancel();
         self.inner.running.close();
         if timeout(SHUT_DOWN, self.inner.running.wait()).await.is_err() {
-            tracing::warn!("not everything that runs could be saved in time; it is settled at the next start");
+            tracing::warn!(
+                "not everything that runs could be saved in time; it is settled at the next start"
+            );
         }
     }
 }
@@ -316,7 +370,13 @@ impl Inner {
                     None => return,
                 },
             };
-            let held: Vec<_> = agent.hello().open_operations.iter().filter(|held| held.ended).cloned().collect();
+            let held: Vec<_> = agent
+                .hello()
+                .open_operations
+                .iter()
+                .filter(|held| held.ended)
+                .cloned()
+                .collect();
             if held.is_empty() {
                 continue;
             }
@@ -350,4 +410,3 @@ impl Inner {
         }
     }
 }
-

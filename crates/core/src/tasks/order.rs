@@ -11,7 +11,10 @@ use komodo_api::{
     resource::{ContainerRef, ResourceTarget},
     update::Update,
 };
-use komodo_plan::{ContainersPlan, Observed, PlanError, PlanInput, has_undo, operation_deadline_ms, plan_containers, plan_hash};
+use komodo_plan::{
+    ContainersPlan, Observed, PlanError, PlanInput, has_undo, operation_deadline_ms,
+    plan_containers, plan_hash,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -65,7 +68,12 @@ impl Tasks {
     ///
     /// # Errors
     /// As [`Tasks::order`], but for containers that refuse: the plan shows those.
-    pub fn plan(&self, request: &str, server: Id, operation: &ContainerOperation) -> Result<Plan, Error> {
+    pub fn plan(
+        &self,
+        request: &str,
+        server: Id,
+        operation: &ContainerOperation,
+    ) -> Result<Plan, Error> {
         check(operation)?;
         let ready = self.inner.ready(server)?;
         let plan = plan_of(&ready.view, operation)?;
@@ -82,7 +90,10 @@ impl Tasks {
         let target = ResourceTarget::Server(ask.server.to_string());
         let ordered = self.begin(ask).await;
         if let Err(error) = &ordered
-            && matches!(error.code, Code::Protected | Code::PlanDrifted | Code::Busy | Code::Forbidden)
+            && matches!(
+                error.code,
+                Code::Protected | Code::PlanDrifted | Code::Busy | Code::Forbidden
+            )
         {
             self.record_refusal(&operator, request, target, error).await;
         }
@@ -90,7 +101,14 @@ impl Tasks {
     }
 
     async fn begin(&self, ask: Ask) -> Result<Update, Error> {
-        let Ask { request, server, operator, username, may_override, operation } = ask;
+        let Ask {
+            request,
+            server,
+            operator,
+            username,
+            may_override,
+            operation,
+        } = ask;
         check(&operation)?;
         let ready = self.inner.ready(server)?;
         if operation.override_reason.is_some() && !may_override {
@@ -115,8 +133,14 @@ impl Tasks {
         }
 
         let inner = &self.inner;
-        let mut update = inner.new_update(&operator, request, ResourceTarget::Server(server.to_string()));
-        let Some(Oid(id)) = update.id else { return Err(Error::new(Code::Internal, "an Update without an id")) };
+        let mut update = inner.new_update(
+            &operator,
+            request,
+            ResourceTarget::Server(server.to_string()),
+        );
+        let Some(Oid(id)) = update.id else {
+            return Err(Error::new(Code::Internal, "an Update without an id"));
+        };
         let holder = Holder {
             update: id,
             operation: request.to_owned(),
@@ -124,10 +148,16 @@ impl Tasks {
             since: update.start_ts,
             action: operation.action,
         };
-        let held = inner.leases.take(server, keys(operation.action, &plan), holder)?;
+        let held = inner
+            .leases
+            .take(server, keys(operation.action, &plan), holder)?;
         let concurrency = inner.settings.concurrency;
         let within = operation_deadline_ms(&plan, concurrency);
-        update.deadline = Some(update.start_ts.saturating_add(UnixMs::try_from(within).unwrap_or(UnixMs::MAX)));
+        update.deadline = Some(
+            update
+                .start_ts
+                .saturating_add(UnixMs::try_from(within).unwrap_or(UnixMs::MAX)),
+        );
         update.targets = Some(u32::try_from(plan.items.len()).unwrap_or(u32::MAX));
         if let Some(reason) = &operation.override_reason {
             update.other_data = format!("override: {reason}");
@@ -148,8 +178,9 @@ impl Tasks {
                 operator: username,
             },
         };
-        let kept = serde_json::to_value(&ordered)
-            .map_err(|error| Error::new(Code::Internal, "the order cannot be written").cause(error))?;
+        let kept = serde_json::to_value(&ordered).map_err(|error| {
+            Error::new(Code::Internal, "the order cannot be written").cause(error)
+        })?;
         inner.store.updates().insert(&update, Some(&kept)).await?;
         inner.publish(&update);
         Run::begun(inner, id, update.clone(), ordered, held);
@@ -161,7 +192,8 @@ impl Inner {
     /// The server, when it can be asked.
     fn ready(&self, server: Id) -> Result<Ready, Error> {
         let desired = self.desired.snapshot();
-        let (Some(known), Some(view)) = (desired.servers.get(&server), self.fleet.view(server)) else {
+        let (Some(known), Some(view)) = (desired.servers.get(&server), self.fleet.view(server))
+        else {
             return Err(Error::not_found("server", server.as_str()));
         };
         if let Some(error) = unreachable(&known.name, known.config.enabled, &view) {
@@ -170,10 +202,19 @@ impl Inner {
         if let Some(error) = engine_unreachable(&known.name, &view) {
             return Err(error);
         }
-        Ok(Ready { name: known.name.clone(), view })
+        Ok(Ready {
+            name: known.name.clone(),
+            view,
+        })
     }
 
-    fn shown(&self, request: &str, ready: &Ready, action: ContainerAction, plan: ContainersPlan) -> Plan {
+    fn shown(
+        &self,
+        request: &str,
+        ready: &Ready,
+        action: ContainerAction,
+        plan: ContainersPlan,
+    ) -> Plan {
         let server = ready.view.server;
         Plan {
             hash: plan_hash(request, server.as_str(), &plan),
@@ -192,32 +233,41 @@ impl Inner {
 fn check(operation: &ContainerOperation) -> Result<(), Error> {
     let named = match &operation.scope {
         Scope::Listed(names) => names.len(),
-        Scope::One(ContainerRef(name)) if name.is_empty() => return Err(Error::invalid("the container has no name")),
+        Scope::One(ContainerRef(name)) if name.is_empty() => {
+            return Err(Error::invalid("the container has no name"));
+        }
         Scope::One(_) | Scope::Matching(_) | Scope::All => 1,
     };
     if named > NAMES_MAX || operation.exclude.len() > NAMES_MAX {
-        return Err(Error::invalid(format!("at most {NAMES_MAX} containers can be named in one request")));
+        return Err(Error::invalid(format!(
+            "at most {NAMES_MAX} containers can be named in one request"
+        )));
     }
     match &operation.override_reason {
-        Some(reason) if reason.trim().is_empty() => Err(Error::invalid("an override needs a reason")),
-        Some(reason) if reason.chars().count() > REASON_CHARS_MAX => {
-            Err(Error::invalid(format!("the reason of an override has at most {REASON_CHARS_MAX} characters")))
+        Some(reason) if reason.trim().is_empty() => {
+            Err(Error::invalid("an override needs a reason"))
         }
+        Some(reason) if reason.chars().count() > REASON_CHARS_MAX => Err(Error::invalid(format!(
+            "the reason of an override has at most {REASON_CHARS_MAX} characters"
+        ))),
         _ => Ok(()),
     }
 }
 
 fn plan_of(view: &ServerView, operation: &ContainerOperation) -> Result<ContainersPlan, Error> {
-    let observed = Observed::new(view.containers.iter().map(|container| &**container), &view.protected);
+    let observed = Observed::new(
+        view.containers.iter().map(|container| &**container),
+        &view.protected,
+    );
     plan_containers(&PlanInput::from(operation), observed).map_err(|error| {
         let text = error.to_string();
         match error {
-            PlanError::NotFound { reference } => {
-                Error::new(Code::NotFound, text).param("kind", "container").param("reference", reference)
-            }
-            PlanError::Ambiguous { reference, names } => {
-                Error::new(Code::Invalid, text).param("reference", reference).param("names", names)
-            }
+            PlanError::NotFound { reference } => Error::new(Code::NotFound, text)
+                .param("kind", "container")
+                .param("reference", reference),
+            PlanError::Ambiguous { reference, names } => Error::new(Code::Invalid, text)
+                .param("reference", reference)
+                .param("names", names),
             PlanError::Empty => Error::new(Code::Invalid, text),
         }
     })
@@ -225,18 +275,26 @@ fn plan_of(view: &ServerView, operation: &ContainerOperation) -> Result<Containe
 
 fn protected(item: &PlanItem, action: ContainerAction) -> Error {
     let Some(reason) = &item.reason else {
-        return Error::new(Code::Protected, format!("'{}' is protected", item.container));
+        return Error::new(
+            Code::Protected,
+            format!("'{}' is protected", item.container),
+        );
     };
-    Error::new(Code::Protected, komodo_plan::refusal(&item.container, action, reason))
-        .param("container", &item.container)
-        .param("id", &item.id)
-        .param("reason", reason.code)
-        .param("detail", &reason.detail)
+    Error::new(
+        Code::Protected,
+        komodo_plan::refusal(&item.container, action, reason),
+    )
+    .param("container", &item.container)
+    .param("id", &item.id)
+    .param("reason", reason.code)
+    .param("detail", &reason.detail)
 }
 
 fn keys(action: ContainerAction, plan: &ContainersPlan) -> Vec<(Key, &str)> {
-    let mut keys: Vec<_> =
-        plan.acts().map(|(item, _)| (Key::Container(item.id.clone()), item.container.as_str())).collect();
+    let mut keys: Vec<_> = plan
+        .acts()
+        .map(|(item, _)| (Key::Container(item.id.clone()), item.container.as_str()))
+        .collect();
     if action == ContainerAction::Prune {
         keys.push((Key::PruneContainers, "pruning containers"));
     }

@@ -7,7 +7,9 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use komodo_agent_api::{AgentError, AgentErrorCode, AgentStream, OperationEvent, OperationEventBody};
+use komodo_agent_api::{
+    AgentError, AgentErrorCode, AgentStream, OperationEvent, OperationEventBody,
+};
 use komodo_api::{
     UnixMs,
     id::Id,
@@ -15,7 +17,7 @@ use komodo_api::{
     resource::ResourceTarget,
     update::{Log, Update, UpdateStatus, Verdict, VerdictKind, WaitingFor},
 };
-use komodo_plan::{Form, settle, settle_skip, update_logs, update_success};
+use komodo_plan::update_success;
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until},
@@ -33,35 +35,31 @@ use crate::fleet::{Agent, lost};
 const SHOW_EVERY: Duration = Duration::from_millis(50);
 /// Time between two saves of an Update that changes.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
-/// How long an end waits until the view of the server shows what the verdicts say.
-const VIEW_AGREES: Duration = Duration::from_millis(250);
 /// Silence beyond the deadline of an operation after which its agent is asked again.
 const SILENCE_BEYOND_DEADLINE: Duration = Duration::from_secs(30);
 /// Longest pause before an agent that did not answer is asked again.
 const RETRY_MAX: Duration = Duration::from_secs(10);
-/// Longest pause before an end that could not be stored is stored again.
-const STORE_RETRY_MAX: Duration = Duration::from_secs(30);
 
 pub(super) struct Run {
-    tasks: Arc<Inner>,
-    id: Id,
-    server: Id,
-    update: Update,
-    ordered: Ordered,
-    held: Option<Held>,
+    pub(super) tasks: Arc<Inner>,
+    pub(super) id: Id,
+    pub(super) server: Id,
+    pub(super) update: Update,
+    pub(super) ordered: Ordered,
+    pub(super) held: Option<Held>,
     show: watch::Sender<Arc<Update>>,
     /// Place of the last event in the agent's journal.
     seq: u64,
     /// Whether the agent is known to have, or have had, the operation.
-    accepted: bool,
+    pub(super) accepted: bool,
     /// Whether the agent was asked in this start of Core, so that it may be asked again where it knows nothing.
-    orderable: bool,
+    pub(super) orderable: bool,
     /// Targets that the agent has begun to act on.
-    begun: BTreeSet<String>,
+    pub(super) begun: BTreeSet<String>,
     show_at: Option<Instant>,
     save_at: Option<Instant>,
     /// Whether the Update says already that a save failed.
-    unsaved: bool,
+    pub(super) unsaved: bool,
 }
 
 /// Why a run stops following.
@@ -85,7 +83,12 @@ impl Run {
     }
 
     /// Takes up an operation of an earlier start of Core. Its agent may know it from beginning to end, or not at all.
-    pub(super) fn resumed(tasks: &Arc<Inner>, id: Id, mut update: Update, ordered: Option<Ordered>) {
+    pub(super) fn resumed(
+        tasks: &Arc<Inner>,
+        id: Id,
+        mut update: Update,
+        ordered: Option<Ordered>,
+    ) {
         let Some(ordered) = ordered else {
             let tasks = Arc::clone(tasks);
             tasks.clone().running.spawn(async move {
@@ -105,16 +108,30 @@ impl Run {
         };
         let holder = Holder {
             update: id,
-            operation: update.request.clone().unwrap_or_else(|| format!("{:?}", update.operation)),
+            operation: update
+                .request
+                .clone()
+                .unwrap_or_else(|| format!("{:?}", update.operation)),
             username: ordered.operation.operator.clone(),
             since: update.start_ts,
             action: ordered.operation.action,
         };
         let server = server_of(&update);
-        let held = tasks.leases.take(server.unwrap_or(Id::system(0)), [], holder).ok();
+        let held = tasks
+            .leases
+            .take(server.unwrap_or(Id::system(0)), [], holder)
+            .ok();
         if let Some(held) = &held {
-            let settled: BTreeSet<_> = update.verdicts.iter().map(|verdict| verdict.id.as_str()).collect();
-            held.extend(leased(&ordered.items).filter(|item| !settled.contains(item.id.as_str())).map(key));
+            let settled: BTreeSet<_> = update
+                .verdicts
+                .iter()
+                .map(|verdict| verdict.id.as_str())
+                .collect();
+            held.extend(
+                leased(&ordered.items)
+                    .filter(|item| !settled.contains(item.id.as_str()))
+                    .map(key),
+            );
         }
         Run::start(tasks, id, update, ordered, held, false);
     }
@@ -129,7 +146,11 @@ impl Run {
     ) {
         let server = server_of(&update);
         let show = watch::Sender::new(Arc::new(update.clone()));
-        tasks.open.lock().unwrap_or_else(PoisonError::into_inner).insert(id, show.clone());
+        tasks
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, show.clone());
         let run = Run {
             tasks: Arc::clone(tasks),
             id,
@@ -266,7 +287,10 @@ impl Run {
         // An agent that started after the operation may have lost its journal, and with it the knowledge that it acted.
         let orderable = self.orderable
             && !self.accepted
-            && self.update.deadline.is_none_or(|deadline| self.tasks.clock.now() < deadline);
+            && self
+                .update
+                .deadline
+                .is_none_or(|deadline| self.tasks.clock.now() < deadline);
         let first = self.seq == 0 && orderable && self.update.waiting_for.is_none();
         if !first {
             match agent.follow(&id, self.seq).await {
@@ -298,7 +322,9 @@ impl Run {
             return None;
         }
         if event.seq > self.seq + 1 {
-            return Some(Stop::Away("something of what the agent told is missing".into()));
+            return Some(Stop::Away(
+                "something of what the agent told is missing".into(),
+            ));
         }
         self.seq = event.seq;
         match event.body {
@@ -321,12 +347,14 @@ impl Run {
         None
     }
 
-    fn put(&mut self, verdict: Verdict) {
+    pub(super) fn put(&mut self, verdict: Verdict) {
         if let Some(held) = &self.held {
             held.give_back(&verdict.id);
         }
         let ok = !matches!(verdict.verdict, VerdictKind::Failed | VerdictKind::Unknown);
-        let same = |other: &Verdict| other.id == verdict.id && (!other.id.is_empty() || other.container == verdict.container);
+        let same = |other: &Verdict| {
+            other.id == verdict.id && (!other.id.is_empty() || other.container == verdict.container)
+        };
         // After a restart of Core the agent tells again what is known; the list of a new run is in order.
         let known = match self.update.verdicts.len() {
             0 => None,
@@ -344,162 +372,6 @@ impl Run {
         }
     }
 
-    /// What the agent cannot tell any more is told by its containers.
-    fn settle_by_observation(&mut self) {
-        let Some(view) = self.tasks.fleet.view(self.server) else { return };
-        let action = self.ordered.operation.action;
-        let form = Form::from(&self.ordered.operation.scope);
-        let at = self.tasks.clock.now();
-        let untold = self.untold();
-        // Where the agent was never known to have it, it may have been the link that lost the answer.
-        let may_have_acted = self.accepted || !self.orderable;
-        for item in untold {
-            let observed = view.container(&item.id).map(|container| &**container);
-            let (verdict, reason, error) = match item.effect {
-                Effect::Act => {
-                    let acted = may_have_acted || self.begun.contains(&item.id);
-                    let why = match acted {
-                        true => None,
-                        false => Some("the server could not be asked in time"),
-                    };
-                    let restarted = observed
-                        .and_then(|container| container.started_at)
-                        .zip(self.ordered.runs.get(&item.id))
-                        .map(|(now, before)| now != *before);
-                    settle(action, item.state, observed, acted, why, restarted)
-                }
-                Effect::Skip | Effect::Refuse => settle_skip(&item, action, form),
-            };
-            let after = observed.map(|container| container.state);
-            self.put(Verdict {
-                container: item.container,
-                id: item.id,
-                verdict,
-                reason,
-                error,
-                before: Some(item.state),
-                after,
-                at,
-            });
-        }
-    }
-
-    fn settle_as_unknown(&mut self, why: &str) {
-        let at = self.tasks.clock.now();
-        for item in self.untold() {
-            self.put(Verdict {
-                container: item.container,
-                id: item.id,
-                verdict: VerdictKind::Unknown,
-                reason: None,
-                error: Some(format!("nobody can tell how it ended: {why}")),
-                before: Some(item.state),
-                after: None,
-                at,
-            });
-        }
-        self.update.success = false;
-        self.update.logs.push(Log {
-            stage: "Settle".into(),
-            stderr: format!("it was closed without knowing how it ended: {why}"),
-            start_ts: at,
-            end_ts: at,
-            ..Log::default()
-        });
-    }
-
-    /// Items without a verdict.
-    fn untold(&self) -> Vec<PlanItem> {
-        let told: BTreeSet<&str> = self.update.verdicts.iter().map(|verdict| verdict.id.as_str()).collect();
-        self.ordered.items.iter().filter(|item| !told.contains(item.id.as_str())).cloned().collect()
-    }
-
-    /// Completes the Update and shows it.
-    async fn close(&mut self, error: Option<String>) {
-        if error.is_none() {
-            self.view_agrees().await;
-        }
-        let now = self.tasks.clock.now();
-        let update = &mut self.update;
-        let notes = std::mem::take(&mut update.logs);
-        update.success = error.is_none() && update_success(&update.verdicts) && notes.iter().all(|log| log.success);
-        let action = self.ordered.operation.action;
-        if error.is_none() || !update.verdicts.is_empty() {
-            update.logs = update_logs(action, &update.verdicts, update.start_ts, now);
-        }
-        update.logs.extend(notes);
-        if let Some(error) = error {
-            update.logs.push(Log {
-                stage: "Order".into(),
-                stderr: error,
-                start_ts: update.start_ts,
-                end_ts: now,
-                ..Log::default()
-            });
-        }
-        if let Some(reason) = &self.ordered.operation.override_reason {
-            let text = format!("protection was overridden by {}: {reason}", self.ordered.operation.operator);
-            update.logs.push(note("Override", &text, update.start_ts));
-        }
-        update.waiting_for = None;
-        update.end_ts = Some(now);
-        update.status = UpdateStatus::Complete;
-        // Who sees the end may begin the next operation at once.
-        self.held = None;
-    }
-
-    /// Waits a moment until the view shows what the verdicts say, so that who sees the end reads it there too.
-    async fn view_agrees(&self) {
-        let Some(containers) = self.tasks.fleet.containers(self.server) else { return };
-        let mut revisions = containers.ring().watch();
-        let until = Instant::now() + VIEW_AGREES;
-        loop {
-            let view = containers.view();
-            let agrees = !view.is_live()
-                || self.update.verdicts.iter().filter(|verdict| verdict.verdict == VerdictKind::Done).all(|verdict| {
-                    view.container(&verdict.id).map(|container| container.state) == verdict.after
-                });
-            if agrees {
-                return;
-            }
-            tokio::select! {
-                biased;
-                changed = revisions.changed() => if changed.is_err() { return },
-                () = sleep_until(until) => return,
-            }
-        }
-    }
-
-    /// Shows the end, stores it for as long as that takes, and lets the agent forget.
-    async fn store_end(mut self, agent: Option<&Agent>) {
-        self.show_now();
-        self.tasks.publish(&self.update);
-        let mut pause = self.tasks.settings.retry;
-        loop {
-            let error = match self.tasks.store.updates().save(&self.update).await {
-                Ok(()) => break,
-                Err(error) => error,
-            };
-            tracing::error!(update.id = %self.id, %error, "the end of an operation could not be stored; it is tried again");
-            self.tell_unsaved(error);
-            tokio::select! {
-                biased;
-                // It stays open on disk; the agent keeps the truth until the next start.
-                () = self.tasks.end.cancelled() => return,
-                () = tokio::time::sleep(pause) => {}
-            }
-            pause = (pause * 2).min(STORE_RETRY_MAX);
-        }
-        self.tasks.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
-        if let Some(agent) = agent
-            && let Err(error) = agent.acknowledge(&self.ordered.operation.id).await
-            && error.code != AgentErrorCode::NotFound
-        {
-            // It is told again when it connects the next time.
-            tracing::info!(update.id = %self.id, %error, "the agent could not be told to forget an operation");
-        }
-    }
-
     /// Core ends: what is known goes to disk, and the next start takes it up.
     async fn leave_open(self) {
         if let Err(error) = self.tasks.store.updates().save(&self.update).await {
@@ -513,7 +385,10 @@ impl Run {
             let desired = self.tasks.desired.snapshot();
             let view = self.tasks.fleet.view(self.server);
             WaitingFor {
-                server: desired.servers.get(&self.server).map_or_else(|| self.server.to_string(), |server| server.name.clone()),
+                server: desired
+                    .servers
+                    .get(&self.server)
+                    .map_or_else(|| self.server.to_string(), |server| server.name.clone()),
                 last_contact: view.and_then(|view| match view.is_live() {
                     true => Some(self.tasks.clock.now()),
                     false => view.last_contact,
@@ -541,7 +416,7 @@ impl Run {
         self.save_at.get_or_insert(now + SAVE_EVERY);
     }
 
-    fn show_now(&mut self) {
+    pub(super) fn show_now(&mut self) {
         self.show_at = None;
         self.show.send_replace(Arc::new(self.update.clone()));
     }
@@ -571,20 +446,28 @@ impl Run {
     }
 
     /// Says in the Update itself, once, that it is not on disk as it is shown.
-    fn tell_unsaved(&mut self, error: crate::store::StoreError) {
+    pub(super) fn tell_unsaved(&mut self, error: crate::store::StoreError) {
         if std::mem::replace(&mut self.unsaved, true) {
             return;
         }
         let why = komodo_api::Error::from(error).error;
         let text = format!("this could not be saved at once, but the operation goes on: {why}");
-        self.update.logs.push(note("Store", &text, self.tasks.clock.now()));
+        self.update
+            .logs
+            .push(note("Store", &text, self.tasks.clock.now()));
         self.show_now();
     }
 
     /// When an agent that tells nothing is asked again.
     fn silent_until(&self) -> Instant {
-        let left = self.update.deadline.unwrap_or(0).saturating_sub(self.tasks.clock.now());
-        Instant::now() + Duration::from_millis(u64::try_from(left).unwrap_or(0)) + SILENCE_BEYOND_DEADLINE
+        let left = self
+            .update
+            .deadline
+            .unwrap_or(0)
+            .saturating_sub(self.tasks.clock.now());
+        Instant::now()
+            + Duration::from_millis(u64::try_from(left).unwrap_or(0))
+            + SILENCE_BEYOND_DEADLINE
     }
 }
 
@@ -597,7 +480,9 @@ fn expiry(tasks: &Inner) -> String {
 async fn expired(tasks: &Inner, start_ts: UnixMs) {
     let open_max = UnixMs::try_from(tasks.settings.open_max.as_millis()).unwrap_or(UnixMs::MAX);
     loop {
-        let left = start_ts.saturating_add(open_max).saturating_sub(tasks.clock.now());
+        let left = start_ts
+            .saturating_add(open_max)
+            .saturating_sub(tasks.clock.now());
         match u64::try_from(left) {
             Ok(left) if left > 0 => tokio::time::sleep(Duration::from_millis(left)).await,
             _ => return,
@@ -615,7 +500,10 @@ async fn due(at: Option<Instant>) {
 
 /// Whether an agent may have accepted an operation although it answered this.
 fn is_uncertain(error: &AgentError) -> bool {
-    matches!(error.code, AgentErrorCode::Link | AgentErrorCode::DeadlineExceeded)
+    matches!(
+        error.code,
+        AgentErrorCode::Link | AgentErrorCode::DeadlineExceeded
+    )
 }
 
 fn server_of(update: &Update) -> Option<Id> {
@@ -633,6 +521,13 @@ fn key(item: &PlanItem) -> Key {
     Key::Container(item.id.clone())
 }
 
-fn note(stage: &str, text: &str, at: UnixMs) -> Log {
-    Log { stage: stage.to_owned(), stdout: text.to_owned(), success: true, start_ts: at, end_ts: at, ..Log::default() }
+pub(super) fn note(stage: &str, text: &str, at: UnixMs) -> Log {
+    Log {
+        stage: stage.to_owned(),
+        stdout: text.to_owned(),
+        success: true,
+        start_ts: at,
+        end_ts: at,
+        ..Log::default()
+    }
 }

@@ -107,8 +107,14 @@ impl LinkHandle for SimLink {
 }
 
 async fn open(directory: &TempDir, clock: &Arc<dyn Clock>) -> Arc<App> {
-    let surroundings = Surroundings { clock: Arc::clone(clock), inline_sql: true, ..Surroundings::default() };
-    App::start(Config::for_directory(directory.path()), surroundings).await.expect("it starts")
+    let surroundings = Surroundings {
+        clock: Arc::clone(clock),
+        inline_sql: true,
+        ..Surroundings::default()
+    };
+    App::start(Config::for_directory(directory.path()), surroundings)
+        .await
+        .expect("it starts")
 }
 
 impl Core {
@@ -118,9 +124,23 @@ impl Core {
         let clock: Arc<dyn Clock> = Arc::new(TestClock(Instant::now()));
         let app = open(&directory, &clock).await;
         let admin = app.new_id();
-        let account = Account { id: admin, user: local_user("admin"), password_hash: None };
-        let core = Core { app, admin, clock, directory, links: JoinSet::new() };
-        core.put(Change::PutAccount(Arc::new(first_administrator(account, BEGINNING_MS)))).await;
+        let account = Account {
+            id: admin,
+            user: local_user("admin"),
+            password_hash: None,
+        };
+        let core = Core {
+            app,
+            admin,
+            clock,
+            directory,
+            links: JoinSet::new(),
+        };
+        core.put(Change::PutAccount(Arc::new(first_administrator(
+            account,
+            BEGINNING_MS,
+        ))))
+        .await;
         core
     }
 
@@ -128,11 +148,27 @@ impl Core {
     pub(super) async fn restart(mut self) -> Self {
         self.app.shut_down().await;
         self.links.shutdown().await;
-        let Core { app, admin, clock, directory, .. } = self;
-        assert_eq!(Arc::strong_count(&app), 1, "something of the old Core still runs");
+        let Core {
+            app,
+            admin,
+            clock,
+            directory,
+            ..
+        } = self;
+        assert_eq!(
+            Arc::strong_count(&app),
+            1,
+            "something of the old Core still runs"
+        );
         drop(app);
         let app = open(&directory, &clock).await;
-        Core { app, admin, clock, directory, links: JoinSet::new() }
+        Core {
+            app,
+            admin,
+            clock,
+            directory,
+            links: JoinSet::new(),
+        }
     }
 
     pub(super) fn now(&self) -> UnixMs {
@@ -140,7 +176,11 @@ impl Core {
     }
 
     pub(super) async fn put(&self, change: Change) {
-        self.app.desired.commit(move |_| Ok((vec![change], ()))).await.expect("it is stored");
+        self.app
+            .desired
+            .commit(move |_| Ok((vec![change], ())))
+            .await
+            .expect("it is stored");
         self.app.background.reconcile(&self.app.desired);
     }
 
@@ -154,7 +194,10 @@ impl Core {
             template: false,
             tags: Vec::new(),
             info: ServerInfo::default(),
-            config: ServerConfig { enabled: true, ..ServerConfig::default() },
+            config: ServerConfig {
+                enabled: true,
+                ..ServerConfig::default()
+            },
             base_permission: PermissionLevel::None.into(),
             updated_at: BEGINNING_MS,
         };
@@ -170,11 +213,25 @@ impl Core {
             world.create(parse_container(line).expect("a container"));
         }
         let container = world.container("periphery").map(|container| container.name);
-        let host = SimHost::new(world.clone(), AgentOptions { container, host_name: name.to_owned() });
+        let host = SimHost::new(
+            world.clone(),
+            AgentOptions {
+                container,
+                host_name: name.to_owned(),
+            },
+        );
         let agent = host.start();
         let link = self.attach(id, &agent);
-        let connected = Host { id, name: name.to_owned(), world, host, agent, link };
-        self.until(&connected, "it is connected", |view| view.is_live()).await;
+        let connected = Host {
+            id,
+            name: name.to_owned(),
+            world,
+            host,
+            agent,
+            link,
+        };
+        self.until(&connected, "it is connected", |view| view.is_live())
+            .await;
         connected
     }
 
@@ -184,14 +241,31 @@ impl Core {
     }
 
     /// Brings up a link on which the agent answers through something else.
-    pub(super) fn attach_as(&mut self, server: Id, agent: &SimAgent, api: Arc<dyn AgentApi>) -> Arc<SimLink> {
-        let link = Arc::new(SimLink { closed: CancellationToken::new(), answers: AtomicBool::new(true) });
+    pub(super) fn attach_as(
+        &mut self,
+        server: Id,
+        agent: &SimAgent,
+        api: Arc<dyn AgentApi>,
+    ) -> Arc<SimLink> {
+        let link = Arc::new(SimLink {
+            closed: CancellationToken::new(),
+            answers: AtomicBool::new(true),
+        });
         let (watched, link_of) = (agent.clone(), Arc::clone(&link));
         self.links.spawn(async move {
             tokio::select! { () = watched.closed() => link_of.close(), () = link_of.closed.cancelled() => {} }
         });
-        let new = NewLink { agent: api, link: Arc::clone(&link) as Arc<dyn LinkHandle>, hello: None, address: None };
-        self.app.background.fleet.attach(server, new).expect("the server is known");
+        let new = NewLink {
+            agent: api,
+            link: Arc::clone(&link) as Arc<dyn LinkHandle>,
+            hello: None,
+            address: None,
+        };
+        self.app
+            .background
+            .fleet
+            .attach(server, new)
+            .expect("the server is known");
         link
     }
 
@@ -206,15 +280,25 @@ impl Core {
     /// Brings the link of a host up again.
     pub(super) async fn reconnect(&mut self, host: &mut Host) {
         host.link = self.attach(host.id, &host.agent);
-        self.until(host, "it is connected again", |view| view.is_live()).await;
+        self.until(host, "it is connected again", |view| view.is_live())
+            .await;
     }
 
     pub(super) fn view(&self, host: &Host) -> Arc<ServerView> {
-        self.app.background.fleet.view(host.id).expect("the server is known")
+        self.app
+            .background
+            .fleet
+            .view(host.id)
+            .expect("the server is known")
     }
 
     /// Waits until the view of a server is as wanted.
-    pub(super) async fn until(&self, host: &Host, what: &str, wanted: impl Fn(&ServerView) -> bool) {
+    pub(super) async fn until(
+        &self,
+        host: &Host,
+        what: &str,
+        wanted: impl Fn(&ServerView) -> bool,
+    ) {
         wait(what, || wanted(&self.view(host))).await;
     }
 
@@ -230,13 +314,24 @@ impl Core {
         let mut user = local_user(name);
         user.id = Some(Oid(id));
         user.enabled = true;
-        self.put(Change::PutAccount(Arc::new(Account { id, user, password_hash: None }))).await;
+        self.put(Change::PutAccount(Arc::new(Account {
+            id,
+            user,
+            password_hash: None,
+        })))
+        .await;
         self.grant(id, server, level, specific).await;
         id
     }
 
     /// Gives a user rights on a server.
-    pub(super) async fn grant(&self, user: Id, server: Id, level: PermissionLevel, specific: &[SpecificPermission]) {
+    pub(super) async fn grant(
+        &self,
+        user: Id,
+        server: Id,
+        level: PermissionLevel,
+        specific: &[SpecificPermission],
+    ) {
         let permission = Permission {
             id: None,
             user_target: UserTarget::User(user.to_string()),
@@ -244,11 +339,21 @@ impl Core {
             level,
             specific: specific.iter().copied().collect(),
         };
-        self.put(Change::PutPermission(self.app.new_id(), Arc::new(permission))).await;
+        self.put(Change::PutPermission(
+            self.app.new_id(),
+            Arc::new(permission),
+        ))
+        .await;
     }
 
     /// What a user gets for a request, with the headers of the answer.
-    pub(super) async fn ask(&self, user: Id, module: Module, name: &str, params: Value) -> Result<(Value, HeaderMap), Error> {
+    pub(super) async fn ask(
+        &self,
+        user: Id,
+        module: Module,
+        name: &str,
+        params: Value,
+    ) -> Result<(Value, HeaderMap), Error> {
         let state = self.app.desired.snapshot();
         let cx = Cx {
             request_id: "test".into(),
@@ -257,13 +362,20 @@ impl Core {
             state,
         };
         let run = self.app.table.find(module, name)?.run;
-        let (body, headers) = run(Arc::clone(&self.app), cx, Bytes::from(params.to_string())).await?;
-        Ok((serde_json::from_slice(&body).expect("an answer is JSON"), headers))
+        let (body, headers) =
+            run(Arc::clone(&self.app), cx, Bytes::from(params.to_string())).await?;
+        Ok((
+            serde_json::from_slice(&body).expect("an answer is JSON"),
+            headers,
+        ))
     }
 
     /// What the administrator reads.
     pub(super) async fn read(&self, name: &str, params: Value) -> Value {
-        self.ask(self.admin, Module::Read, name, params).await.expect("it is answered").0
+        self.ask(self.admin, Module::Read, name, params)
+            .await
+            .expect("it is answered")
+            .0
     }
 
     /// What the administrator's execute request answers.
@@ -272,7 +384,12 @@ impl Core {
     }
 
     /// What an execute request answers.
-    pub(super) async fn execute_as(&self, user: Id, name: &str, params: Value) -> Result<Update, Error> {
+    pub(super) async fn execute_as(
+        &self,
+        user: Id,
+        name: &str,
+        params: Value,
+    ) -> Result<Update, Error> {
         let (update, _) = self.ask(user, Module::Execute, name, params).await?;
         Ok(serde_json::from_value(update).expect("it answers an Update"))
     }
@@ -280,18 +397,27 @@ impl Core {
     /// The Update as it is now.
     pub(super) async fn update(&self, update: &Update) -> Update {
         let id = update.id.expect("it has an id").0;
-        serde_json::from_value(self.read("GetUpdate", json!({ "id": id })).await).expect("an Update")
+        serde_json::from_value(self.read("GetUpdate", json!({ "id": id })).await)
+            .expect("an Update")
     }
 
     /// Waits until an Update is as wanted.
-    pub(super) async fn until_update(&self, update: &Update, what: &str, wanted: impl Fn(&Update) -> bool) -> Update {
+    pub(super) async fn until_update(
+        &self,
+        update: &Update,
+        what: &str,
+        wanted: impl Fn(&Update) -> bool,
+    ) -> Update {
         let end = Instant::now() + DEADLINE;
         loop {
             let now = self.update(update).await;
             if wanted(&now) {
                 return now;
             }
-            assert!(Instant::now() < end, "waited in vain until {what}: {now:#?}");
+            assert!(
+                Instant::now() < end,
+                "waited in vain until {what}: {now:#?}"
+            );
             tokio::time::sleep(STEP).await;
         }
     }
@@ -300,11 +426,16 @@ impl Core {
     pub(super) async fn end(&self, update: &Update) -> Update {
         let id = update.id.expect("it has an id").0;
         if let Some(mut watch) = self.app.background.tasks.watch(id) {
-            timeout(DEADLINE, async { while watch.changed().await.is_ok() {} }).await.expect("it ends");
+            timeout(DEADLINE, async { while watch.changed().await.is_ok() {} })
+                .await
+                .expect("it ends");
         }
         let update = self.update(update).await;
         assert_eq!(update.status, UpdateStatus::Complete, "{update:#?}");
-        assert!(update.end_ts.is_some() && update.waiting_for.is_none(), "{update:#?}");
+        assert!(
+            update.end_ts.is_some() && update.waiting_for.is_none(),
+            "{update:#?}"
+        );
         update
     }
 }
@@ -312,8 +443,12 @@ impl Core {
 impl Host {
     /// Names and states of all containers, as the Engine has them.
     pub(super) fn states(&self) -> String {
-        let mut states: Vec<_> =
-            self.world.containers().iter().map(|one| format!("{} {}", one.name, one.state.as_str())).collect();
+        let mut states: Vec<_> = self
+            .world
+            .containers()
+            .iter()
+            .map(|one| format!("{} {}", one.name, one.state.as_str()))
+            .collect();
         states.sort();
         states.join(", ")
     }
@@ -341,7 +476,11 @@ pub(super) fn verdicts(update: &Update) -> String {
                 VerdictKind::Failed => "failed",
                 VerdictKind::Unknown => "unknown",
             };
-            let reason = verdict.reason.as_ref().map(|reason| format!(" ({:?})", reason.code)).unwrap_or_default();
+            let reason = verdict
+                .reason
+                .as_ref()
+                .map(|reason| format!(" ({:?})", reason.code))
+                .unwrap_or_default();
             format!("{} {kind}{reason}", verdict.container)
         })
         .collect();

@@ -28,12 +28,24 @@ impl Feed {
     fn open(core: &Core, user: Id, topic: Topic, after: Option<u64>, queue: usize) -> Self {
         let (sender, messages) = mpsc::channel(queue);
         let mut task = JoinSet::new();
-        task.spawn(subscription(Arc::clone(&core.app), user, 1, sender, topic, after));
-        Feed { messages, _task: task }
+        task.spawn(subscription(
+            Arc::clone(&core.app),
+            user,
+            1,
+            sender,
+            topic,
+            after,
+        ));
+        Feed {
+            messages,
+            _task: task,
+        }
     }
 
     async fn next(&mut self) -> Value {
-        let message = timeout(Duration::from_secs(120), self.messages.recv()).await.expect("a message comes");
+        let message = timeout(Duration::from_secs(120), self.messages.recv())
+            .await
+            .expect("a message comes");
         serde_json::from_str(&message.expect("the subscription is open")).expect("JSON")
     }
 
@@ -49,7 +61,9 @@ impl Feed {
 }
 
 fn containers(server: &str) -> Topic {
-    Topic::Containers { server: ServerRef(server.into()) }
+    Topic::Containers {
+        server: ServerRef(server.into()),
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -58,17 +72,30 @@ async fn changes_of_containers_go_out_at_once() {
     let host = core.host("alpha", &["web", "db"]).await;
     let mut feed = Feed::open(&core, core.admin, containers("alpha"), None, 16);
     let snapshot = feed.next_of("snapshot").await;
-    assert_eq!((&snapshot["data"][0]["name"], &snapshot["data"][1]["name"]), (&json!("db"), &json!("web")));
+    assert_eq!(
+        (&snapshot["data"][0]["name"], &snapshot["data"][1]["name"]),
+        (&json!("db"), &json!("web"))
+    );
     let begun = Instant::now();
     host.world.stop("web").expect("it stops");
     let delta = feed.next_of("delta").await;
-    assert_eq!((&delta["upsert"][0]["name"], &delta["upsert"][0]["state"]), (&json!("web"), &json!("exited")));
-    assert_eq!(begun.elapsed(), Duration::ZERO, "nothing is held back to be sent together");
+    assert_eq!(
+        (&delta["upsert"][0]["name"], &delta["upsert"][0]["state"]),
+        (&json!("web"), &json!("exited"))
+    );
+    assert_eq!(
+        begun.elapsed(),
+        Duration::ZERO,
+        "nothing is held back to be sent together"
+    );
     assert!(delta["rev"].as_u64() > snapshot["rev"].as_u64());
     host.world.remove("web").expect("it is removed");
     let gone = feed.next_of("delta").await;
     assert_eq!(gone["remove"].as_array().map(Vec::len), Some(1));
-    assert!(gone["rev"].as_u64() <= Some(1 << 53), "a browser holds it exactly");
+    assert!(
+        gone["rev"].as_u64() <= Some(1 << 53),
+        "a browser holds it exactly"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -79,10 +106,18 @@ async fn who_comes_back_goes_on_where_he_was() {
     let rev = feed.next_of("snapshot").await["rev"].as_u64();
     drop(feed);
     host.world.stop("web").expect("it stops");
-    core.until(&host, "it is seen", |view| view.find("web").is_some_and(|web| web.state.as_str() == "exited")).await;
+    core.until(&host, "it is seen", |view| {
+        view.find("web")
+            .is_some_and(|web| web.state.as_str() == "exited")
+    })
+    .await;
     let mut feed = Feed::open(&core, core.admin, containers("alpha"), rev, 16);
     let delta = feed.next_of("delta").await;
-    assert_eq!(delta["upsert"].as_array().map(Vec::len), Some(1), "only what changed meanwhile");
+    assert_eq!(
+        delta["upsert"].as_array().map(Vec::len),
+        Some(1),
+        "only what changed meanwhile"
+    );
     let mut feed = Feed::open(&core, core.admin, containers("alpha"), Some(7), 16);
     feed.next_of("snapshot").await;
 }
@@ -95,14 +130,20 @@ async fn a_slow_reader_gets_a_gap_and_then_all_there_is() {
     let mut quick = Feed::open(&core, core.admin, containers("alpha"), None, 4096);
     feed.next_of("snapshot").await;
     for round in 0..1500 {
-        let _ = if round % 2 == 0 { host.world.stop("a") } else { host.world.start("a") };
+        let _ = if round % 2 == 0 {
+            host.world.stop("a")
+        } else {
+            host.world.start("a")
+        };
         core.until(&host, "it is seen", |view| {
-            view.find("a").is_some_and(|a| (a.state.as_str() == "exited") == (round % 2 == 0))
+            view.find("a")
+                .is_some_and(|a| (a.state.as_str() == "exited") == (round % 2 == 0))
         })
         .await;
     }
     host.world.remove("b").expect("it is removed");
-    core.until(&host, "it is seen", |view| view.containers.len() == 1).await;
+    core.until(&host, "it is seen", |view| view.containers.len() == 1)
+        .await;
     let mut kinds = Vec::new();
     let last = loop {
         let message = feed.next().await;
@@ -111,8 +152,15 @@ async fn a_slow_reader_gets_a_gap_and_then_all_there_is() {
             break message;
         }
     };
-    assert!(kinds.ends_with(&["gap".into(), "snapshot".into()]), "{kinds:?}");
-    assert_eq!(last["data"].as_array().map(Vec::len), Some(1), "the snapshot is whole and new");
+    assert!(
+        kinds.ends_with(&["gap".into(), "snapshot".into()]),
+        "{kinds:?}"
+    );
+    assert_eq!(
+        last["data"].as_array().map(Vec::len),
+        Some(1),
+        "the snapshot is whole and new"
+    );
     quick.next_of("snapshot").await;
     quick.next_of("delta").await;
 }
@@ -122,19 +170,32 @@ async fn a_lost_server_is_shown_as_stale_and_as_live_again() {
     let mut core = Core::start().await;
     let mut host = core.host("alpha", &["web"]).await;
     let mut feed = Feed::open(&core, core.admin, containers("alpha"), None, 16);
-    assert!(feed.next_of("snapshot").await["data"][0].get("stale_since").is_none());
+    assert!(
+        feed.next_of("snapshot").await["data"][0]
+            .get("stale_since")
+            .is_none()
+    );
     core.cut(&host).await;
     assert!(feed.next_of("snapshot").await["data"][0]["stale_since"].is_i64());
     core.reconnect(&mut host).await;
-    assert!(feed.next_of("snapshot").await["data"][0].get("stale_since").is_none());
+    assert!(
+        feed.next_of("snapshot").await["data"][0]
+            .get("stale_since")
+            .is_none()
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn servers_come_go_and_change() {
     let mut core = Core::start().await;
     let alpha = core.host("alpha", &["web"]).await;
-    let reader = core.user("reader", alpha.id, PermissionLevel::Read, &[]).await;
-    wait("the feed is up", || core.app.background.fleet.view(alpha.id).is_some()).await;
+    let reader = core
+        .user("reader", alpha.id, PermissionLevel::Read, &[])
+        .await;
+    wait("the feed is up", || {
+        core.app.background.fleet.view(alpha.id).is_some()
+    })
+    .await;
     let mut all = Feed::open(&core, core.admin, Topic::Servers, None, 64);
     let mut own = Feed::open(&core, reader, Topic::Servers, None, 64);
     let first = own.next_of("snapshot").await;
@@ -148,14 +209,23 @@ async fn servers_come_go_and_change() {
     let mut seen = false;
     while !seen {
         let message = all.next().await;
-        let items = message.get("data").or(message.get("upsert")).and_then(Value::as_array).cloned().unwrap_or_default();
+        let items = message
+            .get("data")
+            .or(message.get("upsert"))
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
         seen = items.iter().any(|item| item["name"] == "beta");
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(own.is_silent(), "what may not be read is not told");
     core.grant(reader, beta, PermissionLevel::Read, &[]).await;
     let names = own.next_of("snapshot").await;
-    assert_eq!(names["data"].as_array().map(Vec::len), Some(2), "and is told once it may be");
+    assert_eq!(
+        names["data"].as_array().map(Vec::len),
+        Some(2),
+        "and is told once it may be"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -163,7 +233,9 @@ async fn rights_that_are_taken_away_end_subscriptions() {
     let mut core = Core::start().await;
     let alpha = core.host("alpha", &["web"]).await;
     let logs = [SpecificPermission::Logs];
-    let reader = core.user("reader", alpha.id, PermissionLevel::Read, &logs).await;
+    let reader = core
+        .user("reader", alpha.id, PermissionLevel::Read, &logs)
+        .await;
     let log = Topic::ContainerLog {
         server: ServerRef("alpha".into()),
         container: ContainerRef("web".into()),
@@ -175,11 +247,16 @@ async fn rights_that_are_taken_away_end_subscriptions() {
     assert_eq!(lines.next_of("lines").await["lines"][0]["l"], "hello");
     let mut items = Feed::open(&core, reader, containers("alpha"), None, 16);
     items.next_of("snapshot").await;
-    core.grant(reader, alpha.id, PermissionLevel::Read, &[]).await;
+    core.grant(reader, alpha.id, PermissionLevel::Read, &[])
+        .await;
     let error = lines.next_of("error").await;
     assert_eq!(error["error"]["code"], "forbidden");
-    wait("the request at the Engine has ended", || alpha.world.log_readers("web") == 0).await;
-    core.grant(reader, alpha.id, PermissionLevel::None, &[]).await;
+    wait("the request at the Engine has ended", || {
+        alpha.world.log_readers("web") == 0
+    })
+    .await;
+    core.grant(reader, alpha.id, PermissionLevel::None, &[])
+        .await;
     assert_eq!(items.next_of("error").await["error"]["code"], "not_found");
     let mut refused = Feed::open(&core, reader, log, None, 16);
     assert_eq!(refused.next_of("error").await["error"]["code"], "not_found");
@@ -189,13 +266,20 @@ async fn rights_that_are_taken_away_end_subscriptions() {
 async fn an_account_that_is_disabled_hears_nothing_more() {
     let mut core = Core::start().await;
     let alpha = core.host("alpha", &["web"]).await;
-    let reader = core.user("reader", alpha.id, PermissionLevel::Read, &[]).await;
+    let reader = core
+        .user("reader", alpha.id, PermissionLevel::Read, &[])
+        .await;
     let mut items = Feed::open(&core, reader, containers("alpha"), None, 16);
     items.next_of("snapshot").await;
-    let mut account = crate::desired::Account::clone(&core.app.desired.snapshot().accounts[&reader]);
+    let mut account =
+        crate::desired::Account::clone(&core.app.desired.snapshot().accounts[&reader]);
     account.user.enabled = false;
-    core.put(crate::store::Change::PutAccount(Arc::new(account))).await;
-    assert_eq!(items.next_of("error").await["error"]["code"], "account_disabled");
+    core.put(crate::store::Change::PutAccount(Arc::new(account)))
+        .await;
+    assert_eq!(
+        items.next_of("error").await["error"]["code"],
+        "account_disabled"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -217,23 +301,50 @@ async fn a_log_is_followed_and_its_request_ends_with_its_reader() {
     assert_eq!((&line["s"], &line["l"]), (&json!("stdout"), &json!("new")));
     assert_eq!(alpha.world.log_readers("web"), 1);
     drop(feed);
-    wait("the request at the Engine has ended", || alpha.world.log_readers("web") == 0).await;
+    wait("the request at the Engine has ended", || {
+        alpha.world.log_readers("web") == 0
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_update_is_told_whole_until_its_end() {
     let mut core = Core::start().await;
     let alpha = core.host("alpha", &["a", "b"]).await;
-    let stranger = core.user("stranger", core.server("other").await, PermissionLevel::Read, &[]).await;
-    alpha.world.set_latency(komodo_api::container::ContainerAction::Stop, Duration::from_secs(1));
+    let stranger = core
+        .user(
+            "stranger",
+            core.server("other").await,
+            PermissionLevel::Read,
+            &[],
+        )
+        .await;
+    alpha.world.set_latency(
+        komodo_api::container::ContainerAction::Stop,
+        Duration::from_secs(1),
+    );
     let mut list = Feed::open(&core, core.admin, Topic::Updates, None, 64);
     let mut foreign = Feed::open(&core, stranger, Topic::Updates, None, 64);
     list.next_of("snapshot").await;
     foreign.next_of("snapshot").await;
-    let begun = core.execute("StopAllContainers", json!({ "server": "alpha" })).await.expect("it begins");
+    let begun = core
+        .execute("StopAllContainers", json!({ "server": "alpha" }))
+        .await
+        .expect("it begins");
     let id = begun.id.expect("it has an id").0;
-    let mut one = Feed::open(&core, core.admin, Topic::Update { update: id.to_string() }, None, 64);
-    assert_eq!(one.next_of("snapshot").await["data"]["status"], "InProgress");
+    let mut one = Feed::open(
+        &core,
+        core.admin,
+        Topic::Update {
+            update: id.to_string(),
+        },
+        None,
+        64,
+    );
+    assert_eq!(
+        one.next_of("snapshot").await["data"]["status"],
+        "InProgress"
+    );
     let ended = core.end(&begun).await;
     let mut last = Value::Null;
     loop {
@@ -243,13 +354,39 @@ async fn an_update_is_told_whole_until_its_end() {
         }
         last = message;
     }
-    assert_eq!((&last["data"]["status"], last["data"]["verdicts"].as_array().map(Vec::len)), (&json!("Complete"), Some(2)));
-    assert_eq!(list.next_of("delta").await["upsert"][0]["status"], "InProgress");
-    assert_eq!(list.next_of("delta").await["upsert"][0]["status"], "Complete");
-    assert!(foreign.is_silent(), "of servers that may not be read nothing is told");
-    let mut refused = Feed::open(&core, stranger, Topic::Update { update: id.to_string() }, None, 4);
+    assert_eq!(
+        (
+            &last["data"]["status"],
+            last["data"]["verdicts"].as_array().map(Vec::len)
+        ),
+        (&json!("Complete"), Some(2))
+    );
+    assert_eq!(
+        list.next_of("delta").await["upsert"][0]["status"],
+        "InProgress"
+    );
+    assert_eq!(
+        list.next_of("delta").await["upsert"][0]["status"],
+        "Complete"
+    );
+    assert!(
+        foreign.is_silent(),
+        "of servers that may not be read nothing is told"
+    );
+    let mut refused = Feed::open(
+        &core,
+        stranger,
+        Topic::Update {
+            update: id.to_string(),
+        },
+        None,
+        4,
+    );
     assert_eq!(refused.next_of("error").await["error"]["code"], "not_found");
     assert!(ended.success);
-    let error = core.ask(stranger, Module::Read, "GetUpdate", json!({ "id": id })).await.expect_err("may not know");
+    let error = core
+        .ask(stranger, Module::Read, "GetUpdate", json!({ "id": id }))
+        .await
+        .expect_err("may not know");
     assert_eq!(error.code, Code::NotFound);
 }

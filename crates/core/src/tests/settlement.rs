@@ -18,9 +18,17 @@ const HOST: &[&str] = &["periphery", "a", "b", "c", "d"];
 async fn stopping() -> (Core, Host, Update) {
     let mut core = Core::start().await;
     let host = core.host("alpha", HOST).await;
-    host.world.set_latency(ContainerAction::Stop, Duration::from_secs(5));
-    let update = core.execute("StopAllContainers", json!({ "server": "alpha" })).await.expect("it begins");
-    let update = core.until_update(&update, "the agent has it", |update| !update.verdicts.is_empty()).await;
+    host.world
+        .set_latency(ContainerAction::Stop, Duration::from_secs(5));
+    let update = core
+        .execute("StopAllContainers", json!({ "server": "alpha" }))
+        .await
+        .expect("it begins");
+    let update = core
+        .until_update(&update, "the agent has it", |update| {
+            !update.verdicts.is_empty()
+        })
+        .await;
     assert_eq!(verdicts(&update), "periphery skipped (Agent)");
     tokio::time::advance(Duration::from_secs(1)).await;
     (core, host, update)
@@ -32,12 +40,21 @@ const STOPPED: &str = "a done, b done, c done, d done, periphery skipped (Agent)
 async fn the_link_is_lost_and_comes_back() {
     let (mut core, mut host, update) = stopping().await;
     let lost_at = core.cut(&host).await;
-    let waiting = core.until_update(&update, "it waits", |update| update.waiting_for.is_some()).await;
+    let waiting = core
+        .until_update(&update, "it waits", |update| update.waiting_for.is_some())
+        .await;
     let for_what = waiting.waiting_for.expect("it waits");
-    assert_eq!((for_what.server.as_str(), for_what.last_contact), ("alpha", Some(lost_at)));
+    assert_eq!(
+        (for_what.server.as_str(), for_what.last_contact),
+        ("alpha", Some(lost_at))
+    );
     assert_eq!(waiting.status, UpdateStatus::InProgress);
     tokio::time::advance(Duration::from_secs(60)).await;
-    assert_eq!(core.update(&update).await.status, UpdateStatus::InProgress, "nothing is made up meanwhile");
+    assert_eq!(
+        core.update(&update).await.status,
+        UpdateStatus::InProgress,
+        "nothing is made up meanwhile"
+    );
     core.reconnect(&mut host).await;
     let ended = core.end(&update).await;
     assert!(ended.success);
@@ -49,8 +66,12 @@ async fn the_link_is_lost_before_the_answer() {
     let mut core = Core::start().await;
     let mut host = core.host("alpha", HOST).await;
     host.agent.set_fault(Fault::LosesAnswers);
-    let update = core.execute("StopAllContainers", json!({ "server": "alpha" })).await.expect("it begins");
-    core.until_update(&update, "it waits", |update| update.waiting_for.is_some()).await;
+    let update = core
+        .execute("StopAllContainers", json!({ "server": "alpha" }))
+        .await
+        .expect("it begins");
+    core.until_update(&update, "it waits", |update| update.waiting_for.is_some())
+        .await;
     host.agent.set_fault(Fault::None);
     core.cut(&host).await;
     core.reconnect(&mut host).await;
@@ -59,25 +80,53 @@ async fn the_link_is_lost_before_the_answer() {
 
 #[tokio::test(start_paused = true)]
 async fn the_agent_is_killed_and_started_again() {
-    for (at, kill) in [KillAt::Before(1), KillAt::After(1), KillAt::Before(4), KillAt::After(6)].into_iter().enumerate() {
+    for (at, kill) in [
+        KillAt::Before(1),
+        KillAt::After(1),
+        KillAt::Before(4),
+        KillAt::After(6),
+    ]
+    .into_iter()
+    .enumerate()
+    {
         let mut core = Core::start().await;
         let mut host = core.host("alpha", HOST).await;
-        host.world.set_latency(ContainerAction::Stop, Duration::from_millis(500));
+        host.world
+            .set_latency(ContainerAction::Stop, Duration::from_millis(500));
         host.host.kill_at(Some(kill));
-        let update = core.execute("StopAllContainers", json!({ "server": "alpha" })).await.expect("it begins");
+        let update = core
+            .execute("StopAllContainers", json!({ "server": "alpha" }))
+            .await
+            .expect("it begins");
         wait("it is killed", || !host.agent.is_alive()).await;
-        core.until_update(&update, "it waits", |update| update.waiting_for.is_some()).await;
+        core.until_update(&update, "it waits", |update| update.waiting_for.is_some())
+            .await;
         host.host.kill_at(None);
         tokio::time::advance(Duration::from_secs(2)).await;
         host.agent = host.host.start();
         core.reconnect(&mut host).await;
         let ended = core.end(&update).await;
         for verdict in &ended.verdicts {
-            let is = host.world.state_of(&verdict.container).expect("it is there").as_str();
+            let is = host
+                .world
+                .state_of(&verdict.container)
+                .expect("it is there")
+                .as_str();
             let stopped = matches!(verdict.verdict, komodo_api::update::VerdictKind::Done);
-            assert_eq!(stopped, is == "exited", "kill {at}: {} is {is}, and the verdict {:?}", verdict.container, verdict.verdict);
+            assert_eq!(
+                stopped,
+                is == "exited",
+                "kill {at}: {} is {is}, and the verdict {:?}",
+                verdict.container,
+                verdict.verdict
+            );
         }
-        assert_eq!(ended.verdicts.len(), HOST.len(), "kill {at}: {}", verdicts(&ended));
+        assert_eq!(
+            ended.verdicts.len(),
+            HOST.len(),
+            "kill {at}: {}",
+            verdicts(&ended)
+        );
     }
 }
 
@@ -85,17 +134,28 @@ async fn the_agent_is_killed_and_started_again() {
 async fn an_agent_that_lost_its_journal_is_settled_by_what_is_seen() {
     let (mut core, mut host, update) = stopping().await;
     host.agent.kill();
-    core.until(&host, "it is lost", |view| !view.is_live()).await;
+    core.until(&host, "it is lost", |view| !view.is_live())
+        .await;
     tokio::time::advance(Duration::from_secs(60)).await;
-    let options = AgentOptions { container: Some("periphery".into()), host_name: "alpha".into() };
+    let options = AgentOptions {
+        container: Some("periphery".into()),
+        host_name: "alpha".into(),
+    };
     host.host = SimHost::new(host.world.clone(), options);
     host.agent = host.host.start();
     core.reconnect(&mut host).await;
     let ended = core.end(&update).await;
     for verdict in &ended.verdicts {
-        let is = host.world.state_of(&verdict.container).map(|state| state.as_str());
+        let is = host
+            .world
+            .state_of(&verdict.container)
+            .map(|state| state.as_str());
         let stopped = matches!(verdict.verdict, komodo_api::update::VerdictKind::Done);
-        assert_eq!(stopped, is == Some("exited"), "{verdict:?} but it is {is:?}");
+        assert_eq!(
+            stopped,
+            is == Some("exited"),
+            "{verdict:?} but it is {is:?}"
+        );
     }
     assert_eq!(ended.verdicts.len(), HOST.len());
 }
@@ -105,8 +165,17 @@ async fn core_is_restarted() {
     let (core, mut host, update) = stopping().await;
     let mut core = core.restart().await;
     let open = core.update(&update).await;
-    assert_eq!((open.status, open.success), (UpdateStatus::InProgress, true), "no canned failure");
-    let error = core.execute("StartContainer", json!({ "server": "alpha", "container": "a" })).await;
+    assert_eq!(
+        (open.status, open.success),
+        (UpdateStatus::InProgress, true),
+        "no canned failure"
+    );
+    let error = core
+        .execute(
+            "StartContainer",
+            json!({ "server": "alpha", "container": "a" }),
+        )
+        .await;
     assert!(error.is_err(), "nobody is connected yet");
     host.agent.cut();
     core.reconnect(&mut host).await;
@@ -118,11 +187,18 @@ async fn core_is_restarted() {
 #[tokio::test(start_paused = true)]
 async fn a_lease_holds_over_a_restart_of_core() {
     let (core, mut host, update) = stopping().await;
-    host.world.set_latency(ContainerAction::Stop, Duration::from_secs(300));
+    host.world
+        .set_latency(ContainerAction::Stop, Duration::from_secs(300));
     let mut core = core.restart().await;
     host.agent.cut();
     core.reconnect(&mut host).await;
-    let error = core.execute("RestartContainer", json!({ "server": "alpha", "container": "a" })).await.expect_err("busy");
+    let error = core
+        .execute(
+            "RestartContainer",
+            json!({ "server": "alpha", "container": "a" }),
+        )
+        .await
+        .expect_err("busy");
     assert_eq!(error.params["operation"], "StopAllContainers");
     core.end(&update).await;
 }
@@ -144,7 +220,15 @@ async fn the_agent_forgets_what_core_has_stored() {
     core.end(&update).await;
     core.cut(&host).await;
     core.reconnect(&mut host).await;
-    let held = core.app.background.fleet.agent(host.id).expect("connected").hello().open_operations.clone();
+    let held = core
+        .app
+        .background
+        .fleet
+        .agent(host.id)
+        .expect("connected")
+        .hello()
+        .open_operations
+        .clone();
     assert_eq!(held, [], "it was acknowledged");
 }
 
@@ -152,12 +236,35 @@ async fn the_agent_forgets_what_core_has_stored() {
 async fn a_server_that_is_deleted_leaves_nothing_open() {
     let (mut core, host, update) = stopping().await;
     core.cut(&host).await;
-    core.ask(core.admin, Module::Write, "DeleteServer", json!({ "id": "alpha" })).await.expect("it is deleted");
+    core.ask(
+        core.admin,
+        Module::Write,
+        "DeleteServer",
+        json!({ "id": "alpha" }),
+    )
+    .await
+    .expect("it is deleted");
     let id = update.id.expect("it has an id").0;
-    wait("it is closed", || core.app.background.tasks.open(id).is_none()).await;
-    let ended = core.app.background.tasks.get(id).await.expect("it is read").expect("it is kept");
-    assert_eq!((ended.status, ended.success), (UpdateStatus::Complete, false));
-    assert_eq!(verdicts(&ended), "a unknown, b unknown, c unknown, d unknown, periphery skipped (Agent)");
+    wait("it is closed", || {
+        core.app.background.tasks.open(id).is_none()
+    })
+    .await;
+    let ended = core
+        .app
+        .background
+        .tasks
+        .get(id)
+        .await
+        .expect("it is read")
+        .expect("it is kept");
+    assert_eq!(
+        (ended.status, ended.success),
+        (UpdateStatus::Complete, false)
+    );
+    assert_eq!(
+        verdicts(&ended),
+        "a unknown, b unknown, c unknown, d unknown, periphery skipped (Agent)"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -169,7 +276,10 @@ async fn a_server_that_never_comes_back_closes_it_after_seven_days_as_unknown() 
     tokio::time::advance(Duration::from_secs(120)).await;
     let ended = core.end(&update).await;
     assert!(!ended.success);
-    assert_eq!(verdicts(&ended), "a unknown, b unknown, c unknown, d unknown, periphery skipped (Agent)");
+    assert_eq!(
+        verdicts(&ended),
+        "a unknown, b unknown, c unknown, d unknown, periphery skipped (Agent)"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -177,9 +287,19 @@ async fn an_agent_whose_journal_cannot_be_written_did_nothing_and_says_why() {
     let mut core = Core::start().await;
     let host = core.host("alpha", HOST).await;
     host.host.set_disk_full(true);
-    let update = core.execute("StopAllContainers", json!({ "server": "alpha" })).await.expect("it begins");
+    let update = core
+        .execute("StopAllContainers", json!({ "server": "alpha" }))
+        .await
+        .expect("it begins");
     let ended = core.end(&update).await;
     assert!(!ended.success);
-    assert!(ended.logs.iter().any(|log| !log.success && !log.stderr.is_empty()), "{:#?}", ended.logs);
+    assert!(
+        ended
+            .logs
+            .iter()
+            .any(|log| !log.success && !log.stderr.is_empty()),
+        "{:#?}",
+        ended.logs
+    );
     assert!(host.states().contains("a running"), "{}", host.states());
 }

@@ -1,0 +1,95 @@
+//! The verdicts that an agent can no longer give: from what is seen, or that nobody can tell.
+
+use std::collections::BTreeSet;
+
+use komodo_api::{
+    plan::{Effect, PlanItem},
+    update::{Log, Verdict, VerdictKind},
+};
+use komodo_plan::{Form, settle, settle_skip};
+
+use super::run::Run;
+
+impl Run {
+    /// What the agent cannot tell any more is told by its containers.
+    pub(super) fn settle_by_observation(&mut self) {
+        let Some(view) = self.tasks.fleet.view(self.server) else {
+            return;
+        };
+        let action = self.ordered.operation.action;
+        let form = Form::from(&self.ordered.operation.scope);
+        let at = self.tasks.clock.now();
+        let untold = self.untold();
+        // Where the agent was never known to have it, it may have been the link that lost the answer.
+        let may_have_acted = self.accepted || !self.orderable;
+        for item in untold {
+            let observed = view.container(&item.id).map(|container| &**container);
+            let (verdict, reason, error) = match item.effect {
+                Effect::Act => {
+                    let acted = may_have_acted || self.begun.contains(&item.id);
+                    let why = match acted {
+                        true => None,
+                        false => Some("the server could not be asked in time"),
+                    };
+                    let restarted = observed
+                        .and_then(|container| container.started_at)
+                        .zip(self.ordered.runs.get(&item.id))
+                        .map(|(now, before)| now != *before);
+                    settle(action, item.state, observed, acted, why, restarted)
+                }
+                Effect::Skip | Effect::Refuse => settle_skip(&item, action, form),
+            };
+            let after = observed.map(|container| container.state);
+            self.put(Verdict {
+                container: item.container,
+                id: item.id,
+                verdict,
+                reason,
+                error,
+                before: Some(item.state),
+                after,
+                at,
+            });
+        }
+    }
+
+    pub(super) fn settle_as_unknown(&mut self, why: &str) {
+        let at = self.tasks.clock.now();
+        for item in self.untold() {
+            self.put(Verdict {
+                container: item.container,
+                id: item.id,
+                verdict: VerdictKind::Unknown,
+                reason: None,
+                error: Some(format!("nobody can tell how it ended: {why}")),
+                before: Some(item.state),
+                after: None,
+                at,
+            });
+        }
+        self.update.success = false;
+        self.update.logs.push(Log {
+            stage: "Settle".into(),
+            stderr: format!("it was closed without knowing how it ended: {why}"),
+            start_ts: at,
+            end_ts: at,
+            ..Log::default()
+        });
+    }
+
+    /// Items without a verdict.
+    fn untold(&self) -> Vec<PlanItem> {
+        let told: BTreeSet<&str> = self
+            .update
+            .verdicts
+            .iter()
+            .map(|verdict| verdict.id.as_str())
+            .collect();
+        self.ordered
+            .items
+            .iter()
+            .filter(|item| !told.contains(item.id.as_str()))
+            .cloned()
+            .collect()
+    }
+}
