@@ -1,12 +1,6 @@
 //! `km read`, `km write`, `km auth`, `km create`: one request, its answer as it is.
 
-use std::io;
-
-use komodo_api::{
-    Module,
-    auth::CreateApiKeyResponse,
-    onboarding_key::{CreateOnboardingKey, CreateOnboardingKeyResponse},
-};
+use komodo_api::{Module, Operation, auth::CreateApiKey, onboarding_key::CreateOnboardingKey};
 use komodo_client::{Client, Credentials};
 use serde_json::Value;
 
@@ -30,7 +24,7 @@ pub async fn request<V: Verb>(
     let answer = answer(session, operation).await?;
     match format {
         Format::Json => table::json(&mut session.terminal, &answer)?,
-        Format::Table => print(session, operation.operation.name, answer)?,
+        Format::Table => print(session, operation.operation.name, &answer)?,
     }
     Ok(Outcome::Success)
 }
@@ -57,22 +51,26 @@ async fn answer<V: Verb>(session: &mut Session, operation: &Derived<V>) -> Resul
 }
 
 /// What is shown only once stands alone on standard output, so that scripts can take it.
-fn print(session: &mut Session, operation: &str, answer: Value) -> Result<(), Failure> {
+fn print(session: &mut Session, operation: &str, answer: &Value) -> Result<(), Failure> {
     let terminal = &mut session.terminal;
+    // Read by name and not as a whole type: a field that this km does not expect must not lose the secret.
+    let text = |field: &str| answer.get(field).and_then(Value::as_str);
     match operation {
-        <CreateOnboardingKey as komodo_api::Operation>::NAME => {
-            let key: CreateOnboardingKeyResponse =
-                serde_json::from_value(answer).map_err(io::Error::other)?;
-            terminal.line(&key.private_key)?;
-            terminal.note("shown this once; give it to the new server's Periphery as PERIPHERY_ONBOARDING_KEY")?;
+        CreateOnboardingKey::NAME if text("private_key").is_some() => {
+            terminal.line(text("private_key").unwrap_or_default())?;
+            terminal.note(
+                "shown this once; give it to the new server's Periphery as PERIPHERY_ONBOARDING_KEY",
+            )?;
         }
-        <komodo_api::auth::CreateApiKey as komodo_api::Operation>::NAME => {
-            let key: CreateApiKeyResponse =
-                serde_json::from_value(answer).map_err(io::Error::other)?;
-            terminal.line(format!("key:    {}\nsecret: {}", key.key, key.secret))?;
+        CreateApiKey::NAME if text("secret").is_some() => {
+            let (key, secret) = (
+                text("key").unwrap_or_default(),
+                text("secret").unwrap_or_default(),
+            );
+            terminal.line(format!("key:    {key}\nsecret: {secret}"))?;
             terminal.note("the secret is shown this once")?;
         }
-        _ => table::json(terminal, &answer)?,
+        _ => table::json(terminal, answer)?,
     }
     Ok(())
 }
