@@ -7,4 +7,5 @@ mod onboarding;
 mod requests;
 mod servers;
 mod sign_in;
+mod sockets;
 mod start;
