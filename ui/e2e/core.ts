@@ -266,6 +266,20 @@ export class Engine {
     }
   }
 
+  /** A container that does not end when it is asked to: it takes ten seconds to stop. */
+  stubborn(name: string) {
+    this.docker(
+      "run",
+      "--detach",
+      "--name",
+      name,
+      "komodo-test/busybox:1",
+      "sh",
+      "-c",
+      "trap '' TERM; while true; do sleep 1; done",
+    );
+  }
+
   /** The agent in a container, joined to Core as a server of that name. */
   agent(core: Core, server: string, key: string, container: string) {
     this.#load("image", join(PROGRAMS, "komodo-periphery"), "komodo-test/periphery:1");

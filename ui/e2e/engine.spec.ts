@@ -118,6 +118,25 @@ test("inspect shows what the Engine knows, and finds in it", async ({ page }) =>
   await expect(page.getByText(id, { exact: true })).toBeHidden();
 });
 
+test("an agent that dies while it works: the page waits for it, and the result is what is found on the host", async ({
+  page,
+}) => {
+  engine.stubborn("slow");
+  await page.goto(`${core.url}/servers/${server}`);
+  await row(page, "slow").getByRole("button", { name: "Actions for slow" }).click();
+  await page.getByRole("menuitem", { name: "Stop…" }).click();
+  await page.getByRole("button", { name: "Stop 1 container" }).click();
+  await expect(page.getByText("Stopping: 0 of 1")).toBeVisible();
+  engine.docker("kill", AGENT);
+  await expect(page.getByText(/^Waiting for nas: its agent is not connected/)).toBeVisible({ timeout: 20_000 });
+  await expect(page.getByRole("link", { name: "Open in Activity" })).toBeVisible();
+  engine.docker("start", AGENT);
+  await expect(page.getByText("Finished", { exact: true })).toBeVisible({ timeout: 40_000 });
+  const state = engine.docker("inspect", "--format", "{{.State.Status}}", "slow");
+  await expect(page.getByRole("dialog").getByRole("listitem").filter({ hasText: "slow" })).toContainText("Done");
+  expect(state).toBe("exited");
+});
+
 test("the agent stopped by hand on the host is said, with the last view", async ({ page }) => {
   await page.goto(`${core.url}/servers/${server}`);
   await expect(row(page, "web")).toBeVisible();

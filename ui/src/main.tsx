@@ -1,4 +1,3 @@
-import "@fontsource-variable/inter/wght.css";
 import "./styles/base.css";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { toApiError } from "../api/client";
 import type { ServerListItem, UpdateListItem } from "../api/types";
+import { byName, nearly, sorted } from "../parts/data-grid";
 import { extend, keep, noSelection, toggle } from "../parts/selection";
 import { append, type Sample } from "../servers/history";
 import { containerCommand, isLoopback, programCommand, quoted } from "../servers/join-command";
@@ -142,4 +143,22 @@ test("older updates join the live ones without doubles, the newest first", () =>
   const update = (id: string, start_ts: number) => ({ id, start_ts }) as UpdateListItem;
   const all = merged([update("b", 2), update("c", 3)], [update("b", 2), update("a", 1)]);
   expect(all.map(({ id }) => id).join("")).toBe("cba");
+});
+
+describe("the order of rows", () => {
+  const columns = [
+    { id: "n", header: "", width: "", cell: () => null, compare: (a: string, b: string) => byName(a, b) },
+  ];
+  test("is that of people, both ways", () => {
+    expect(sorted(["web-10", "web-2", "Web-1"], columns, { column: "n", down: false })).toEqual([
+      "Web-1",
+      "web-2",
+      "web-10",
+    ]);
+    expect(sorted(["a", "c", "b"], columns, { column: "n", down: true })).toEqual(["c", "b", "a"]);
+    expect(sorted(["b", "a"], columns, { column: "unknown", down: false })).toEqual(["b", "a"]);
+  });
+  test("begins from the order before", () => {
+    expect(nearly(["a", "b", "d"], (key) => key, ["d", "gone", "a"])).toEqual(["d", "a", "b"]);
+  });
 });

@@ -4,14 +4,13 @@ import { useMinuteNow } from "../i18n/clock";
 import type { Words } from "../i18n/en";
 import { exact } from "../i18n/format";
 import { useWords } from "../i18n/words";
-import type { Column } from "../parts/data-grid";
+import { byName, type Column } from "../parts/data-grid";
 import styles from "../servers/server.module.css";
 import { ProtectedChip, StateChip } from "./chips";
 import { containerAge, containerLook, publishedPorts, shortImage, startedAt } from "./look";
 
 const text = (of: (container: ContainerListItem) => string) => (a: ContainerListItem, b: ContainerListItem) =>
-  of(a).localeCompare(of(b), undefined, { numeric: true }) ||
-  a.name.localeCompare(b.name, undefined, { numeric: true });
+  byName(of(a), of(b)) || byName(a.name, b.name);
 
 /** The columns of the containers of a server. */
 export const containerColumns = (words: Words, server: string): Column<ContainerListItem>[] => [

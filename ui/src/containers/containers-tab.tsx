@@ -7,7 +7,7 @@ import type { ContainerListItem, ServerListItem } from "../api/types";
 import { useWords } from "../i18n/words";
 import { useContainers } from "../live/live";
 import { Button } from "../parts/button";
-import { DataGrid, type Sort, sorted } from "../parts/data-grid";
+import { DataGrid, nearly, type Sort, sorted } from "../parts/data-grid";
 import { SearchField } from "../parts/field";
 import { MenuAt, MenuButton } from "../parts/menu";
 import { Empty, Failure, Skeleton } from "../parts/page";
@@ -39,10 +39,14 @@ export function ContainersTab({ server }: { server: ServerListItem }) {
 
   const columns = useMemo(() => containerColumns(words, server.id), [words, server.id]);
   const order = useMemo<Sort>(() => ({ column: sort.replace(/^-/, ""), down: sort.startsWith("-") }), [sort]);
-  const shown = useMemo(
-    () => (items ? sorted(items.filter(parseFilter(q)), columns, order) : undefined),
-    [items, q, columns, order],
-  );
+  const before = useRef<readonly string[]>([]);
+  const all = useMemo(() => {
+    if (!items) return undefined;
+    const ordered = sorted(nearly(items, containerKey, before.current), columns, order);
+    before.current = ordered.map(containerKey);
+    return ordered;
+  }, [items, columns, order]);
+  const shown = useMemo(() => all?.filter(parseFilter(q)), [all, q]);
   useEffect(() => {
     if (items) setSelection((before) => keep(before, new Set(items.map(containerKey))));
   }, [items]);

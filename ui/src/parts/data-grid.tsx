@@ -63,9 +63,25 @@ interface GridProps<T> {
 export function sorted<T>(rows: readonly T[], columns: readonly Column<T>[], sort: Sort): readonly T[] {
   const compare = columns.find((column) => column.id === sort.column)?.compare;
   if (!compare) return rows;
-  const ordered = [...rows].sort(compare);
-  return sort.down ? ordered.reverse() : ordered;
+  return [...rows].sort(sort.down ? (a, b) => compare(b, a) : compare);
 }
+
+/** The rows as near to an earlier order as can be told by their keys, so that sorting them again is cheap. */
+export function nearly<T>(rows: readonly T[], rowKey: (row: T) => string, before: readonly string[]): readonly T[] {
+  if (before.length === 0) return rows;
+  const left = new Map(rows.map((row) => [rowKey(row), row]));
+  const placed: T[] = [];
+  for (const key of before) {
+    const row = left.get(key);
+    if (row === undefined) continue;
+    placed.push(row);
+    left.delete(key);
+  }
+  return [...placed, ...left.values()];
+}
+
+/** Compares names as people order them: `web-2` before `web-10`. */
+export const byName = new Intl.Collator(undefined, { numeric: true }).compare;
 
 const CONTROL = "2rem";
 
