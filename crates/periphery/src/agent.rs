@@ -81,7 +81,7 @@ impl Agent {
     /// [`JournalError`] where the journal cannot be read.
     pub async fn start(options: AgentOptions) -> Result<Self, JournalError> {
         let journal_folder = options.root.join("journal");
-        let (journal, recorded) = Journal::open_with(&journal_folder, options.journal_bytes_max)?;
+        let (journal, recorded) = Journal::open(&journal_folder, options.journal_bytes_max)?;
         let engine = Engine::new(options.endpoint);
         let observatory = Observatory::new(options.reader_events_max);
         observatory.update(|view| {

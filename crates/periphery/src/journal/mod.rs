@@ -89,22 +89,12 @@ impl Drop for Journal {
 }
 
 impl Journal {
-    /// Opens the journal in a directory, and reads what is in it. Damaged files are set aside, not deleted.
+    /// Opens the journal in a directory, and reads what is in it; all of it may take `bytes_max` (usually
+    /// [`JOURNAL_BYTES_MAX`]). Damaged files are set aside, not deleted.
     ///
     /// # Errors
     /// [`JournalError::Open`] where the directory cannot be made or read.
-    pub fn open(directory: &Path) -> Result<(Self, Vec<Recorded>), JournalError> {
-        Self::open_with(directory, JOURNAL_BYTES_MAX)
-    }
-
-    /// As [`Journal::open`], with another limit.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn open_with(
-        directory: &Path,
-        bytes_max: u64,
-    ) -> Result<(Self, Vec<Recorded>), JournalError> {
+    pub fn open(directory: &Path, bytes_max: u64) -> Result<(Self, Vec<Recorded>), JournalError> {
         let open = || -> io::Result<Vec<Recorded>> {
             std::fs::create_dir_all(directory)?;
             let mut found = Vec::new();

@@ -52,7 +52,7 @@ async fn append(
 #[tokio::test]
 async fn what_was_written_is_there_after_a_restart_and_goes_when_acknowledged() {
     let directory = crate::test_directory::TestDirectory::new();
-    let (journal, found) = Journal::open(directory.path()).unwrap();
+    let (journal, found) = Journal::open(directory.path(), JOURNAL_BYTES_MAX).unwrap();
     assert_eq!(found, []);
     let file = journal
         .create(&operation("a1"), &event(1), 2)
@@ -63,7 +63,7 @@ async fn what_was_written_is_there_after_a_restart_and_goes_when_acknowledged() 
         .unwrap();
     drop((journal, file));
 
-    let (journal, found) = Journal::open(directory.path()).unwrap();
+    let (journal, found) = Journal::open(directory.path(), JOURNAL_BYTES_MAX).unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].operation, operation("a1"));
     assert_eq!(found[0].events, [event(1), event(2), event(3)]);
@@ -72,13 +72,18 @@ async fn what_was_written_is_there_after_a_restart_and_goes_when_acknowledged() 
     assert_eq!(journal.read("a1").await.unwrap().unwrap().events.len(), 4);
     journal.remove("a1").await.unwrap();
     drop((journal, file));
-    assert_eq!(Journal::open(directory.path()).unwrap().1, []);
+    assert_eq!(
+        Journal::open(directory.path(), JOURNAL_BYTES_MAX)
+            .unwrap()
+            .1,
+        []
+    );
 }
 
 #[tokio::test]
 async fn a_file_cut_anywhere_is_read_as_far_as_it_is_whole() {
     let directory = crate::test_directory::TestDirectory::new();
-    let (journal, _) = Journal::open(directory.path()).unwrap();
+    let (journal, _) = Journal::open(directory.path(), JOURNAL_BYTES_MAX).unwrap();
     let file = journal
         .create(&operation("a1"), &event(1), 2)
         .await
@@ -116,14 +121,19 @@ async fn a_file_cut_anywhere_is_read_as_far_as_it_is_whole() {
 async fn a_file_that_is_no_journal_is_set_aside() {
     let directory = crate::test_directory::TestDirectory::new();
     std::fs::write(directory.path().join("x.jsonl"), "nonsense").unwrap();
-    assert_eq!(Journal::open(directory.path()).unwrap().1, []);
+    assert_eq!(
+        Journal::open(directory.path(), JOURNAL_BYTES_MAX)
+            .unwrap()
+            .1,
+        []
+    );
     assert!(directory.path().join("x.damaged").exists());
 }
 
 #[tokio::test]
 async fn a_full_journal_takes_no_new_operation_and_keeps_the_old() {
     let directory = crate::test_directory::TestDirectory::new();
-    let (journal, _) = Journal::open_with(directory.path(), 12_000).unwrap();
+    let (journal, _) = Journal::open(directory.path(), 12_000).unwrap();
     journal
         .create(&operation("a1"), &event(1), 1)
         .await
@@ -150,7 +160,7 @@ async fn a_full_journal_takes_no_new_operation_and_keeps_the_old() {
 #[tokio::test]
 async fn many_writers_wait_for_the_disk_together() {
     let directory = crate::test_directory::TestDirectory::new();
-    let (journal, _) = Journal::open(directory.path()).unwrap();
+    let (journal, _) = Journal::open(directory.path(), JOURNAL_BYTES_MAX).unwrap();
     let file = journal
         .create(&operation("a1"), &event(1), 100)
         .await

@@ -11,9 +11,7 @@ mod watch;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::stream;
-use komodo_agent_api::{
-    AgentEvent, AgentStream, Container, EngineState, EventBody, ProtectedContainer,
-};
+use komodo_agent_api::{AgentEvent, AgentStream, Container, EngineState, EventBody};
 use komodo_docker::{Engine, EngineError};
 use tokio::sync::{mpsc, watch as channel};
 
@@ -207,16 +205,6 @@ impl Observatory {
         let list = engine.containers().await?;
         self.update(|view| view.apply_list(asked, list));
         Ok(())
-    }
-
-    /// All containers and the protected set, as of now.
-    pub fn containers(&self) -> (Vec<Arc<Container>>, Arc<Vec<ProtectedContainer>>) {
-        self.read(|view| {
-            (
-                view.containers().cloned().collect(),
-                Arc::clone(view.protected()),
-            )
-        })
     }
 
     /// State of the Engine.

@@ -205,15 +205,8 @@ async fn protection_by_label_and_declaration_is_told_as_containers_come_and_go()
     harness.verdicts(ContainerAction::Destroy, one("old")).await;
     harness.mirror.wait(|view| view.protected.len() == 1).await;
     let hello = komodo_agent_api::CoreHello {
-        level: komodo_agent_api::LEVEL,
-        version: "1".into(),
-        core_id: "core".into(),
-        epoch: 1,
-        server_id: "s".into(),
-        server_name: "s".into(),
-        core_container: None,
         core_depends_on: vec!["db".into()],
-        agents_on_engine: Vec::new(),
+        ..crate::core::hello()
     };
     harness.agent.hello(hello).await.unwrap();
     harness.engine.run(Container::idle("db")).await.unwrap();

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use futures_util::StreamExt;
-use komodo_agent_api::{AgentApi, CoreHello, OperationEvent, OperationEventBody};
+use komodo_agent_api::{AgentApi, OperationEvent, OperationEventBody};
 use komodo_api::{
     container::{ContainerAction, Scope},
     update::VerdictKind,
@@ -11,21 +11,8 @@ use komodo_api::{
 use komodo_periphery::Agent;
 use komodo_testkit::engine::{Container, State as Real};
 
+use crate::core::hello;
 use crate::harness::{Harness, folder, one, operate, operation, options, verdicts};
-
-fn hello() -> CoreHello {
-    CoreHello {
-        level: komodo_agent_api::LEVEL,
-        version: "1".into(),
-        core_id: "core".into(),
-        epoch: 1,
-        server_id: "s".into(),
-        server_name: "s".into(),
-        core_container: None,
-        core_depends_on: Vec::new(),
-        agents_on_engine: Vec::new(),
-    }
-}
 
 async fn followed(agent: &Agent, id: &str) -> Vec<OperationEvent> {
     agent
@@ -158,7 +145,6 @@ async fn an_agent_that_ends_in_the_middle_of_a_stop_is_settled_by_the_next() {
     drop(events);
     let (root, engine) = (harness.root.clone(), harness.engine.docker_host());
     let agent = Arc::clone(&harness.agent);
-    let Harness { .. } = &harness;
     agent.end().await;
     let next = Agent::start(options(&engine, &root)).await.unwrap();
     let events = followed(&next, &stop.id).await;
@@ -179,4 +165,90 @@ async fn an_agent_that_ends_in_the_middle_of_a_stop_is_settled_by_the_next() {
         ),
         "{verdict:?}"
     );
+}
+
+/// The program itself, killed for good while it waits for the Engine, and started again.
+#[tokio::test]
+async fn a_program_killed_in_the_middle_of_a_stop_tells_the_truth_when_it_is_back() {
+    let engine = komodo_testkit::engine::Engine::start().await.unwrap();
+    let slow = [
+        "sh",
+        "-c",
+        "trap 'sleep 2; exit 0' TERM; while :; do sleep 3600 & wait $!; done",
+    ];
+    for name in ["s1", "s2", "s3"] {
+        engine.run(Container::new(name, slow)).await.unwrap();
+    }
+    let root = folder();
+    let mut core = crate::core::Core::start().await;
+    let start = |core: &crate::core::Core| {
+        tokio::process::Command::new(env!("CARGO_BIN_EXE_komodo-periphery"))
+            .env("DOCKER_HOST", engine.docker_host())
+            .env("PERIPHERY_ROOT_DIRECTORY", &root)
+            .env(
+                "PERIPHERY_CORE_ADDRESS",
+                format!("ws://127.0.0.1:{}", core.port),
+            )
+            .env("PERIPHERY_CORE_PUBLIC_KEY", &core.public_key)
+            .env("PERIPHERY_CONNECT_AS", "host")
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap()
+    };
+    let mut program = start(&core);
+    let linked = core.linked().await;
+    let mut stop = operation(ContainerAction::Stop, Scope::All);
+    stop.concurrency = 2;
+    let mut events = linked.client.operate(stop.clone()).await.unwrap();
+    let mut told = Vec::new();
+    while let Some(Ok(event)) = events.next().await {
+        told.push(event);
+        let begun = told
+            .iter()
+            .filter(|event| matches!(event.body, OperationEventBody::Started { .. }));
+        if begun.count() == 2 {
+            program.start_kill().unwrap();
+        }
+    }
+    program.wait().await.unwrap();
+
+    let mut again = start(&core);
+    let linked = core.linked().await;
+    assert_eq!(linked.hello.open_operations[0].id, stop.id);
+    let events: Vec<_> = linked
+        .client
+        .follow(stop.id.clone(), 0)
+        .await
+        .unwrap()
+        .map(Result::unwrap)
+        .collect()
+        .await;
+    assert_eq!(
+        events[..told.len()],
+        told[..],
+        "what was told once is told again, and the same"
+    );
+    let all = verdicts(&events);
+    assert_eq!(
+        all.iter()
+            .map(|verdict| verdict.container.as_str())
+            .collect::<Vec<_>>(),
+        ["s1", "s2", "s3"]
+    );
+    for verdict in &all {
+        use komodo_api::engine::ContainerStateStatusEnum::{Exited, Running};
+        match verdict.after {
+            Some(Running) => assert_eq!(verdict.verdict, VerdictKind::Failed, "{verdict:?}"),
+            Some(Exited) => assert_eq!(verdict.verdict, VerdictKind::Done, "{verdict:?}"),
+            _ => panic!("{verdict:?}"),
+        }
+    }
+    assert_eq!(
+        all[2].verdict,
+        VerdictKind::Failed,
+        "the third was never begun: {all:?}"
+    );
+    assert_eq!(engine.state("s3").await.unwrap(), Real::Running);
+    again.kill().await.unwrap();
+    std::fs::remove_dir_all(root).unwrap();
 }

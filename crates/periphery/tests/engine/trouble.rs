@@ -72,7 +72,11 @@ async fn a_socket_without_permission_is_a_state_that_says_so() {
     // Where only root may go into the build folder, the program is out of reach for others.
     let copy = root.join("komodo-periphery");
     std::fs::copy(program, &copy).unwrap();
-    let key = komodo_link_key();
+    // Any key of Core will do: nobody answers at that address.
+    let key = komodo_link::Identity::generate()
+        .unwrap()
+        .public_key()
+        .to_string();
     use std::os::unix::process::CommandExt;
     let mut child = Command::new(&copy)
         .uid(65534)
@@ -106,11 +110,6 @@ async fn a_socket_without_permission_is_a_state_that_says_so() {
     child.wait().unwrap();
     said.expect("it says so in time").unwrap().unwrap();
     std::fs::remove_dir_all(root).unwrap();
-}
-
-fn komodo_link_key() -> String {
-    // Any Ed25519 key will do: nobody answers at that address.
-    "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=".to_owned()
 }
 
 #[tokio::test]
