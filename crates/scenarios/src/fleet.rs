@@ -3,10 +3,7 @@
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
@@ -91,7 +88,7 @@ impl Host {
 
 struct Link {
     closed: CancellationToken,
-    answers: AtomicBool,
+    agent: SimAgent,
 }
 
 #[async_trait]
@@ -106,10 +103,11 @@ impl LinkHandle for Link {
     }
 
     async fn ping(&self, within: Duration) -> bool {
-        if !self.answers.load(Ordering::Relaxed) {
+        let answers = self.agent.is_alive() && !self.closed.is_cancelled();
+        if !answers {
             tokio::time::sleep(within).await;
         }
-        self.answers.load(Ordering::Relaxed)
+        answers
     }
 
     fn silent_for(&self) -> Duration {
@@ -296,7 +294,7 @@ impl Fleet {
     fn attach(&mut self, server: Id, agent: &SimAgent) -> anyhow::Result<Arc<Link>> {
         let link = Arc::new(Link {
             closed: CancellationToken::new(),
-            answers: AtomicBool::new(true),
+            agent: agent.clone(),
         });
         let (watched, link_of) = (agent.clone(), Arc::clone(&link));
         self.links.spawn(async move {

@@ -140,7 +140,7 @@ impl Story {
                 self.told.push(format!("cut {host}"));
                 self.fleet.cut(host).await?;
             }
-            68..76 => self.dial(host)?,
+            68..76 => self.dial(host).await?,
             76..80 => {
                 let fault = self.pick(&[Fault::None, Fault::Hang, Fault::LosesAnswers]);
                 self.fleet.host(host)?.agent.set_fault(fault);
@@ -182,9 +182,11 @@ impl Story {
         self.branch_is_up()
     }
 
-    fn dial(&mut self, host: &str) -> anyhow::Result<()> {
+    async fn dial(&mut self, host: &str) -> anyhow::Result<()> {
         if !self.fleet.host(host)?.agent.is_alive() {
             self.told.push(format!("agent {host} start"));
+            // Core may not have noticed yet.
+            self.fleet.cut(host).await?;
             self.fleet.host(host)?.host.kill_at(None);
             self.fleet.start_agent(host)?;
         }
@@ -288,7 +290,7 @@ impl Story {
             }
             self.fleet.host(host)?.host.kill_at(None);
             self.fleet.host(host)?.agent.set_fault(Fault::None);
-            self.dial(host)?;
+            self.dial(host).await?;
             self.fleet
                 .until(host, "it is connected", |view| view.is_live())
                 .await?;

@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{journal::Killed, process::Process, world::ActError};
+use crate::{engine::ActError, journal::Killed, process::Process};
 
 /// What a target is told of its operation.
 struct Operation {

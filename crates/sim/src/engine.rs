@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use komodo_agent_api::Container;
-use komodo_api::{container::ContainerAction, engine::ContainerStateStatusEnum};
+use komodo_agent_api::{Container, EngineState};
+use komodo_api::{UnixMs, container::ContainerAction, engine::ContainerStateStatusEnum};
 
 /// How a container, or the Engine's answer about it, misbehaves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -152,5 +152,24 @@ impl Latency {
             ContainerAction::Destroy => 5,
             ContainerAction::Prune => 6,
         }
+    }
+}
+
+/// How asking the Engine failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ActError {
+    /// It was never asked.
+    NotAsked(String),
+    /// It said so, or its answer did not come.
+    Said(String),
+}
+
+/// An Engine that answers.
+pub(crate) fn connected(engine_id: &str, since: UnixMs) -> EngineState {
+    EngineState::Connected {
+        engine_id: engine_id.to_owned(),
+        version: "28.5.2".to_owned(),
+        api_version: "1.51".to_owned(),
+        since,
     }
 }

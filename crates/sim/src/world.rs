@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::{
     clock::{BEGINNING_MS, Clock},
-    engine::{Latency, Moment, Outcome, Quirk, apply, end},
+    engine::{ActError, Latency, Moment, Outcome, Quirk, apply, connected, end},
     log::Log,
 };
 
@@ -501,15 +501,6 @@ impl World {
     }
 }
 
-/// How asking the Engine failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum ActError {
-    /// It was never asked.
-    NotAsked(String),
-    /// It said so, or its answer did not come.
-    Said(String),
-}
-
 impl State {
     fn find(&self, reference: &str) -> Option<&Entry> {
         let by_id = self.containers.get(reference);
@@ -593,15 +584,6 @@ impl State {
         }
         self.readers
             .retain(|reader| reader.try_send(change.clone()).is_ok());
-    }
-}
-
-fn connected(engine_id: &str, since: UnixMs) -> EngineState {
-    EngineState::Connected {
-        engine_id: engine_id.to_owned(),
-        version: "28.5.2".to_owned(),
-        api_version: "1.51".to_owned(),
-        since,
     }
 }
 

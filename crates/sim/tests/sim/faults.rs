@@ -70,12 +70,6 @@ async fn the_verdict_is_what_is_observed_and_not_what_was_answered() {
             "running",
             "odd Failed: the Engine did not answer within 20 s\nsane Done",
         ),
-        (
-            Quirk::ExitsAtStart(0),
-            Start,
-            "exited",
-            "odd Done\nsane Done",
-        ),
     ] {
         check(quirk, action, state, expected).await;
     }
