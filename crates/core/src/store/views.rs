@@ -48,4 +48,17 @@ impl Store {
         };
         self.reader().call(load).await
     }
+
+    /// Lets the journal grow no more, as on a disk that is full, or again.
+    #[cfg(test)]
+    pub(crate) async fn journal_set_full(&self, full: bool) -> Result<(), StoreError> {
+        // SQLite takes its present size where less is asked for.
+        let pages = if full { 1 } else { u32::MAX / 4 };
+        let set = move |connection: &Connection| {
+            let sql = format!("PRAGMA max_page_count = {pages}");
+            connection.query_row(&sql, [], |_| Ok(()))?;
+            Ok(((), None))
+        };
+        self.journal().call(set).await
+    }
 }

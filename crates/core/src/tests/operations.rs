@@ -497,3 +497,77 @@ async fn who_may_not_execute_is_told_and_nothing_happens() {
     );
     assert!(host.states().contains("web running"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_is_full_stops_no_operation_that_runs_and_no_read() {
+    let mut core = Core::start().await;
+    let names: Vec<String> = (0..80).map(|n| format!("container-{n} running")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let host = core.host("alpha", &names).await;
+    host.world
+        .set_latency(ContainerAction::Stop, Duration::from_millis(300));
+    let begun = core
+        .execute("StopAllContainers", json!({ "server": "alpha" }))
+        .await
+        .expect("it begins");
+    core.app
+        .store
+        .journal_set_full(true)
+        .await
+        .expect("it is full");
+    let other = json!({ "server": "alpha", "action": "start", "query": {} });
+    let ended = core
+        .until_update(&begun, "it has ended", |update| {
+            update.status == UpdateStatus::Complete
+        })
+        .await;
+    assert!(ended.success, "{:#?}", ended.logs);
+    assert_eq!(ended.verdicts.len(), 80);
+    assert!(!host.states().contains("running"), "the operation went on");
+    let note = ended
+        .logs
+        .iter()
+        .find(|log| log.stage == "Store")
+        .expect("the reason is told");
+    assert!(note.stdout.contains("disk"), "{}", note.stdout);
+    let error = core
+        .execute("BatchContainers", other.clone())
+        .await
+        .expect_err("full");
+    assert_eq!(
+        (error.code, error.status().as_u16()),
+        (Code::StorageFull, 507)
+    );
+    assert!(
+        host.states().contains("exited"),
+        "nothing was begun that is not on disk"
+    );
+    assert_eq!(
+        core.read("ListContainers", json!({ "server": "alpha" }))
+            .await[0]["state"],
+        "exited"
+    );
+    core.app
+        .store
+        .journal_set_full(false)
+        .await
+        .expect("there is room again");
+    core.end(&begun).await;
+    let stored = core
+        .app
+        .store
+        .updates()
+        .get(begun.id.expect("an id").0)
+        .await
+        .expect("read")
+        .expect("there");
+    assert_eq!(
+        (stored.status, stored.verdicts.len()),
+        (UpdateStatus::Complete, 80)
+    );
+    let started = core
+        .execute("BatchContainers", other)
+        .await
+        .expect("it begins");
+    assert!(core.end(&started).await.success);
+}
