@@ -449,7 +449,7 @@ impl Fleet {
             state,
         };
         let run = self.app().table.find(module, name)?.run;
-        let (body, _) = run(Arc::clone(&self.app()), cx, Bytes::from(params.to_string())).await?;
+        let (body, _) = run(Arc::clone(self.app()), cx, Bytes::from(params.to_string())).await?;
         serde_json::from_slice(&body).map_err(|error| {
             Error::new(
                 komodo_api::Code::Internal,
