@@ -2,8 +2,8 @@
 
 use komodo_api::{
     container::{
-        ExecuteContainers, PauseAllContainers, PruneContainers, RestartAllContainers, StartAllContainers,
-        StopAllContainers, UnpauseAllContainers,
+        ExecuteContainers, PauseAllContainers, PruneContainers, RestartAllContainers,
+        StartAllContainers, StopAllContainers, UnpauseAllContainers,
     },
     plan::ReasonCode,
     resource::ServerRef,
@@ -52,13 +52,35 @@ async fn check<O: ExecuteContainers>(
     let update: Update = core.client.execute_and_wait(operation, |_| ()).await?;
     assert!(update.success, "{update:#?}");
     for (name, _, spared) in CASES {
-        let verdict = update.verdicts.iter().find(|verdict| verdict.container == name).ok_or("no verdict")?;
-        let expected = if spared { VerdictKind::Skipped } else { VerdictKind::Done };
-        assert_eq!(verdict.verdict, expected, "{} on {name}: {verdict:?}", O::NAME);
+        let verdict = update
+            .verdicts
+            .iter()
+            .find(|verdict| verdict.container == name)
+            .ok_or("no verdict")?;
+        let expected = if spared {
+            VerdictKind::Skipped
+        } else {
+            VerdictKind::Done
+        };
+        assert_eq!(
+            verdict.verdict,
+            expected,
+            "{} on {name}: {verdict:?}",
+            O::NAME
+        );
         if spared {
-            assert_eq!(verdict.reason.as_ref().map(|reason| reason.code), Some(ReasonCode::Label), "{verdict:?}");
+            assert_eq!(
+                verdict.reason.as_ref().map(|reason| reason.code),
+                Some(ReasonCode::Label),
+                "{verdict:?}"
+            );
         }
-        assert_eq!(engine.state(name).await?, if spared { kept } else { changed }, "{} on {name}", O::NAME);
+        assert_eq!(
+            engine.state(name).await?,
+            if spared { kept } else { changed },
+            "{} on {name}",
+            O::NAME
+        );
     }
     Ok(())
 }
@@ -71,23 +93,28 @@ async fn by_hand(engine: &Engine, core: &Core, state: State) -> Result<(), Failu
         }
         match state {
             State::Paused => engine.pause(name).await?,
-            State::Running if engine.state(name).await? == State::Paused => engine.unpause(name).await?,
+            State::Running if engine.state(name).await? == State::Paused => {
+                engine.unpause(name).await?
+            }
             State::Running => engine.start_container(name).await?,
             _ => engine.stop(name).await?,
         }
     }
     core.wait_containers(SERVER, "the change by hand", |list| {
-        CASES.iter().filter(|(_, _, spared)| *spared).all(|(name, _, _)| {
-            list.iter().any(|item| {
-                item.name == *name
-                    && item.state.as_str()
-                        == match state {
-                            State::Paused => "paused",
-                            State::Running => "running",
-                            _ => "exited",
-                        }
+        CASES
+            .iter()
+            .filter(|(_, _, spared)| *spared)
+            .all(|(name, _, _)| {
+                list.iter().any(|item| {
+                    item.name == *name
+                        && item.state.as_str()
+                            == match state {
+                                State::Paused => "paused",
+                                State::Running => "running",
+                                _ => "exited",
+                            }
+                })
             })
-        })
     })
     .await
     .map(drop)
@@ -98,14 +125,91 @@ async fn the_label_spares_five_of_seven_from_every_operation_on_all() -> Result<
     let (engine, core, _agent) = installation().await?;
     let server = || ServerRef(SERVER.into());
     use State::{Absent, Exited, Paused, Running};
-    check(&engine, &core, &PauseAllContainers { server: server(), exclude: vec![], plan: None }, Running, Paused).await?;
+    check(
+        &engine,
+        &core,
+        &PauseAllContainers {
+            server: server(),
+            exclude: vec![],
+            plan: None,
+        },
+        Running,
+        Paused,
+    )
+    .await?;
     by_hand(&engine, &core, Paused).await?;
-    check(&engine, &core, &UnpauseAllContainers { server: server(), exclude: vec![], plan: None }, Paused, Running).await?;
+    check(
+        &engine,
+        &core,
+        &UnpauseAllContainers {
+            server: server(),
+            exclude: vec![],
+            plan: None,
+        },
+        Paused,
+        Running,
+    )
+    .await?;
     by_hand(&engine, &core, Running).await?;
-    check(&engine, &core, &RestartAllContainers { server: server(), exclude: vec![], plan: None }, Running, Running).await?;
-    check(&engine, &core, &StopAllContainers { server: server(), exclude: vec![], plan: None }, Running, Exited).await?;
+    check(
+        &engine,
+        &core,
+        &RestartAllContainers {
+            server: server(),
+            exclude: vec![],
+            plan: None,
+        },
+        Running,
+        Running,
+    )
+    .await?;
+    check(
+        &engine,
+        &core,
+        &StopAllContainers {
+            server: server(),
+            exclude: vec![],
+            plan: None,
+        },
+        Running,
+        Exited,
+    )
+    .await?;
     by_hand(&engine, &core, Exited).await?;
-    check(&engine, &core, &StartAllContainers { server: server(), exclude: vec![], plan: None }, Exited, Running).await?;
-    check(&engine, &core, &StopAllContainers { server: server(), exclude: vec![], plan: None }, Exited, Exited).await?;
-    check(&engine, &core, &PruneContainers { server: server(), exclude: vec![], plan: None }, Exited, Absent).await
+    check(
+        &engine,
+        &core,
+        &StartAllContainers {
+            server: server(),
+            exclude: vec![],
+            plan: None,
+        },
+        Exited,
+        Running,
+    )
+    .await?;
+    check(
+        &engine,
+        &core,
+        &StopAllContainers {
+            server: server(),
+            exclude: vec![],
+            plan: None,
+        },
+        Exited,
+        Exited,
+    )
+    .await?;
+    check(
+        &engine,
+        &core,
+        &PruneContainers {
+            server: server(),
+            exclude: vec![],
+            plan: None,
+        },
+        Exited,
+        Absent,
+    )
+    .await
 }

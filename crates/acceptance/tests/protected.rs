@@ -3,8 +3,8 @@
 
 use komodo_api::{
     container::{
-        ListProtected, PauseAllContainers, PruneContainers, RestartAllContainers, StartAllContainers, StopAllContainers,
-        UnpauseAllContainers,
+        ListProtected, PauseAllContainers, PruneContainers, RestartAllContainers,
+        StartAllContainers, StopAllContainers, UnpauseAllContainers,
     },
     engine::ContainerStateStatusEnum,
     plan::{Effect, PlanOperation, ReasonCode},
@@ -48,37 +48,74 @@ async fn check(way: Way) -> Result<(), Failure> {
     if let Some(owner) = way.namespace_owner {
         engine.run(Container::idle(owner)).await?;
     }
-    let AgentContainer { container, state: _state } = core.agent_container(&engine, way.agent, SERVER).await?;
+    let AgentContainer {
+        container,
+        state: _state,
+    } = core.agent_container(&engine, way.agent, SERVER).await?;
     let agent_id = engine.run((way.configure)(container)).await?;
     for name in OTHERS {
         engine.run(Container::idle(name)).await?;
     }
     engine.create(Container::idle("never-started")).await?;
     if let Err(error) = core.wait_server(SERVER, ServerState::Ok).await {
-        return Err(format!("{}: {error}\nagent: {}", way.name, engine.logs(way.agent).await?).into());
+        return Err(format!(
+            "{}: {error}\nagent: {}",
+            way.name,
+            engine.logs(way.agent).await?
+        )
+        .into());
     }
     if let Some(name) = way.rename_to {
-        engine.docker().rename_container(way.agent, bollard_rename(name)).await?;
+        engine
+            .docker()
+            .rename_container(way.agent, bollard_rename(name))
+            .await?;
     }
-    core.wait_containers(SERVER, "all containers in view, the protected ones marked", |list| {
-        OTHERS.iter().all(|name| list.iter().any(|item| item.name == *name))
-            && way.spared.iter().all(|(name, code)| {
-                list.iter().any(|item| item.name == *name && item.protected.iter().any(|reason| reason.code == *code))
-            })
-    })
+    core.wait_containers(
+        SERVER,
+        "all containers in view, the protected ones marked",
+        |list| {
+            OTHERS
+                .iter()
+                .all(|name| list.iter().any(|item| item.name == *name))
+                && way.spared.iter().all(|(name, code)| {
+                    list.iter().any(|item| {
+                        item.name == *name
+                            && item.protected.iter().any(|reason| reason.code == *code)
+                    })
+                })
+        },
+    )
     .await?;
-    let listed = core.client.call(&ListProtected { server: ServerRef(SERVER.into()) }).await?;
+    let listed = core
+        .client
+        .call(&ListProtected {
+            server: ServerRef(SERVER.into()),
+        })
+        .await?;
     for (name, code) in way.spared {
         assert!(
-            listed.iter().any(|item| item.container == *name && item.protected.iter().any(|r| r.code == *code)),
+            listed
+                .iter()
+                .any(|item| item.container == *name
+                    && item.protected.iter().any(|r| r.code == *code)),
             "{}: {name} is not listed as {code:?}: {listed:?}",
             way.name
         );
     }
-    assert!(!listed.iter().any(|item| OTHERS.contains(&item.container.as_str())), "{listed:?}");
+    assert!(
+        !listed
+            .iter()
+            .any(|item| OTHERS.contains(&item.container.as_str())),
+        "{listed:?}"
+    );
 
     let server = || ServerRef(SERVER.into());
-    let started = engine.inspect(&agent_id).await?.state.and_then(|state| state.started_at);
+    let started = engine
+        .inspect(&agent_id)
+        .await?
+        .state
+        .and_then(|state| state.started_at);
 
     let plan = core
         .client
@@ -88,29 +125,125 @@ async fn check(way: Way) -> Result<(), Failure> {
         })
         .await?;
     for (name, code) in way.spared {
-        let item = plan.items.iter().find(|item| item.container == *name).ok_or("not in the plan")?;
-        assert_eq!((item.effect, item.reason.as_ref().map(|r| r.code)), (Effect::Skip, Some(*code)), "{}", way.name);
+        let item = plan
+            .items
+            .iter()
+            .find(|item| item.container == *name)
+            .ok_or("not in the plan")?;
+        assert_eq!(
+            (item.effect, item.reason.as_ref().map(|r| r.code)),
+            (Effect::Skip, Some(*code)),
+            "{}",
+            way.name
+        );
     }
 
-    let pause = core.client.execute_and_wait(&PauseAllContainers { server: server(), exclude: vec![], plan: None }, |_| ()).await?;
+    let pause = core
+        .client
+        .execute_and_wait(
+            &PauseAllContainers {
+                server: server(),
+                exclude: vec![],
+                plan: None,
+            },
+            |_| (),
+        )
+        .await?;
     settled(&way, &engine, &pause, State::Paused).await?;
-    let unpause = core.client.execute_and_wait(&UnpauseAllContainers { server: server(), exclude: vec![], plan: None }, |_| ()).await?;
+    let unpause = core
+        .client
+        .execute_and_wait(
+            &UnpauseAllContainers {
+                server: server(),
+                exclude: vec![],
+                plan: None,
+            },
+            |_| (),
+        )
+        .await?;
     settled_acted(&way, &engine, &unpause, State::Running).await?;
-    let restart = core.client.execute_and_wait(&RestartAllContainers { server: server(), exclude: vec![], plan: None }, |_| ()).await?;
+    let restart = core
+        .client
+        .execute_and_wait(
+            &RestartAllContainers {
+                server: server(),
+                exclude: vec![],
+                plan: None,
+            },
+            |_| (),
+        )
+        .await?;
     settled(&way, &engine, &restart, State::Running).await?;
-    assert_eq!(engine.state("never-started").await?, State::Created, "restart of all restarts only what runs");
-    let stop = core.client.execute_and_wait(&StopAllContainers { server: server(), exclude: vec![], plan: None }, |_| ()).await?;
+    assert_eq!(
+        engine.state("never-started").await?,
+        State::Created,
+        "restart of all restarts only what runs"
+    );
+    let stop = core
+        .client
+        .execute_and_wait(
+            &StopAllContainers {
+                server: server(),
+                exclude: vec![],
+                plan: None,
+            },
+            |_| (),
+        )
+        .await?;
     settled(&way, &engine, &stop, State::Exited).await?;
-    let start = core.client.execute_and_wait(&StartAllContainers { server: server(), exclude: vec![], plan: None }, |_| ()).await?;
+    let start = core
+        .client
+        .execute_and_wait(
+            &StartAllContainers {
+                server: server(),
+                exclude: vec![],
+                plan: None,
+            },
+            |_| (),
+        )
+        .await?;
     settled_acted(&way, &engine, &start, State::Running).await?;
-    let stop = core.client.execute_and_wait(&StopAllContainers { server: server(), exclude: vec![], plan: None }, |_| ()).await?;
+    let stop = core
+        .client
+        .execute_and_wait(
+            &StopAllContainers {
+                server: server(),
+                exclude: vec![],
+                plan: None,
+            },
+            |_| (),
+        )
+        .await?;
     settled(&way, &engine, &stop, State::Exited).await?;
-    let prune = core.client.execute_and_wait(&PruneContainers { server: server(), exclude: vec![], plan: None }, |_| ()).await?;
+    let prune = core
+        .client
+        .execute_and_wait(
+            &PruneContainers {
+                server: server(),
+                exclude: vec![],
+                plan: None,
+            },
+            |_| (),
+        )
+        .await?;
     settled_acted(&way, &engine, &prune, State::Absent).await?;
 
-    let after = engine.inspect(&agent_id).await?.state.ok_or("the agent has no state")?;
-    assert_eq!(after.running, Some(true), "{}: the agent does not run", way.name);
-    assert_eq!(after.started_at, started, "{}: the agent was started anew", way.name);
+    let after = engine
+        .inspect(&agent_id)
+        .await?
+        .state
+        .ok_or("the agent has no state")?;
+    assert_eq!(
+        after.running,
+        Some(true),
+        "{}: the agent does not run",
+        way.name
+    );
+    assert_eq!(
+        after.started_at, started,
+        "{}: the agent was started anew",
+        way.name
+    );
     core.wait_server(SERVER, ServerState::Ok).await
 }
 
@@ -118,31 +251,77 @@ async fn check(way: Way) -> Result<(), Failure> {
 async fn settled(way: &Way, engine: &Engine, update: &Update, state: State) -> Result<(), Failure> {
     settled_acted(way, engine, update, state).await?;
     for (name, code) in way.spared {
-        let verdict = update.verdicts.iter().find(|verdict| verdict.container == *name);
-        let Some(verdict) = verdict else { panic!("{}: no verdict on {name}: {update:?}", way.name) };
-        assert_eq!(verdict.verdict, VerdictKind::Skipped, "{}: {verdict:?}", way.name);
-        assert_eq!(verdict.reason.as_ref().map(|reason| reason.code), Some(*code), "{}: {verdict:?}", way.name);
+        let verdict = update
+            .verdicts
+            .iter()
+            .find(|verdict| verdict.container == *name);
+        let Some(verdict) = verdict else {
+            panic!("{}: no verdict on {name}: {update:?}", way.name)
+        };
+        assert_eq!(
+            verdict.verdict,
+            VerdictKind::Skipped,
+            "{}: {verdict:?}",
+            way.name
+        );
+        assert_eq!(
+            verdict.reason.as_ref().map(|reason| reason.code),
+            Some(*code),
+            "{}: {verdict:?}",
+            way.name
+        );
     }
     Ok(())
 }
 
-async fn settled_acted(way: &Way, engine: &Engine, update: &Update, state: State) -> Result<(), Failure> {
-    assert!(update.success, "{}: {:?} is not successful: {update:#?}", way.name, update.operation);
+async fn settled_acted(
+    way: &Way,
+    engine: &Engine,
+    update: &Update,
+    state: State,
+) -> Result<(), Failure> {
+    assert!(
+        update.success,
+        "{}: {:?} is not successful: {update:#?}",
+        way.name, update.operation
+    );
     assert!(update.end_ts.is_some());
     for name in OTHERS {
-        assert_eq!(engine.state(name).await?, state, "{}: {name} after {:?}", way.name, update.operation);
-        let verdict = update.verdicts.iter().find(|verdict| verdict.container == name);
-        let Some(verdict) = verdict else { panic!("{}: no verdict on {name}: {update:?}", way.name) };
-        assert_eq!(verdict.verdict, VerdictKind::Done, "{}: {verdict:?}", way.name);
+        assert_eq!(
+            engine.state(name).await?,
+            state,
+            "{}: {name} after {:?}",
+            way.name,
+            update.operation
+        );
+        let verdict = update
+            .verdicts
+            .iter()
+            .find(|verdict| verdict.container == name);
+        let Some(verdict) = verdict else {
+            panic!("{}: no verdict on {name}: {update:?}", way.name)
+        };
+        assert_eq!(
+            verdict.verdict,
+            VerdictKind::Done,
+            "{}: {verdict:?}",
+            way.name
+        );
         if state != State::Absent {
-            assert_ne!(verdict.after, Some(ContainerStateStatusEnum::Empty), "{verdict:?}");
+            assert_ne!(
+                verdict.after,
+                Some(ContainerStateStatusEnum::Empty),
+                "{verdict:?}"
+            );
         }
     }
     Ok(())
 }
 
 fn bollard_rename(name: &str) -> bollard::query_parameters::RenameContainerOptions {
-    bollard::query_parameters::RenameContainerOptionsBuilder::default().name(name).build()
+    bollard::query_parameters::RenameContainerOptionsBuilder::default()
+        .name(name)
+        .build()
 }
 
 #[tokio::test]
@@ -169,7 +348,12 @@ async fn an_agent_from_compose_survives() -> Result<(), Failure> {
 
 #[tokio::test]
 async fn an_agent_with_a_custom_host_name_survives() -> Result<(), Failure> {
-    check(Way { name: "host name", configure: |container| container.hostname("my-own-name"), ..PLAIN }).await
+    check(Way {
+        name: "host name",
+        configure: |container| container.hostname("my-own-name"),
+        ..PLAIN
+    })
+    .await
 }
 
 #[tokio::test]
@@ -185,7 +369,12 @@ async fn an_agent_that_was_renamed_survives() -> Result<(), Failure> {
 
 #[tokio::test]
 async fn an_agent_on_the_host_network_survives() -> Result<(), Failure> {
-    check(Way { name: "host network", configure: |container| container.network_mode("host"), ..PLAIN }).await
+    check(Way {
+        name: "host network",
+        configure: |container| container.network_mode("host"),
+        ..PLAIN
+    })
+    .await
 }
 
 #[tokio::test]
@@ -194,7 +383,10 @@ async fn an_agent_in_the_network_namespace_of_another_container_survives() -> Re
         name: "network of another container",
         configure: |container| container.network_mode("container:vpn"),
         namespace_owner: Some("vpn"),
-        spared: &[("periphery", ReasonCode::Agent), ("vpn", ReasonCode::AgentDependency)],
+        spared: &[
+            ("periphery", ReasonCode::Agent),
+            ("vpn", ReasonCode::AgentDependency),
+        ],
         ..PLAIN
     })
     .await

@@ -23,8 +23,17 @@ struct Host {
 impl Host {
     async fn new() -> Result<Self, Failure> {
         let engine = Engine::start().await?;
-        let first_process = engine.processes().into_iter().map(|(pid, _)| pid).min().ok_or("the Engine has no process")?;
-        Ok(Host { engine, directory: tempfile::TempDir::new()?, first_process })
+        let first_process = engine
+            .processes()
+            .into_iter()
+            .map(|(pid, _)| pid)
+            .min()
+            .ok_or("the Engine has no process")?;
+        Ok(Host {
+            engine,
+            directory: tempfile::TempDir::new()?,
+            first_process,
+        })
     }
 
     /// Runs a program on the Engine's host. Blocks, which nothing else here minds.
@@ -35,7 +44,10 @@ impl Host {
             .args(arguments)
             .env("DOCKER_HOST", self.engine.docker_host())
             .env("KOMODO_UP_DATA", self.directory.path().join("data"))
-            .env("KOMODO_CLI_CONFIG_PATHS", self.directory.path().join("data/km.toml"))
+            .env(
+                "KOMODO_CLI_CONFIG_PATHS",
+                self.directory.path().join("data/km.toml"),
+            )
             .env_remove("KOMODO_DATA_DIRECTORY")
             .output()?)
     }
@@ -43,7 +55,11 @@ impl Host {
     fn script(&self, name: &str, arguments: &[&str]) -> Result<String, Failure> {
         let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
         let output = self.run(root.join("scripts").join(name), arguments)?;
-        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let text = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
         if !output.status.success() {
             return Err(format!("scripts/{name} {arguments:?} failed:\n{text}").into());
         }
@@ -52,19 +68,27 @@ impl Host {
 
     fn km(&self, arguments: &[&str]) -> Result<(i32, String), Failure> {
         let output = self.run(program("km")?, arguments)?;
-        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let text = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
         Ok((output.status.code().unwrap_or(-1), text))
     }
 }
 
 fn programs() -> Result<String, Failure> {
-    let folder = program("komodo-core")?.parent().ok_or("no folder")?.to_owned();
+    let folder = program("komodo-core")?
+        .parent()
+        .ok_or("no folder")?
+        .to_owned();
     program("komodo-periphery")?;
     Ok(folder.display().to_string())
 }
 
 #[tokio::test]
-async fn a_newcomer_stops_all_containers_of_the_host_of_an_agent_in_a_container() -> Result<(), Failure> {
+async fn a_newcomer_stops_all_containers_of_the_host_of_an_agent_in_a_container()
+-> Result<(), Failure> {
     let host = Host::new().await?;
     let programs = programs()?;
     for name in ["web", "db"] {
@@ -73,18 +97,30 @@ async fn a_newcomer_stops_all_containers_of_the_host_of_an_agent_in_a_container(
     let arguments = ["--agent", "container", "--detach", "--programs", &programs];
     let told = host.script("up", &arguments)?;
     assert!(told.contains("http://localhost:9120"), "{told}");
-    let password = told.lines().find_map(|line| line.trim().strip_prefix("password:")).ok_or("no password is shown")?;
-    let password = password.split_whitespace().next().ok_or("the password is empty")?;
+    let password = told
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("password:"))
+        .ok_or("no password is shown")?;
+    let password = password
+        .split_whitespace()
+        .next()
+        .ok_or("the password is empty")?;
     assert!(password.len() >= 16, "{told}");
 
     let server = std::fs::read_to_string(host.directory.path().join("data/server-name"))?;
     let server = server.trim();
     let (code, listed) = host.km(&["ps"])?;
     assert_eq!(code, 0, "{listed}");
-    assert!(listed.contains("web") && listed.contains("komodo-periphery"), "{listed}");
+    assert!(
+        listed.contains("web") && listed.contains("komodo-periphery"),
+        "{listed}"
+    );
     let (code, plan) = host.km(&["plan", "stop-all-containers", server])?;
     assert_eq!(code, 0, "{plan}");
-    assert!(plan.contains("komodo-periphery") && plan.contains("web"), "{plan}");
+    assert!(
+        plan.contains("komodo-periphery") && plan.contains("web"),
+        "{plan}"
+    );
     let (code, stopped) = host.km(&["x", "stop-all-containers", server, "-y"])?;
     assert_eq!(code, 0, "{stopped}");
     assert_eq!(host.engine.state("web").await?, State::Exited);
@@ -110,12 +146,29 @@ async fn a_newcomer_stops_all_containers_of_the_host_of_an_agent_in_a_container(
     let again = host.script("up", &arguments)?;
     assert!(!again.contains("password:  "), "{again}");
     assert_eq!(host.engine.state("web").await?, State::Running);
-    let reset = host.script("up", &["--agent", "container", "--detach", "--programs", &programs, "--reset-password"])?;
-    assert!(reset.contains("password:") && !reset.contains(password), "{reset}");
+    let reset = host.script(
+        "up",
+        &[
+            "--agent",
+            "container",
+            "--detach",
+            "--programs",
+            &programs,
+            "--reset-password",
+        ],
+    )?;
+    assert!(
+        reset.contains("password:") && !reset.contains(password),
+        "{reset}"
+    );
 
     host.script("down", &[])?;
     assert_eq!(host.engine.state("komodo-periphery").await?, State::Absent);
-    assert_eq!(host.engine.state("web").await?, State::Running, "scripts/down stops nothing else");
+    assert_eq!(
+        host.engine.state("web").await?,
+        State::Running,
+        "scripts/down stops nothing else"
+    );
     let answer = host.run("curl", &["-s", "-m", "2", "http://127.0.0.1:9120/version"])?;
     assert!(!answer.status.success(), "Core has ended");
     Ok(())
@@ -148,16 +201,36 @@ async fn up_names_what_is_wrong_and_the_remedy() -> Result<(), Failure> {
     let mut host = Host::new().await?;
     let programs = programs()?;
     for (arguments, message) in [
-        (vec!["--port", "70000"], "--port is a number from 1 to 65535"),
-        (vec!["--agent", "robot"], "--agent is 'native' or 'container'"),
-        (vec!["--programs", "/nonexistent", "--detach"], "are not in /nonexistent"),
+        (
+            vec!["--port", "70000"],
+            "--port is a number from 1 to 65535",
+        ),
+        (
+            vec!["--agent", "robot"],
+            "--agent is 'native' or 'container'",
+        ),
+        (
+            vec!["--programs", "/nonexistent", "--detach"],
+            "are not in /nonexistent",
+        ),
         (vec!["--nonsense"], "unknown option --nonsense"),
     ] {
-        let error = host.script("up", &arguments).err().ok_or("it was accepted")?.to_string();
+        let error = host
+            .script("up", &arguments)
+            .err()
+            .ok_or("it was accepted")?
+            .to_string();
         assert!(error.contains(message), "{error}");
     }
     host.engine.terminate().await?;
-    let error = host.script("up", &["--detach", "--programs", &programs]).err().ok_or("it was accepted")?.to_string();
-    assert!(error.contains("does not answer") && error.contains("remedy:"), "{error}");
+    let error = host
+        .script("up", &["--detach", "--programs", &programs])
+        .err()
+        .ok_or("it was accepted")?
+        .to_string();
+    assert!(
+        error.contains("does not answer") && error.contains("remedy:"),
+        "{error}"
+    );
     Ok(())
 }

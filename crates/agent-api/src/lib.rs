@@ -19,7 +19,8 @@ use serde::{Deserialize, Serialize};
 
 pub use event::{AgentEvent, EventBody, GoodbyeReason, Snapshot};
 pub use observed::{
-    AgentProperties, Container, EngineState, HealthStatus, ProtectedContainer, depends_on, skip_label,
+    AgentProperties, Container, EngineState, HealthStatus, ProtectedContainer, depends_on,
+    skip_label,
 };
 pub use operation::{AgentOperation, OperationEvent, OperationEventBody, OperationState};
 
@@ -106,7 +107,10 @@ pub enum AgentErrorCode {
 impl AgentError {
     /// An error with a code and a text.
     pub fn new(code: AgentErrorCode, message: impl Into<String>) -> Self {
-        AgentError { code, message: message.into() }
+        AgentError {
+            code,
+            message: message.into(),
+        }
     }
 }
 
@@ -144,18 +148,31 @@ pub trait AgentApi: Send + Sync + 'static {
     async fn events(&self) -> Result<AgentStream<AgentEvent>, AgentError>;
 
     /// The Engine's own document of a container.
-    async fn inspect_container(&self, container: ContainerRef) -> Result<serde_json::Value, AgentError>;
+    async fn inspect_container(
+        &self,
+        container: ContainerRef,
+    ) -> Result<serde_json::Value, AgentError>;
 
     /// Lines of a container's log, in chunks, with back-pressure.
-    async fn container_log(&self, request: LogRequest) -> Result<AgentStream<Vec<LogLine>>, AgentError>;
+    async fn container_log(
+        &self,
+        request: LogRequest,
+    ) -> Result<AgentStream<Vec<LogLine>>, AgentError>;
 
     /// Accepts an operation and follows it: what it plans, each step, the verdicts, the end. Idempotent by the
     /// operation's id: a known one is only followed, from its beginning. Accepting journals first; an error means that
     /// nothing was done.
-    async fn operate(&self, operation: AgentOperation) -> Result<AgentStream<OperationEvent>, AgentError>;
+    async fn operate(
+        &self,
+        operation: AgentOperation,
+    ) -> Result<AgentStream<OperationEvent>, AgentError>;
 
     /// Follows a known operation from after `seq` (0 for all), or answers `not_found`.
-    async fn follow(&self, operation: String, seq: u64) -> Result<AgentStream<OperationEvent>, AgentError>;
+    async fn follow(
+        &self,
+        operation: String,
+        seq: u64,
+    ) -> Result<AgentStream<OperationEvent>, AgentError>;
 
     /// Lets the agent forget an operation whose end Core has stored.
     async fn acknowledge(&self, operation: String) -> Result<(), AgentError>;

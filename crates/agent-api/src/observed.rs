@@ -58,7 +58,10 @@ pub enum EngineState {
 
 impl Default for EngineState {
     fn default() -> Self {
-        EngineState::Unreachable { why: "not tried yet".into(), since: 0 }
+        EngineState::Unreachable {
+            why: "not tried yet".into(),
+            since: 0,
+        }
     }
 }
 
@@ -125,12 +128,16 @@ pub struct Container {
 impl Container {
     /// Compose project, by its label.
     pub fn project(&self) -> Option<&str> {
-        self.labels.get("com.docker.compose.project").map(String::as_str)
+        self.labels
+            .get("com.docker.compose.project")
+            .map(String::as_str)
     }
 
     /// Compose service, by its label.
     pub fn service(&self) -> Option<&str> {
-        self.labels.get("com.docker.compose.service").map(String::as_str)
+        self.labels
+            .get("com.docker.compose.service")
+            .map(String::as_str)
     }
 
     /// Id or name of the container whose network namespace it shares.
@@ -142,7 +149,9 @@ impl Container {
     /// least 12 digits of its id.
     pub fn is(&self, reference: &str) -> bool {
         let reference = reference.strip_prefix('/').unwrap_or(reference);
-        self.name == reference || self.id == reference || (reference.len() >= 12 && self.id.starts_with(reference))
+        self.name == reference
+            || self.id == reference
+            || (reference.len() >= 12 && self.id.starts_with(reference))
     }
 }
 
@@ -160,7 +169,9 @@ pub fn depends_on(labels: &BTreeMap<String, String>) -> impl Iterator<Item = &st
 /// Whether the label `komodo.skip` leaves a container out of bulk operations: present with any value but exactly
 /// `false`.
 pub fn skip_label(labels: &BTreeMap<String, String>) -> bool {
-    labels.get("komodo.skip").is_some_and(|value| value != "false")
+    labels
+        .get("komodo.skip")
+        .is_some_and(|value| value != "false")
 }
 
 /// A protected container and why.

@@ -5,7 +5,10 @@ use std::time::Instant;
 use bollard::query_parameters::{StartContainerOptions, StopContainerOptions};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use komodo_api::{
-    container::{ExecuteContainers, PauseAllContainers, StartAllContainers, StopAllContainers, UnpauseAllContainers},
+    container::{
+        ExecuteContainers, PauseAllContainers, StartAllContainers, StopAllContainers,
+        UnpauseAllContainers,
+    },
     resource::ServerRef,
 };
 use komodo_testkit::{
@@ -35,10 +38,15 @@ pub async fn measure() -> Result<Vec<Figure>, Failure> {
     let core = Core::start(engine.host_address().into()).await?;
     let mut ids = Vec::new();
     for number in 0..CONTAINERS {
-        ids.push(engine.run(Container::idle(format!("c{number}")).init()).await?);
+        ids.push(
+            engine
+                .run(Container::idle(format!("c{number}")).init())
+                .await?,
+        );
     }
     let _agent = core.agent_process(&engine, SERVER).await?;
-    core.wait_containers(SERVER, "all containers", |list| list.len() == CONTAINERS).await?;
+    core.wait_containers(SERVER, "all containers", |list| list.len() == CONTAINERS)
+        .await?;
 
     let mut figures = Vec::new();
     for (there, back) in [(Verb::Pause, Verb::Unpause), (Verb::Stop, Verb::Start)] {
@@ -49,7 +57,11 @@ pub async fn measure() -> Result<Vec<Figure>, Failure> {
             for side in [pair % 2, 1 - pair % 2] {
                 for (way, verb) in [there, back].into_iter().enumerate() {
                     let start = Instant::now();
-                    if side == 0 { through_komodo(&core, verb).await? } else { directly(&engine, &ids, verb).await? }
+                    if side == 0 {
+                        through_komodo(&core, verb).await?
+                    } else {
+                        directly(&engine, &ids, verb).await?
+                    }
                     seconds[side][way] = start.elapsed().as_secs_f64();
                 }
                 settle(&core).await?;
@@ -59,8 +71,16 @@ pub async fn measure() -> Result<Vec<Figure>, Failure> {
         }
         for (verb, ratios) in [(there, ratios_there), (back, ratios_back)] {
             figures.push(
-                Figure::at_most(format!("{verb:?} all of {CONTAINERS}, ratio to a direct client, median"), quantile(&ratios, 0.5), "", 1.15, ratios)
-                    .note(format!("{PAIRS} interleaved pairs, concurrency {CONCURRENCY} on both sides")),
+                Figure::at_most(
+                    format!("{verb:?} all of {CONTAINERS}, ratio to a direct client, median"),
+                    quantile(&ratios, 0.5),
+                    "",
+                    1.15,
+                    ratios,
+                )
+                .note(format!(
+                    "{PAIRS} interleaved pairs, concurrency {CONCURRENCY} on both sides"
+                )),
             );
         }
     }
@@ -77,10 +97,50 @@ async fn through_komodo(core: &Core, verb: Verb) -> Result<(), Failure> {
     }
     let server = ServerRef(SERVER.into());
     match verb {
-        Verb::Pause => run(core, PauseAllContainers { server, exclude: vec![], plan: None }).await,
-        Verb::Unpause => run(core, UnpauseAllContainers { server, exclude: vec![], plan: None }).await,
-        Verb::Stop => run(core, StopAllContainers { server, exclude: vec![], plan: None }).await,
-        Verb::Start => run(core, StartAllContainers { server, exclude: vec![], plan: None }).await,
+        Verb::Pause => {
+            run(
+                core,
+                PauseAllContainers {
+                    server,
+                    exclude: vec![],
+                    plan: None,
+                },
+            )
+            .await
+        }
+        Verb::Unpause => {
+            run(
+                core,
+                UnpauseAllContainers {
+                    server,
+                    exclude: vec![],
+                    plan: None,
+                },
+            )
+            .await
+        }
+        Verb::Stop => {
+            run(
+                core,
+                StopAllContainers {
+                    server,
+                    exclude: vec![],
+                    plan: None,
+                },
+            )
+            .await
+        }
+        Verb::Start => {
+            run(
+                core,
+                StartAllContainers {
+                    server,
+                    exclude: vec![],
+                    plan: None,
+                },
+            )
+            .await
+        }
     }
 }
 
@@ -90,8 +150,18 @@ async fn directly(engine: &Engine, ids: &[String], verb: Verb) -> Result<(), Fai
             match verb {
                 Verb::Pause => engine.docker().pause_container(id).await,
                 Verb::Unpause => engine.docker().unpause_container(id).await,
-                Verb::Stop => engine.docker().stop_container(id, None::<StopContainerOptions>).await,
-                Verb::Start => engine.docker().start_container(id, None::<StartContainerOptions>).await,
+                Verb::Stop => {
+                    engine
+                        .docker()
+                        .stop_container(id, None::<StopContainerOptions>)
+                        .await
+                }
+                Verb::Start => {
+                    engine
+                        .docker()
+                        .start_container(id, None::<StartContainerOptions>)
+                        .await
+                }
             }
         })
         .buffer_unordered(CONCURRENCY)
@@ -102,7 +172,9 @@ async fn directly(engine: &Engine, ids: &[String], verb: Verb) -> Result<(), Fai
 
 /// Waits until Core's view shows what the direct client did, so that the next operation finds work.
 async fn settle(core: &Core) -> Result<(), Failure> {
-    core.wait_containers(SERVER, "all containers to run", |list| list.iter().all(|item| item.state.as_str() == "running"))
-        .await
-        .map(drop)
+    core.wait_containers(SERVER, "all containers to run", |list| {
+        list.iter().all(|item| item.state.as_str() == "running")
+    })
+    .await
+    .map(drop)
 }

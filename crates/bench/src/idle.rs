@@ -18,7 +18,9 @@ const REST: Duration = Duration::from_secs(10);
 pub async fn measure(seconds: u64) -> Result<Vec<Figure>, Failure> {
     let engine = Engine::start().await?;
     for number in 0..CONTAINERS {
-        engine.run(Container::new(format!("c{number}"), ["sleep", "1000000"])).await?;
+        engine
+            .run(Container::new(format!("c{number}"), ["sleep", "1000000"]))
+            .await?;
     }
     let span = Duration::from_secs(seconds);
     let daemons: Vec<u32> = engine
@@ -35,9 +37,14 @@ pub async fn measure(seconds: u64) -> Result<Vec<Figure>, Failure> {
 
     let core = Core::start(engine.host_address().into()).await?;
     let agent = core.agent_process(&engine, SERVER).await?;
-    core.wait_containers(SERVER, "all containers", |list| list.len() == CONTAINERS).await?;
+    core.wait_containers(SERVER, "all containers", |list| list.len() == CONTAINERS)
+        .await?;
     let core_pid = [core.program.pid()];
-    let agent_pid = [agent.program.as_ref().ok_or("the agent does not run")?.pid()];
+    let agent_pid = [agent
+        .program
+        .as_ref()
+        .ok_or("the agent does not run")?
+        .pid()];
     tokio::time::sleep(REST).await;
     let before = (used(&daemons), used(&agent_pid), used(&core_pid));
     tokio::time::sleep(span).await;
@@ -45,9 +52,29 @@ pub async fn measure(seconds: u64) -> Result<Vec<Figure>, Failure> {
     let with = percent(used(&daemons), before.0);
     let note = format!("{CONTAINERS} containers, {seconds} s");
     Ok(vec![
-        Figure::at_most("idle: Periphery with children", percent(used(&agent_pid), before.1), "% core", 0.1, vec![]).note(&note),
-        Figure::at_most("idle: Engine, more than without us", with - without, "% core", 0.3, vec![without, with])
-            .note(format!("{note}; runs: without us, with us")),
-        Figure::at_most("idle: Core", percent(used(&core_pid), before.2), "% core", 0.1, vec![]).note(&note),
+        Figure::at_most(
+            "idle: Periphery with children",
+            percent(used(&agent_pid), before.1),
+            "% core",
+            0.1,
+            vec![],
+        )
+        .note(&note),
+        Figure::at_most(
+            "idle: Engine, more than without us",
+            with - without,
+            "% core",
+            0.3,
+            vec![without, with],
+        )
+        .note(format!("{note}; runs: without us, with us")),
+        Figure::at_most(
+            "idle: Core",
+            percent(used(&core_pid), before.2),
+            "% core",
+            0.1,
+            vec![],
+        )
+        .note(&note),
     ])
 }

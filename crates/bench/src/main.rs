@@ -62,8 +62,11 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<Report, Failure> {
-    let groups =
-        if arguments.groups.is_empty() { Group::value_variants().to_vec() } else { arguments.groups.clone() };
+    let groups = if arguments.groups.is_empty() {
+        Group::value_variants().to_vec()
+    } else {
+        arguments.groups.clone()
+    };
     let mut report = Report::default();
     for group in groups {
         eprintln!("measuring {group:?} …");

@@ -44,9 +44,16 @@ fn run_seconds(task: &Path) -> Option<f64> {
 
 fn ended_children_seconds(pid: u32) -> f64 {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let Some((_, fields)) = text.rsplit_once(')') else { return 0.0 };
+    let Some((_, fields)) = text.rsplit_once(')') else {
+        return 0.0;
+    };
     let fields: Vec<&str> = fields.split_whitespace().collect();
-    let field = |index: usize| fields.get(index).and_then(|value| value.parse::<f64>().ok()).unwrap_or(0.0);
+    let field = |index: usize| {
+        fields
+            .get(index)
+            .and_then(|value| value.parse::<f64>().ok())
+            .unwrap_or(0.0)
+    };
     // Fields 16 and 17 of proc(5), counted from the state, which is field 3.
     (field(13) + field(14)) / TICKS_PER_SECOND
 }

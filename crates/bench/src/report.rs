@@ -49,13 +49,36 @@ pub struct Figure {
 
 impl Figure {
     /// A figure that must be at most `limit`.
-    pub fn at_most(what: impl Into<String>, value: f64, unit: &'static str, limit: f64, runs: Vec<f64>) -> Self {
-        Figure { what: what.into(), value, unit, budget: Budget::AtMost, limit, runs, note: String::new() }
+    pub fn at_most(
+        what: impl Into<String>,
+        value: f64,
+        unit: &'static str,
+        limit: f64,
+        runs: Vec<f64>,
+    ) -> Self {
+        Figure {
+            what: what.into(),
+            value,
+            unit,
+            budget: Budget::AtMost,
+            limit,
+            runs,
+            note: String::new(),
+        }
     }
 
     /// A figure that must be at least `limit`.
-    pub fn at_least(what: impl Into<String>, value: f64, unit: &'static str, limit: f64, runs: Vec<f64>) -> Self {
-        Figure { budget: Budget::AtLeast, ..Figure::at_most(what, value, unit, limit, runs) }
+    pub fn at_least(
+        what: impl Into<String>,
+        value: f64,
+        unit: &'static str,
+        limit: f64,
+        runs: Vec<f64>,
+    ) -> Self {
+        Figure {
+            budget: Budget::AtLeast,
+            ..Figure::at_most(what, value, unit, limit, runs)
+        }
     }
 
     /// Adds what else to know.
@@ -83,7 +106,11 @@ impl fmt::Display for Figure {
             Budget::AtLeast => "≥",
         };
         let verdict = if self.holds() { "holds" } else { "MISSED" };
-        write!(f, "{:<64} {:>10.3} {:<6} {sign} {:<8} {verdict}", self.what, self.value, self.unit, self.limit)?;
+        write!(
+            f,
+            "{:<64} {:>10.3} {:<6} {sign} {:<8} {verdict}",
+            self.what, self.value, self.unit, self.limit
+        )?;
         if !self.note.is_empty() {
             write!(f, "\n    {}", self.note)?;
         }
@@ -91,7 +118,13 @@ impl fmt::Display for Figure {
             let mut sorted = self.runs.clone();
             sorted.sort_by(f64::total_cmp);
             let (low, high) = (sorted[0], sorted[sorted.len() - 1]);
-            write!(f, "\n    {} runs, {low:.3} to {high:.3}; p50 {:.3}, p90 {:.3}", sorted.len(), at(&sorted, 0.5), at(&sorted, 0.9))?;
+            write!(
+                f,
+                "\n    {} runs, {low:.3} to {high:.3}; p50 {:.3}, p90 {:.3}",
+                sorted.len(),
+                at(&sorted, 0.5),
+                at(&sorted, 0.9)
+            )?;
         } else if !self.runs.is_empty() {
             let runs: Vec<String> = self.runs.iter().map(|run| format!("{run:.3}")).collect();
             write!(f, "\n    runs: {}", runs.join(" "))?;

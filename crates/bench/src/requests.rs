@@ -23,45 +23,84 @@ pub async fn measure() -> Result<Vec<Figure>, Failure> {
     let core = Core::start(Ipv4Addr::LOCALHOST.into()).await?;
     let join = core.join_string().await?;
     let _agents = Command::new(program("komodo-sim")?)
-        .args(["--core", &format!("ws://{}", core.address), "--agents", &SERVERS.to_string()])
+        .args([
+            "--core",
+            &format!("ws://{}", core.address),
+            "--agents",
+            &SERVERS.to_string(),
+        ])
         .env("KOMODO_SIM_ONBOARDING_KEY", join)
         .stdout(Stdio::null())
         .kill_on_drop(true)
         .spawn()?;
     wait_for("all simulated servers", || async {
-        core.client.call(&GetServersSummary {}).await.ok().filter(|summary| summary.healthy == SERVERS as i64)
+        core.client
+            .call(&GetServersSummary {})
+            .await
+            .ok()
+            .filter(|summary| summary.healthy == SERVERS as i64)
     })
     .await?;
     let page = core.client.call(&ListServers::default()).await?.len();
-    let whole = core.client.call(&ListServers { limit: Some(0), ..ListServers::default() }).await?.len();
+    let whole = core
+        .client
+        .call(&ListServers {
+            limit: Some(0),
+            ..ListServers::default()
+        })
+        .await?
+        .len();
     if whole != SERVERS {
         return Err(format!("{whole} servers are listed, not {SERVERS}").into());
     }
 
     let (username, password) = core.admin.clone();
     let anonymous = Client::new(&format!("http://{}", core.address), Credentials::None)?;
-    let JwtOrTwoFactor::Jwt(token) = anonymous.call(&LoginLocalUser { username, password }).await? else {
+    let JwtOrTwoFactor::Jwt(token) = anonymous
+        .call(&LoginLocalUser { username, password })
+        .await?
+    else {
         return Err("the administrator has a second factor".into());
     };
-    let Credentials::ApiKey { key, secret } = &core.credentials else { return Err("no API key".into()) };
+    let Credentials::ApiKey { key, secret } = &core.credentials else {
+        return Err("no API key".into());
+    };
     let mut figures = Vec::new();
     for (name, headers) in [
         ("JWT", vec![("authorization", token.jwt.as_str())]),
-        ("API key", vec![("x-api-key", key.as_str()), ("x-api-secret", secret.as_str())]),
+        (
+            "API key",
+            vec![
+                ("x-api-key", key.as_str()),
+                ("x-api-secret", secret.as_str()),
+            ],
+        ),
     ] {
         let mut runs = Vec::new();
         for _ in 0..REPEATS {
             runs.push(requests_per_second(core.directory(), core.address, &headers).await?);
         }
         figures.push(
-            Figure::at_least(format!("ListServers, {SERVERS} servers, {name}"), quantile(&runs, 0.5), "/s", MUST, runs)
-                .note(format!("wrk, {CONNECTIONS} connections, {SECONDS} s; {page} servers in the default page")),
+            Figure::at_least(
+                format!("ListServers, {SERVERS} servers, {name}"),
+                quantile(&runs, 0.5),
+                "/s",
+                MUST,
+                runs,
+            )
+            .note(format!(
+                "wrk, {CONNECTIONS} connections, {SECONDS} s; {page} servers in the default page"
+            )),
         );
     }
     Ok(figures)
 }
 
-async fn requests_per_second(folder: &Path, address: std::net::SocketAddr, headers: &[(&str, &str)]) -> Result<f64, Failure> {
+async fn requests_per_second(
+    folder: &Path,
+    address: std::net::SocketAddr,
+    headers: &[(&str, &str)],
+) -> Result<f64, Failure> {
     let mut script = String::from(
         "wrk.method = \"POST\"\nwrk.body = '{\"type\":\"ListServers\",\"params\":{}}'\nwrk.headers[\"content-type\"] = \"application/json\"\n",
     );
@@ -72,7 +111,12 @@ async fn requests_per_second(folder: &Path, address: std::net::SocketAddr, heade
     let path = folder.join("wrk.lua");
     fs::write(&path, script)?;
     let output = Command::new("wrk")
-        .args(["-t1", &format!("-c{CONNECTIONS}"), &format!("-d{SECONDS}s"), "-s"])
+        .args([
+            "-t1",
+            &format!("-c{CONNECTIONS}"),
+            &format!("-d{SECONDS}s"),
+            "-s",
+        ])
         .arg(&path)
         .arg(format!("http://{address}/read"))
         .output()

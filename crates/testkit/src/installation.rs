@@ -43,14 +43,20 @@ pub fn program(name: &str) -> Result<PathBuf, Failure> {
             let test = std::env::current_exe()?;
             let folder = test.parent().ok_or("the test has no folder")?;
             match folder.file_name() {
-                Some(name) if name == "deps" => folder.parent().ok_or("deps has no parent")?.to_owned(),
+                Some(name) if name == "deps" => {
+                    folder.parent().ok_or("deps has no parent")?.to_owned()
+                }
                 _ => folder.to_owned(),
             }
         }
     };
     let path = folder.join(name);
     if !path.is_file() {
-        return Err(format!("{} is not there; first: cargo build --workspace --bins", path.display()).into());
+        return Err(format!(
+            "{} is not there; first: cargo build --workspace --bins",
+            path.display()
+        )
+        .into());
     }
     Ok(path)
 }
@@ -59,7 +65,10 @@ pub fn program(name: &str) -> Result<PathBuf, Failure> {
 ///
 /// # Errors
 /// When it does not within the deadline; `what` then says what was waited for.
-pub async fn wait_for<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> Result<T, Failure> {
+pub async fn wait_for<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut look: impl FnMut() -> F,
+) -> Result<T, Failure> {
     let end = Instant::now() + Duration::from_secs(STATE_SECONDS);
     loop {
         if let Some(found) = look().await {
@@ -81,8 +90,15 @@ pub struct Program {
 
 impl Program {
     fn start(command: &mut Command, log: PathBuf) -> Result<Self, Failure> {
-        let output = fs::OpenOptions::new().create(true).append(true).open(&log)?;
-        let child = command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).spawn()?;
+        let output = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log)?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .spawn()?;
         Ok(Program { child, log })
     }
 
@@ -107,7 +123,9 @@ impl Program {
     /// # Errors
     /// When the signal cannot be sent.
     pub fn terminate(&mut self) -> Result<(), Failure> {
-        Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
+        Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .status()?;
         self.child.wait()?;
         Ok(())
     }
@@ -144,18 +162,36 @@ impl Core {
         let directory = tempfile::TempDir::new()?;
         // The port is free for as long as nobody else takes it; tests ask the kernel for theirs the same way.
         let address = TcpListener::bind((at, 0))?.local_addr()?;
-        let output = command("komodo-core", directory.path(), address)?.args(["bootstrap", "--api-key", "test"]).output()?;
+        let output = command("komodo-core", directory.path(), address)?
+            .args(["bootstrap", "--api-key", "test"])
+            .output()?;
         if !output.status.success() {
             return Err(format!("bootstrap: {}", String::from_utf8_lossy(&output.stderr)).into());
         }
         let made: serde_json::Value = serde_json::from_slice(&output.stdout)?;
-        let text = |name: &str| made[name].as_str().map(str::to_owned).ok_or_else(|| format!("bootstrap gives no {name}"));
-        let credentials = Credentials::ApiKey { key: text("key")?, secret: text("secret")? };
+        let text = |name: &str| {
+            made[name]
+                .as_str()
+                .map(str::to_owned)
+                .ok_or_else(|| format!("bootstrap gives no {name}"))
+        };
+        let credentials = Credentials::ApiKey {
+            key: text("key")?,
+            secret: text("secret")?,
+        };
         let client = Client::new(&format!("http://{address}"), credentials.clone())?;
-        let program =
-            Program::start(&mut command("komodo-core", directory.path(), address)?, directory.path().join("core.log"))?;
-        let core =
-            Core { program, address, client, credentials, admin: (text("username")?, text("password")?), directory };
+        let program = Program::start(
+            &mut command("komodo-core", directory.path(), address)?,
+            directory.path().join("core.log"),
+        )?;
+        let core = Core {
+            program,
+            address,
+            client,
+            credentials,
+            admin: (text("username")?, text("password")?),
+            directory,
+        };
         core.wait_ready().await?;
         Ok(core)
     }
@@ -166,7 +202,10 @@ impl Core {
     /// As [`Core::start`].
     pub async fn start_again(&mut self) -> Result<(), Failure> {
         let log = self.directory.path().join("core.log");
-        self.program = Program::start(&mut command("komodo-core", self.directory.path(), self.address)?, log)?;
+        self.program = Program::start(
+            &mut command("komodo-core", self.directory.path(), self.address)?,
+            log,
+        )?;
         self.wait_ready().await
     }
 
@@ -187,7 +226,10 @@ impl Core {
     /// # Errors
     /// When Core refuses.
     pub async fn join_string(&self) -> Result<String, Failure> {
-        let key = CreateOnboardingKey { name: "test".into(), ..CreateOnboardingKey::default() };
+        let key = CreateOnboardingKey {
+            name: "test".into(),
+            ..CreateOnboardingKey::default()
+        };
         Ok(self.client.call(&key).await?.private_key)
     }
 
@@ -196,9 +238,15 @@ impl Core {
     /// # Errors
     /// When it has not within the deadline; the error holds what Core printed.
     pub async fn wait_server(&self, server: &str, state: ServerState) -> Result<(), Failure> {
-        let ask = GetServerState { server: ServerRef(server.into()) };
+        let ask = GetServerState {
+            server: ServerRef(server.into()),
+        };
         wait_for(&format!("server {server} to be {state:?}"), || async {
-            self.client.call(&ask).await.ok().filter(|answer| answer.status == state)
+            self.client
+                .call(&ask)
+                .await
+                .ok()
+                .filter(|answer| answer.status == state)
         })
         .await
         .map_err(|error| format!("{error}\n{}", self.program.log()).into())
@@ -215,8 +263,17 @@ impl Core {
         what: &str,
         condition: impl Fn(&[ContainerListItem]) -> bool,
     ) -> Result<Vec<ContainerListItem>, Failure> {
-        let ask = ListContainers { server: ServerRef(server.into()) };
-        wait_for(what, || async { self.client.call(&ask).await.ok().filter(|list| condition(list)) }).await
+        let ask = ListContainers {
+            server: ServerRef(server.into()),
+        };
+        wait_for(what, || async {
+            self.client
+                .call(&ask)
+                .await
+                .ok()
+                .filter(|list| condition(list))
+        })
+        .await
     }
 
     /// Starts an agent as a process on the host of the test, for an Engine.
@@ -226,11 +283,22 @@ impl Core {
     pub async fn agent_process(&self, engine: &Engine, server: &str) -> Result<Agent, Failure> {
         let directory = tempfile::TempDir::new()?;
         let join = secret_file(directory.path(), &self.join_string().await?)?;
-        let mut agent = Agent { program: None, server: server.to_owned(), address: self.address, directory, join };
+        let mut agent = Agent {
+            program: None,
+            server: server.to_owned(),
+            address: self.address,
+            directory,
+            join,
+        };
         agent.start(&engine.docker_host())?;
         self.wait_server(server, ServerState::Ok)
             .await
-            .map_err(|error| format!("{error}\n{}", agent.program.as_ref().map(Program::log).unwrap_or_default()))?;
+            .map_err(|error| {
+                format!(
+                    "{error}\n{}",
+                    agent.program.as_ref().map(Program::log).unwrap_or_default()
+                )
+            })?;
         Ok(agent)
     }
 
@@ -238,8 +306,15 @@ impl Core {
     ///
     /// # Errors
     /// When the image cannot be made.
-    pub async fn agent_container(&self, engine: &Engine, name: &str, server: &str) -> Result<AgentContainer, Failure> {
-        engine.image_from_binary(&program("komodo-periphery")?, AGENT_IMAGE).await?;
+    pub async fn agent_container(
+        &self,
+        engine: &Engine,
+        name: &str,
+        server: &str,
+    ) -> Result<AgentContainer, Failure> {
+        engine
+            .image_from_binary(&program("komodo-periphery")?, AGENT_IMAGE)
+            .await?;
         let state = tempfile::TempDir::new()?;
         secret_file(state.path(), &self.join_string().await?)?;
         let container = Container::from_image(name, AGENT_IMAGE)
@@ -247,7 +322,10 @@ impl Core {
             .bind(state.path(), "/etc/komodo")
             .env("PERIPHERY_ROOT_DIRECTORY", "/etc/komodo")
             .env("PERIPHERY_CORE_ADDRESS", format!("ws://{}", self.address))
-            .env("PERIPHERY_ONBOARDING_KEY_FILE", format!("/etc/komodo/{JOIN_FILE}"))
+            .env(
+                "PERIPHERY_ONBOARDING_KEY_FILE",
+                format!("/etc/komodo/{JOIN_FILE}"),
+            )
             .env("PERIPHERY_CONNECT_AS", server);
         Ok(AgentContainer { container, state })
     }
@@ -290,7 +368,10 @@ impl Agent {
             .env("PERIPHERY_CORE_ADDRESS", format!("ws://{}", self.address))
             .env("PERIPHERY_ONBOARDING_KEY_FILE", &self.join)
             .env("PERIPHERY_CONNECT_AS", &self.server);
-        self.program = Some(Program::start(&mut command, self.directory.path().join("periphery.log"))?);
+        self.program = Some(Program::start(
+            &mut command,
+            self.directory.path().join("periphery.log"),
+        )?);
         Ok(())
     }
 
