@@ -47,8 +47,10 @@ async function ended(child: ChildProcess) {
 
 function start(name: string, args: string[], env: Record<string, string>, log: string): ChildProcess {
   const out = openSync(log, "a");
+  // By its mark a test run finds what it left behind.
+  const { PATH = "", KOMODO_TEST_RUN = "" } = process.env;
   return spawn(join(PROGRAMS, name), args, {
-    env: { PATH: process.env.PATH ?? "", ...env },
+    env: { PATH, KOMODO_TEST_RUN, ...env },
     stdio: ["ignore", out, out],
   });
 }

@@ -1,4 +1,5 @@
 // The main job on a real Docker Engine, with the agent in a container on it.
+import { appendFileSync } from "node:fs";
 import { Core, Engine, until } from "./core";
 import { expect, row, signIn, test } from "./test";
 
@@ -29,7 +30,10 @@ test.afterAll(async () => {
   engine?.stop();
 });
 
-test.beforeEach(async ({ page }) => {
+test.beforeEach(async ({ page }, { title }) => {
+  // scripts/test counts by this file how many tests ran against a real Engine.
+  const report = process.env.KOMODO_TEST_ENGINE_LOG;
+  if (report) appendFileSync(report, `e2e ${title}\n`);
   await signIn(page, await core.token());
 });
 
