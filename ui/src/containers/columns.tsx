@@ -1,6 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import type { ContainerListItem } from "../api/types";
-import { useMinuteNow } from "../i18n/clock";
+import { useCoarseNow } from "../i18n/clock";
 import type { Words } from "../i18n/en";
 import { exact } from "../i18n/format";
 import { useWords } from "../i18n/words";
@@ -94,7 +94,7 @@ export const containerColumns = (words: Words, server: string): Column<Container
 
 function ContainerAge({ container }: { container: ContainerListItem }) {
   const words = useWords();
-  const now = useMinuteNow();
+  const now = useCoarseNow();
   return (
     <span
       className={styles.quiet}

@@ -1,7 +1,7 @@
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { ChevronDown, ChevronRight } from "lucide-react";
 import type { ContainerListItem, ServerListItem } from "../api/types";
-import { useMinuteNow } from "../i18n/clock";
+import { useCoarseNow } from "../i18n/clock";
 import { useWords } from "../i18n/words";
 import { useContainers, useServers } from "../live/live";
 import { Button } from "../parts/button";
@@ -80,7 +80,7 @@ const MAIN: readonly SingleAction[] = ["start", "restart", "stop"];
 function Bar({ server, serverRef, container, name }: BarProps) {
   const words = useWords();
   const operate = useOperate();
-  const now = useMinuteNow();
+  const now = useCoarseNow();
   const off = container ? actionsOff(words, server) : words.server.disabledBecause(words.reasons.gone);
   const act = (action: SingleAction) =>
     operate({ request: onOne(action, serverRef, name), serverName: server?.name ?? serverRef });

@@ -4,7 +4,7 @@ import { en } from "../i18n/en";
 import { zhCn } from "../i18n/zh-cn";
 import { applies } from "./actions";
 import { parseFilter } from "./filter";
-import { containerAge, containerLook, publishedPorts, shortImage } from "./look";
+import { containerAge, containerLook, plannedPorts, publishedPorts, shortImage } from "./look";
 import { changes, groups, labelledButActed } from "./plan-groups";
 import { progress } from "./progress-count";
 import { actionOf, chosen, onAll, onOne, onSeveral } from "./requests";
@@ -49,6 +49,10 @@ describe("what lists show of a container", () => {
         { PrivatePort: 9000, Type: "tcp" },
       ]),
     ).toEqual(["8080→80", "localhost:53→53/udp"]);
+  });
+
+  test("ports of a plan on all addresses are said once", () => {
+    expect(plannedPorts(["0.0.0.0:80/tcp", "[::]:80/tcp", "127.0.0.1:53/udp"])).toEqual(["80/tcp", "127.0.0.1:53/udp"]);
   });
 
   test("images lose their digest", () => {

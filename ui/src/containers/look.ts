@@ -39,6 +39,11 @@ export function publishedPorts(ports: readonly Port[] | undefined): string[] {
   return [...shown];
 }
 
+/** Ports of a plan, `0.0.0.0:8080/tcp`; those on all addresses, of either kind, are said once and without them. */
+export const plannedPorts = (ports: readonly string[]): string[] => [
+  ...new Set(ports.map((port) => port.replace(/^(0\.0\.0\.0|\[::\]):/, ""))),
+];
+
 /** Image without the noise of a digest. */
 export function shortImage(image: string | null | undefined): string {
   if (!image) return "";
@@ -47,7 +52,7 @@ export function shortImage(image: string | null | undefined): string {
   return image.startsWith("sha256:") ? image.slice(7, 19) : image;
 }
 
-/** Seconds that a clock which ticks twice a minute cannot tell are no number. */
+/** Seconds that a slow clock cannot tell are no number. */
 const JUST_NOW_MS = 5_000;
 const lasting = (words: Words, ms: number) => (ms < JUST_NOW_MS ? words.time.now : duration(words.locale, ms));
 

@@ -9,6 +9,7 @@ import { useWords } from "../i18n/words";
 import { Checkbox, SearchField } from "../parts/field";
 import { actionIcons } from "./actions";
 import { reasonText, StateChip } from "./chips";
+import { plannedPorts } from "./look";
 import styles from "./plan.module.css";
 import type { Group, GroupId } from "./plan-groups";
 
@@ -153,7 +154,7 @@ function Consequences({ item, group, action }: Omit<ItemLineProps, "onInclude">)
   } else if (group === "nothing" && item.reason) {
     facts.push(reasonText(words, item.reason));
   } else if (group === "act") {
-    if (item.ports?.length) facts.push(words.plan.ports(item.ports.join(", ")));
+    if (item.ports?.length) facts.push(words.plan.ports(plannedPorts(item.ports).join(", ")));
     if (item.dependants?.length) facts.push(words.plan.dependants(item.dependants.join(", ")));
     if (action === "stop" && item.comes_back) facts.push(words.plan.comesBack);
     if (item.bytes) facts.push(words.plan.frees(bytes(words.locale, item.bytes)));

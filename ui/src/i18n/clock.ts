@@ -2,7 +2,7 @@
 import { useSyncExternalStore } from "react";
 
 const TICK_MS = 1_000;
-const COARSE_MS = 30_000;
+const COARSE_MS = 10_000;
 
 class Clock {
   #now = Date.now();
@@ -41,5 +41,5 @@ const coarse = new Clock(COARSE_MS);
 
 /** Unix ms, ticking every second. */
 export const useNow = () => useSyncExternalStore(fine.subscribe, fine.now);
-/** Unix ms, ticking twice a minute: for lists. */
-export const useMinuteNow = () => useSyncExternalStore(coarse.subscribe, coarse.now);
+/** Unix ms, ticking now and then: for lists. */
+export const useCoarseNow = () => useSyncExternalStore(coarse.subscribe, coarse.now);

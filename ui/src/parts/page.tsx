@@ -2,7 +2,7 @@
 import { AlertTriangle, Check, Copy, Info, ShieldCheck, XCircle } from "lucide-react";
 import { type CSSProperties, type ReactNode, useEffect, useState } from "react";
 import { ApiError } from "../api/client";
-import { useMinuteNow, useNow } from "../i18n/clock";
+import { useCoarseNow, useNow } from "../i18n/clock";
 import type { Words } from "../i18n/en";
 import { duration, exact } from "../i18n/format";
 import { useWords } from "../i18n/words";
@@ -114,7 +114,7 @@ export function Age({ at, fine }: { at: number; fine?: boolean }) {
 }
 
 const FineAge = ({ at }: { at: number }) => <AgeText at={at} now={useNow()} />;
-const CoarseAge = ({ at }: { at: number }) => <AgeText at={at} now={useMinuteNow()} />;
+const CoarseAge = ({ at }: { at: number }) => <AgeText at={at} now={useCoarseNow()} />;
 
 function AgeText({ at, now }: { at: number; now: number }) {
   const words = useWords();

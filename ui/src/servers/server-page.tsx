@@ -6,7 +6,7 @@ import { entriesForAll } from "../containers/actions";
 import { ContainersTab } from "../containers/containers-tab";
 import { useOperate } from "../containers/operate";
 import { type AllAction, onAll } from "../containers/requests";
-import { useMinuteNow, useNow } from "../i18n/clock";
+import { useCoarseNow, useNow } from "../i18n/clock";
 import { duration, moment } from "../i18n/format";
 import { useWords } from "../i18n/words";
 import { useServers } from "../live/live";
@@ -83,7 +83,7 @@ export function ServerPage() {
 function Bar({ server }: { server: ServerListItem }) {
   const words = useWords();
   const operate = useOperate();
-  const now = useMinuteNow();
+  const now = useCoarseNow();
   const off = actionsOff(words, server);
   const { boot_ts, version } = server.info;
   const all = (action: AllAction) => operate({ request: onAll(action, server.id), serverName: server.name });

@@ -3,7 +3,7 @@ import { Plus, Server as ServerIcon, ServerOff } from "lucide-react";
 import { lazy, Suspense, useMemo, useState } from "react";
 import { ApiError } from "../api/client";
 import type { ServerListItem } from "../api/types";
-import { useMinuteNow } from "../i18n/clock";
+import { useCoarseNow } from "../i18n/clock";
 import { useWords } from "../i18n/words";
 import { useServers } from "../live/live";
 import { Button } from "../parts/button";
@@ -78,7 +78,7 @@ export function ServersPage() {
 
 function LastSeen({ at }: { at: number }) {
   const words = useWords();
-  return words.servers.lastSeen(ageText(words, at, useMinuteNow()));
+  return words.servers.lastSeen(ageText(words, at, useCoarseNow()));
 }
 
 function Tile({ server }: { server: ServerListItem }) {

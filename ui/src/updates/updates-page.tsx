@@ -4,7 +4,7 @@ import { History, SearchX } from "lucide-react";
 import { useMemo, useRef } from "react";
 import { ApiError, call } from "../api/client";
 import type { ServerListItem, UpdateListItem } from "../api/types";
-import { useMinuteNow, useNow } from "../i18n/clock";
+import { useCoarseNow, useNow } from "../i18n/clock";
 import type { Words } from "../i18n/en";
 import { elapsed, moment } from "../i18n/format";
 import { useWords } from "../i18n/words";
@@ -78,7 +78,7 @@ const columns = (words: Words, servers: readonly ServerListItem[] | undefined): 
 
 function Start({ at }: { at: number }) {
   const words = useWords();
-  return moment(words.locale, at, useMinuteNow());
+  return moment(words.locale, at, useCoarseNow());
 }
 
 function Took({ update }: { update: UpdateListItem }) {
