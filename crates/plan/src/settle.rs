@@ -97,7 +97,7 @@ pub fn settle(
     restarted: Option<bool>,
 ) -> Settled {
     use ContainerAction::*;
-    use ContainerStateStatusEnum::{Created, Empty, Exited};
+    use ContainerStateStatusEnum::{Created, Empty, Exited, Removing};
     let failed = |why: String| (VerdictKind::Failed, None, Some(why));
     let done = (VerdictKind::Done, None, None);
     let Some(container) = observed else {
@@ -147,6 +147,8 @@ pub fn settle(
             (None, Some(error)) => (VerdictKind::Unknown, None, Some(error.to_owned())),
         },
         _ if reached(action, state) => done,
+        // A stopped container with `--rm` goes by itself, and is seen going.
+        Stop if state == Removing => done,
         _ => failed(match error {
             Some(error) => error.to_owned(),
             None => format!(

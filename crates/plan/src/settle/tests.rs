@@ -114,7 +114,7 @@ fn the_engine_said_yes() {
           created    done
           restarting failed: the Engine was asked to stop it, but it is restarting
           stopping   failed: the Engine was asked to stop it, but it is stopping
-          removing   failed: the Engine was asked to stop it, but it is removing
+          removing   done
           paused     failed: the Engine was asked to stop it, but it is paused
           exited     done
           dead       done
@@ -201,7 +201,7 @@ fn the_engine_said_no_or_its_answer_was_lost() {
           created    done
           restarting failed: E
           stopping   failed: E
-          removing   failed: E
+          removing   done
           paused     failed: E
           exited     done
           dead       done
