@@ -342,9 +342,15 @@ async fn guessing_is_slowed_down() {
     assert!(refused.headers.contains_key("retry-after"));
     // Others are not held up, and what a proxy did not write itself is not believed.
     attempt("192.0.2.2", "right").await.ok();
-    attempt("192.0.2.9, 192.0.2.1", "right")
-        .await
-        .refused(429, "too_many_attempts");
+    for forged in [
+        "192.0.2.9, 192.0.2.1",
+        "192.0.2.9, unknown, 192.0.2.1",
+        "192.0.2.9, 192.0.2.1, 127.0.0.1",
+    ] {
+        attempt(forged, "right")
+            .await
+            .refused(429, "too_many_attempts");
+    }
     // Credentials that cannot be guessed work on.
     let mut admin = core.token(core.admin);
     admin.0.push(("x-forwarded-for", "192.0.2.1".into()));

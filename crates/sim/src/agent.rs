@@ -78,6 +78,11 @@ impl SimHost {
         self.disk.set_full(full);
     }
 
+    /// The journal loses all but the first so many events of each operation. For a host whose agent does not run.
+    pub fn lose_journal_after(&self, events: usize) {
+        self.disk.lose_after(events);
+    }
+
     /// Kills the agent, as by `SIGKILL`, when its journal is written next.
     pub fn kill_at(&self, kill: Option<KillAt>) {
         self.disk.kill_at(kill);

@@ -126,6 +126,13 @@ impl Disk {
         states.collect()
     }
 
+    /// Loses what it holds of each operation beyond so many events, as a damaged disk does.
+    pub(crate) fn lose_after(&self, events: usize) {
+        for record in self.contents().operations.values_mut() {
+            record.events.truncate(events);
+        }
+    }
+
     /// Ids of operations that have not ended.
     pub(crate) fn open(&self) -> Vec<String> {
         let contents = self.contents();

@@ -22,21 +22,21 @@ fn client_address(socket: IpAddr, trusted: &[IpAddr], headers: &http::HeaderMap)
     if !trusted.contains(&socket) {
         return socket;
     }
-    let forwarded = headers
+    // From the last hop back: what stands before one that cannot be read was written by anybody.
+    let forwarded: Vec<&str> = headers
         .get_all("x-forwarded-for")
         .iter()
-        .filter_map(|value| value.to_str().ok());
-    let addresses: Vec<IpAddr> = forwarded
+        .map(|value| value.to_str().unwrap_or_default())
         .flat_map(|list| list.split(','))
-        .map_while(|item| item.trim().parse::<IpAddr>().ok())
-        .map(|address| address.to_canonical())
         .collect();
-    addresses
-        .iter()
-        .rev()
-        .find(|address| !trusted.contains(address))
-        .copied()
-        .unwrap_or(socket)
+    for item in forwarded.into_iter().rev() {
+        match item.trim().parse::<IpAddr>() {
+            Ok(address) if trusted.contains(&address.to_canonical()) => {}
+            Ok(address) => return address.to_canonical(),
+            Err(_) => break,
+        }
+    }
+    socket
 }
 
 /// Id of a request: the start of Core it belongs to, and its number since.

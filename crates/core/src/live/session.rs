@@ -52,6 +52,12 @@ pub(super) async fn serve(app: Arc<App>, upgrade: OnUpgrade, peer: IpAddr, end: 
         let texts = tokio::select! {
             biased;
             () = end.cancelled() => break,
+            // Before what waits to be written: who is flooded must be able to unsubscribe.
+            frame = socket.receive() => match frame {
+                Frame::Text(message) => subscriptions.take(message.as_payload()).into_iter().collect(),
+                Frame::Pong => continue,
+                Frame::End => return,
+            },
             Some(text) = queue.recv() => {
                 let mut texts = vec![text];
                 while texts.len() < TOGETHER_MAX && let Ok(text) = queue.try_recv() {
@@ -59,11 +65,6 @@ pub(super) async fn serve(app: Arc<App>, upgrade: OnUpgrade, peer: IpAddr, end: 
                 }
                 texts
             }
-            frame = socket.receive() => match frame {
-                Frame::Text(message) => subscriptions.take(message.as_payload()).into_iter().collect(),
-                Frame::Pong => continue,
-                Frame::End => return,
-            },
             Some(ended) = subscriptions.tasks.join_next_with_id() => {
                 let task = ended.map_or_else(|error| error.id(), |(task, ())| task);
                 subscriptions.open.retain(|_, handle| handle.id() != task);

@@ -66,6 +66,8 @@ impl Handle<LoginLocalUser> for App {
             .as_ref()
             .and_then(|account| account.password_hash.clone());
         let fits = self.auth.passwords.verify(password, hash).await?;
+        // Guesses that were made at the same time: those beyond the limit are told nothing.
+        self.auth.limiter.check(cx.peer, self.clock.now())?;
         match account.filter(|_| fits) {
             Some(account) => {
                 let jwt = self.auth.tokens.issue(account.id, self.clock.now());

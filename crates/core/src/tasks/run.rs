@@ -50,6 +50,8 @@ pub(super) struct Run {
     show: watch::Sender<Arc<Update>>,
     /// Place of the last event in the agent's journal.
     seq: u64,
+    /// Place after which the agent was asked to tell.
+    from: u64,
     /// Whether the agent is known to have, or have had, the operation.
     pub(super) accepted: bool,
     /// Whether the agent was asked in this start of Core, so that it may be asked again where it knows nothing.
@@ -160,6 +162,7 @@ impl Run {
             held,
             show,
             seq: 0,
+            from: 0,
             accepted: false,
             orderable,
             begun: BTreeSet::new(),
@@ -206,9 +209,16 @@ impl Run {
                     self.wait_for(Some(why));
                     let until = Instant::now() + pause.mul_f64(0.75 + 0.5 * fastrand::f64());
                     pause = (pause * 2).min(RETRY_MAX);
+                    let (tasks, start_ts) = (Arc::clone(&self.tasks), self.update.start_ts);
                     tokio::select! {
                         biased;
-                        () = self.tasks.end.cancelled() => return self.leave_open().await,
+                        () = tasks.end.cancelled() => return self.leave_open().await,
+                        // An agent that is there and never tells must not keep it open for ever.
+                        () = expired(&tasks, start_ts) => {
+                            self.settle_as_unknown(&expiry(&tasks));
+                            self.close(None).await;
+                            return self.store_end(None).await;
+                        }
                         () = sleep_until(until) => {}
                     }
                 }
@@ -274,7 +284,13 @@ impl Run {
                         return stop;
                     },
                     Some(Err(error)) => return Stop::Away(error.message),
-                    None => return Stop::Away("the agent stopped telling".into()),
+                    None => {
+                        if self.seq == self.from {
+                            // Its journal holds less than it told before: from the beginning, then.
+                            self.seq = 0;
+                        }
+                        return Stop::Away("the agent stopped telling".into());
+                    }
                 },
                 () = sleep_until(silent) => return Stop::Away("the agent tells nothing".into()),
                 () = expired(&tasks, start_ts) => return Stop::Never(expiry(&tasks)),
@@ -292,6 +308,7 @@ impl Run {
                 .deadline
                 .is_none_or(|deadline| self.tasks.clock.now() < deadline);
         let first = self.seq == 0 && orderable && self.update.waiting_for.is_none();
+        self.from = self.seq;
         if !first {
             match agent.follow(&id, self.seq).await {
                 Ok(events) => {
@@ -341,10 +358,23 @@ impl Run {
                 return None;
             }
             OperationEventBody::Verdict(verdict) => self.put(verdict),
-            OperationEventBody::Ended { error } => return Some(Stop::Ended(error)),
+            OperationEventBody::Ended { error } => return Some(self.ended(error)),
         }
         self.changed();
         None
+    }
+
+    /// The agent says that it is over. What it numbered anew, after it had lost a part of its journal, was not taken
+    /// in: then all of it is asked for once more, and what is missing even then is looked at.
+    fn ended(&mut self, error: Option<String>) -> Stop {
+        if error.is_none() && !self.untold().is_empty() {
+            if self.from > 0 {
+                self.seq = 0;
+                return Stop::Away("something of what the agent told is missing".into());
+            }
+            self.settle_by_observation();
+        }
+        Stop::Ended(error)
     }
 
     pub(super) fn put(&mut self, verdict: Verdict) {

@@ -78,7 +78,7 @@ impl Run {
     }
 
     /// Items without a verdict.
-    fn untold(&self) -> Vec<PlanItem> {
+    pub(super) fn untold(&self) -> Vec<PlanItem> {
         let told: BTreeSet<&str> = self
             .update
             .verdicts

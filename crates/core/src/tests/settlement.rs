@@ -160,6 +160,62 @@ async fn an_agent_that_lost_its_journal_is_settled_by_what_is_seen() {
     assert_eq!(ended.verdicts.len(), HOST.len());
 }
 
+/// It numbers anew what Core was told before, or ends at a number that Core has passed.
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_lost_a_part_of_its_journal_is_heard_from_the_beginning() {
+    for (ended, held) in [(false, 1), (false, 2), (true, 1), (true, 3)] {
+        let (mut core, mut host, update) = stopping().await;
+        let lost_at = core.cut(&host).await;
+        assert!(lost_at > 0);
+        if ended {
+            // All was done while nobody heard of it.
+            tokio::time::advance(Duration::from_secs(60)).await;
+        }
+        host.agent.kill();
+        host.host.lose_journal_after(held);
+        tokio::time::advance(Duration::from_secs(60)).await;
+        host.agent = host.host.start();
+        core.reconnect(&mut host).await;
+        let ended = core.end(&update).await;
+        assert_eq!(
+            ended.verdicts.len(),
+            HOST.len(),
+            "{held} held: {}",
+            verdicts(&ended)
+        );
+        for verdict in &ended.verdicts {
+            let is = host
+                .world
+                .state_of(&verdict.container)
+                .map(|state| state.as_str());
+            // Of what the journal no longer holds it may only say what is.
+            assert_eq!(
+                verdict.after.map(|state| state.as_str()),
+                is,
+                "{held} held: {verdict:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_is_there_and_never_tells_closes_it_after_seven_days_as_unknown() {
+    let (core, host, update) = stopping().await;
+    host.agent.set_fault(Fault::Hang);
+    tokio::time::advance(Duration::from_secs(60)).await;
+    core.until_update(&update, "it is asked in vain", |update| {
+        update.waiting_for.is_some()
+    })
+    .await;
+    tokio::time::advance(Duration::from_secs(7 * 24 * 60 * 60)).await;
+    let ended = core.end(&update).await;
+    assert!(!ended.success);
+    assert_eq!(
+        verdicts(&ended),
+        "a unknown, b unknown, c unknown, d unknown, periphery skipped (Agent)"
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn core_is_restarted() {
     let (core, mut host, update) = stopping().await;
