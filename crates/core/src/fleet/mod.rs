@@ -1,6 +1,6 @@
 //! Observed state: what every server really runs, and the links to their agents.
 //!
-//! One [session](session) task per server is the only writer of its [`ServerView`] and swaps it in whole; readers never
+//! One `session` task per server is the only writer of its [`ServerView`] and swaps it in whole; readers never
 //! lock and never wait. Nothing here waits for more than one server: a host that hangs delays nobody else. What users
 //! want ([`KnownServer`]) comes in through [`Fleet::reconcile`]; deciding and storing do not belong here.
 
@@ -372,7 +372,7 @@ impl Fleet {
             .collect()
     }
 
-    /// The agent of a server, once its link is up; an [`unreachable`] error can be made from the view.
+    /// The agent of a server, once its link is up; an [`unreachable()`] error can be made from the view.
     pub fn agent(&self, server: Id) -> Option<Arc<Agent>> {
         self.inner.slots.load().get(&server)?.agent.borrow().clone()
     }

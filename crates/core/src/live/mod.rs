@@ -1,6 +1,6 @@
 //! Feeds to browsers and scripts over websockets: snapshots and deltas instead of polling.
 //!
-//! A feed is a bounded [ring]; its readers catch up from it, each at its own pace, and a slow one gets a new snapshot
+//! A feed is a bounded `ring`; its readers catch up from it, each at its own pace, and a slow one gets a new snapshot
 //! instead of holding anybody up. Before each message the account and its rights are looked at again.
 
 mod access;

@@ -1,7 +1,7 @@
 //! Work that outlives its request: durable Updates, the leases they hold, and their settlement.
 //!
 //! An operation is refused before anything begins, or gets an Update that is on disk before it is answered. From then on
-//! a [run](run) follows what the agent does until every target has a verdict, over lost links and restarts of either
+//! a `run` follows what the agent does until every target has a verdict, over lost links and restarts of either
 //! side. The verdict always comes from the agent's journal or from what is observed, never from the state of a link.
 //! What an operation means is decided in `komodo_plan`.
 
