@@ -242,15 +242,9 @@ impl Engine {
             ContainerAction::Destroy => {
                 self.stop(id, options, deadline).await?;
                 match self.remove(id, deadline).await {
-                    // With --rm the Engine removes it by itself, and may be at it.
+                    // With --rm the Engine removes it by itself.
                     Err(EngineError::Status { status: 404, .. }) => Ok(Outcome::Acted),
-                    Err(EngineError::Status {
-                        status: 409,
-                        message,
-                    }) if message.contains("already in progress") => {
-                        self.wait(id, "removed", deadline).await
-                    }
-                    other => other,
+                    other => other.map_err(EngineError::after_another),
                 }
             }
             ContainerAction::Prune => self.remove(id, deadline).await,
@@ -297,7 +291,8 @@ impl Engine {
                 let patience = match options.time_s {
                     Some(seconds) => u64::try_from(seconds).ok(),
                     None => {
-                        let inspected = self.inspect(id).await?;
+                        let inspected = self.inspect(id).await;
+                        let inspected = inspected.map_err(EngineError::after_another)?;
                         u64::try_from(inspected.config.stop_timeout.unwrap_or(10)).ok()
                     }
                 };
@@ -309,18 +304,31 @@ impl Engine {
                     None => Ok(waiting.await),
                 };
                 if let Ok(Err(error)) = ended {
-                    return Err(error);
+                    return Err(error.after_another());
                 }
                 self.post(&format!("/containers/{id}/stop?t=0"), deadline)
-                    .await?;
+                    .await
+                    .map_err(EngineError::after_another)?;
                 Ok(Outcome::Acted)
             }
         }
     }
 
     async fn remove(&self, id: &str, deadline: Deadline) -> Result<Outcome, EngineError> {
-        self.call(Method::DELETE, &format!("/containers/{id}"), deadline)
+        match self
+            .call(Method::DELETE, &format!("/containers/{id}"), deadline)
             .await
+        {
+            // Somebody else is at it: the Engine itself with --rm, another prune.
+            Err(EngineError::Status {
+                status: 409,
+                message,
+            }) if message.contains("already in progress") => self
+                .wait(id, "removed", deadline)
+                .await
+                .map_err(EngineError::after_another),
+            other => other,
+        }
     }
 
     async fn wait(
@@ -446,6 +454,39 @@ mod tests {
         ] {
             assert!(reference(bad).is_err(), "{bad}");
         }
+    }
+
+    /// Whoever asked must look what became of it, and not say that nothing was done.
+    #[tokio::test]
+    async fn an_engine_that_goes_between_two_requests_of_an_act_may_have_acted() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let name = format!("komodo-docker-halfway-{}.sock", std::process::id());
+        let socket = std::env::temp_dir().join(name);
+        let listener = tokio::net::UnixListener::bind(&socket).expect("it binds");
+        let engine = Engine::new(Endpoint::Unix(socket.clone()));
+        let granted = crate::grant(
+            "web",
+            ContainerAction::Destroy,
+            komodo_plan::Form::Named,
+            false,
+            &[],
+        )
+        .expect("nothing protects it");
+        let stopped_and_gone = async {
+            let (mut caller, _) = listener.accept().await.expect("it is asked");
+            let length = caller.read(&mut [0; 1024]).await.expect("it is asked");
+            assert!(length > 0);
+            drop(listener);
+            std::fs::remove_file(&socket).expect("it is there");
+            caller
+                .write_all(b"HTTP/1.1 204 No Content\r\n\r\n")
+                .await
+                .expect("it listens");
+        };
+        let acting = engine.act(granted, ActOptions::default(), CALL_DEADLINE);
+        let (acted, ()) = tokio::join!(acting, stopped_and_gone);
+        let error = acted.expect_err("it was not removed");
+        assert!(!error.never_sent() && error.is_unreachable(), "{error}");
     }
 
     #[test]

@@ -31,6 +31,9 @@ pub enum EngineError {
     /// No answer within the deadline. A mutation may have been carried out all the same.
     #[error("no answer from the Engine within {} s", .0.as_secs_f32())]
     NoAnswer(Duration),
+    /// It was there for one request of an act and not for the next: the first may have changed something.
+    #[error("the Engine went away halfway: {0}")]
+    Halfway(#[source] UnreachableWhy),
     /// The connection broke. A mutation may have been carried out all the same.
     #[error("the Engine closed the connection")]
     Broken(#[source] hyper::Error),
@@ -69,7 +72,10 @@ impl EngineError {
     pub fn is_unreachable(&self) -> bool {
         matches!(
             self,
-            EngineError::Unreachable(_) | EngineError::NoAnswer(_) | EngineError::Broken(_)
+            EngineError::Unreachable(_)
+                | EngineError::Halfway(_)
+                | EngineError::NoAnswer(_)
+                | EngineError::Broken(_)
         )
     }
 
@@ -79,6 +85,14 @@ impl EngineError {
             self,
             EngineError::Unreachable(_) | EngineError::BadReference(_)
         )
+    }
+
+    /// The error of a request that was not the first of an act.
+    pub(crate) fn after_another(self) -> Self {
+        match self {
+            EngineError::Unreachable(why) => EngineError::Halfway(why),
+            other => other,
+        }
     }
 
     /// The error with its causes, one clause after the other.
