@@ -31,6 +31,8 @@ struct Told {
     events: Vec<OperationEvent>,
     /// Whether the events are in the file only, as with an operation that has ended and that nobody follows.
     stored: bool,
+    /// Whether the file lacks some of them, so that they must not be read from there.
+    unwritten: bool,
     followers: usize,
 }
 
@@ -46,6 +48,7 @@ impl OperationLog {
             told: Mutex::new(Told {
                 events: if ended { Vec::new() } else { events },
                 stored: ended,
+                unwritten: false,
                 followers: 0,
             }),
             seq: watch::Sender::new((last, ended)),
@@ -89,17 +92,18 @@ impl OperationLog {
             if let Err(error) = &result {
                 tracing::error!(operation.id = log.id, %error, "a step is not in the journal");
             }
-            log.tell(told);
+            log.tell(told, result.is_err());
             let _ = sender.send(result);
         });
         receiver
     }
 
-    fn tell(&self, events: Vec<OperationEvent>) {
+    fn tell(&self, events: Vec<OperationEvent>, unwritten: bool) {
         let Some(last) = events.last() else { return };
         let state = (last.seq, is_end(last));
         let mut told = lock(&self.told);
         told.events.extend(events);
+        told.unwritten |= unwritten;
         if state.1 {
             told.shed(true);
         }
@@ -152,7 +156,7 @@ impl OperationLog {
 impl Told {
     /// Events that nobody needs in memory stay in the file.
     fn shed(&mut self, ended: bool) {
-        if ended && self.followers == 0 && !self.stored {
+        if ended && self.followers == 0 && !self.stored && !self.unwritten {
             self.events = Vec::new();
             self.stored = true;
         }

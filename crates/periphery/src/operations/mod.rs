@@ -131,7 +131,7 @@ impl Operations {
         }
         let (accepted, log) = oneshot::channel();
         {
-            // In a task of its own: whoever asked may go away halfway.
+            // In a task of its own: once it is accepted, whoever asked may go away.
             let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
             while tasks.try_join_next().is_some() {}
             tasks.spawn(Arc::clone(&self.shared).carry_out(operation, accepted));
@@ -197,7 +197,11 @@ impl Shared {
             let _ = accepted.send(Ok(log));
             return;
         }
-        let (log, plan, deadline) = match self.accept(&operation).await {
+        // Whoever went away before it was accepted counts it as not accepted, and must not see it done later.
+        if accepted.is_closed() {
+            return;
+        }
+        let (log, plan, deadline) = match self.accept(&operation, &accepted).await {
             Ok(all) => all,
             Err(error) => {
                 let _ = accepted.send(Err(error));
@@ -217,6 +221,7 @@ impl Shared {
     async fn accept(
         &self,
         operation: &AgentOperation,
+        accepted: &Accepted,
     ) -> Result<(Arc<OperationLog>, ContainersPlan, Instant), AgentError> {
         let Means {
             engine,
@@ -248,6 +253,10 @@ impl Shared {
             };
             AgentError::new(code, error.to_string())
         })?;
+        if accepted.is_closed() {
+            let why = "whoever asked went away before it was accepted";
+            return Err(AgentError::new(AgentErrorCode::DeadlineExceeded, why));
+        }
         let length_ms = operation_deadline_ms(&plan, run::concurrency(operation.concurrency));
         let now = clock::now_ms();
         let planned = OperationEventBody::Planned {

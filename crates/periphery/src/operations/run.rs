@@ -32,7 +32,7 @@ const CONCURRENCY_MAX: u32 = 128;
 const OBSERVE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Looks at a container that the Engine does not answer, while it answers otherwise.
 const LOOKS_MAX: u32 = 3;
-const LOOK_PAUSE: Duration = Duration::from_millis(300);
+pub(super) const LOOK_PAUSE: Duration = Duration::from_millis(300);
 
 /// What an operation needs of the agent.
 #[derive(Debug, Clone)]

@@ -11,6 +11,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
     net::{UnixListener, UnixStream},
+    sync::{Notify, watch},
     task::JoinSet,
 };
 
@@ -23,6 +24,8 @@ pub enum Lie {
     DropsAnswer,
     /// Nothing happens at all.
     Hangs,
+    /// Nothing happens until the proxy is honest again; then it is passed on.
+    Holds,
     /// It is refused, as socket proxies do.
     Forbids,
 }
@@ -31,6 +34,8 @@ pub enum Lie {
 struct Shared {
     log_readers: AtomicUsize,
     lies: Mutex<Vec<(String, Lie)>>,
+    held: watch::Sender<usize>,
+    honest: Notify,
 }
 
 pub struct Proxy {
@@ -74,6 +79,13 @@ impl Proxy {
 
     pub fn be_honest(&self) {
         self.shared.lies.lock().unwrap().clear();
+        self.shared.honest.notify_waiters();
+    }
+
+    /// Waits until a request is held.
+    pub async fn holds_one(&self) {
+        let mut held = self.shared.held.subscribe();
+        held.wait_for(|held| *held > 0).await.unwrap();
     }
 
     pub fn log_readers(&self) -> usize {
@@ -124,6 +136,13 @@ async fn pass(mut client: UnixStream, engine: PathBuf, shared: Arc<Shared>) {
         Some(Lie::Hangs) => {
             let _ = client.read(&mut [0; 1]).await;
             return;
+        }
+        Some(Lie::Holds) => {
+            let honest = shared.honest.notified();
+            tokio::pin!(honest);
+            honest.as_mut().enable();
+            shared.held.send_modify(|held| *held += 1);
+            honest.await;
         }
         Some(Lie::DropsAnswer) | None => {}
     }

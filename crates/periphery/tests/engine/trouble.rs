@@ -269,6 +269,40 @@ async fn an_engine_that_lies_is_not_believed() {
     }
 }
 
+/// Core counts an order that was not accepted in time as not given; it must not be carried out behind its back.
+#[tokio::test]
+async fn an_order_whose_caller_went_before_it_was_accepted_is_not_carried_out() {
+    let engine = Engine::start().await.unwrap();
+    for name in ["web", "other"] {
+        engine.run(Container::idle(name)).await.unwrap();
+    }
+    let root = folder();
+    let proxy = Proxy::start(&engine.socket(), &root);
+    let agent = Agent::start(options(&proxy.docker_host(), &root))
+        .await
+        .unwrap();
+    let mirror = Mirror::of(&agent).await;
+    mirror.wait(|view| view.containers.len() == 2).await;
+    proxy.lie("/containers/json", Lie::Holds);
+    let stop = operation(ContainerAction::Stop, one("web"));
+    tokio::select! {
+        _ = agent.operate(stop.clone()) => panic!("nothing answers its list"),
+        () = proxy.holds_one() => {}
+    }
+    proxy.be_honest();
+    // Orders are accepted one after the other.
+    let pause = operation(ContainerAction::Pause, one("other"));
+    assert_eq!(
+        shown(&operate(&agent, pause).await.unwrap()),
+        ["other: done"]
+    );
+    let unknown = agent.follow(stop.id, 0).await.err().unwrap();
+    assert_eq!(unknown.code, AgentErrorCode::NotFound);
+    assert_eq!(engine.state("web").await.unwrap(), Real::Running);
+    drop(agent);
+    std::fs::remove_dir_all(root).unwrap();
+}
+
 #[tokio::test]
 async fn one_call_that_hangs_holds_up_nothing_else() {
     let engine = Engine::start().await.unwrap();
