@@ -64,6 +64,22 @@ pub fn protected_set(containers: &[Container], path: &ControlPath) -> Vec<Protec
             found.add(at, Reason::new(Core));
         }
     }
+    // From inside, a container that shares the network of another is told from it by little: Core may name its owner.
+    let core = path
+        .core_container
+        .as_deref()
+        .and_then(|core| containers.iter().position(|container| container.is(core)));
+    if let Some(core) = core {
+        for (at, container) in containers.iter().enumerate() {
+            let owner = container.network_container();
+            if at != core && owner.is_some_and(|owner| containers[core].is(owner)) {
+                found.add(
+                    at,
+                    Reason::with(CoreDependency, "shares its network with Core, or is Core"),
+                );
+            }
+        }
+    }
     let branch: Vec<(usize, ReasonCode)> = found
         .reasons
         .iter()
@@ -77,6 +93,9 @@ pub fn protected_set(containers: &[Container], path: &ControlPath) -> Vec<Protec
     agents.sort_unstable();
 
     for (at, code) in branch {
+        if !matches!(code, Agent | Core) {
+            continue;
+        }
         let dependency = if code == Agent {
             AgentDependency
         } else {

@@ -119,6 +119,23 @@ fn all_agents_on_the_engine_are_protected() {
     );
 }
 
+/// In `network_mode: container:vpn` Core finds the files of `vpn` mounted, and names that.
+#[test]
+fn who_shares_the_network_of_what_core_names_may_be_core() {
+    let path = ControlPath {
+        core_container: Some(id("vpn")),
+        ..ControlPath::default()
+    };
+    check(
+        "komodo running net=vpn\nvpn running\nother running",
+        path,
+        expect![[r#"
+        komodo: core-dependency (shares its network with Core, or is Core)
+        vpn: core
+    "#]],
+    );
+}
+
 #[test]
 fn who_shares_a_network_depends_on_its_owner() {
     check(
