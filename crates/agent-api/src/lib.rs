@@ -161,7 +161,7 @@ pub trait AgentApi: Send + Sync + 'static {
 
     /// Accepts an operation and follows it: what it plans, each step, the verdicts, the end. Idempotent by the
     /// operation's id: a known one is only followed, from its beginning. Accepting journals first; an error means that
-    /// nothing was done.
+    /// nothing was done. Where the call is dropped the operation is either journaled, and goes on, or never begun.
     async fn operate(
         &self,
         operation: AgentOperation,

@@ -29,8 +29,8 @@ struct Agent {
     accepting: TaskTracker,
 }
 
-/// Serves every method of `api`. A handler or stream that Core drops is dropped here, except that an operation which
-/// is being accepted is accepted to the end.
+/// Serves every method of `api`. A handler or stream that Core drops is dropped here, except that an acknowledgement is
+/// carried out to the end.
 pub fn router(api: Arc<dyn AgentApi>) -> Router {
     let agent = Agent {
         api,
@@ -73,10 +73,8 @@ async fn container_log(State(agent): State<Agent>, Json(request): Json<LogReques
 }
 
 async fn operate(State(agent): State<Agent>, Json(operation): Json<AgentOperation>) -> Answer {
-    let Agent { api, accepting } = agent;
-    // If the link breaks now, the operation must be either journaled or not begun, never in between.
-    let accepted = finish(&accepting, async move { api.operate(operation).await }).await?;
-    Ok(ndjson(accepted))
+    // Dropped with the request: an order that Core no longer waits for must not be accepted behind its back.
+    Ok(ndjson(agent.api.operate(operation).await?))
 }
 
 async fn follow(State(agent): State<Agent>, Json(body): Json<Follow>) -> Answer {

@@ -26,9 +26,6 @@ pub struct FakeAgent {
     pub dropped: Arc<Notify>,
     /// Something that does not end by itself has begun.
     pub begun: Notify,
-    /// Lets an operation that is being accepted go on.
-    pub accept: Notify,
-    pub accepted: Notify,
     pub pulled: Arc<AtomicUsize>,
 }
 
@@ -195,10 +192,9 @@ impl AgentApi for FakeAgent {
         match operation.id.as_str() {
             "full" => Err(error(AgentErrorCode::JournalFull)),
             "accepts-slowly" => {
+                let _guard = OnDrop(Arc::clone(&self.dropped));
                 self.begun.notify_one();
-                self.accept.notified().await;
-                self.accepted.notify_one();
-                Ok(stream::empty().boxed())
+                std::future::pending().await
             }
             _ => Ok(stream::iter(vec![
                 Ok(step(

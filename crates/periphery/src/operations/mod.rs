@@ -51,6 +51,8 @@ struct Shared {
     logs: Mutex<BTreeMap<String, Arc<OperationLog>>>,
     /// One is accepted at a time, so that an id is never accepted twice.
     accepting: Semaphore,
+    /// Who waits for an operation to be accepted, by its id.
+    callers: Mutex<BTreeMap<String, Vec<Caller>>>,
 }
 
 impl Operations {
@@ -88,6 +90,7 @@ impl Operations {
             means,
             logs: Mutex::new(logs),
             accepting: Semaphore::new(1),
+            callers: Mutex::default(),
         });
         Ok(Operations {
             shared,
@@ -129,12 +132,17 @@ impl Operations {
                 "an operation's id has 1 to 64 letters, digits, - or _",
             ));
         }
-        let (accepted, log) = oneshot::channel();
-        {
+        let (caller, log) = oneshot::channel();
+        if self.shared.call(&id, caller) {
             // In a task of its own: once it is accepted, whoever asked may go away.
             let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
             while tasks.try_join_next().is_some() {}
-            tasks.spawn(Arc::clone(&self.shared).carry_out(operation, accepted));
+            let asked = Asked {
+                shared: Arc::clone(&self.shared),
+                id,
+                answered: false,
+            };
+            tasks.spawn(asked.carry_out(operation));
         }
         let ended = || AgentError::new(AgentErrorCode::Internal, "the agent is ending");
         let log = log.await.map_err(|_| ended())??;
@@ -182,7 +190,56 @@ impl Operations {
     }
 }
 
-type Accepted = oneshot::Sender<Result<Arc<OperationLog>, AgentError>>;
+type Accepted = Result<Arc<OperationLog>, AgentError>;
+type Caller = oneshot::Sender<Accepted>;
+
+/// An operation that is being accepted. Where it ends without an answer its callers hear that.
+struct Asked {
+    shared: Arc<Shared>,
+    id: String,
+    answered: bool,
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.shared.callers().remove(&self.id);
+        }
+    }
+}
+
+impl Asked {
+    async fn carry_out(self, operation: AgentOperation) {
+        let shared = Arc::clone(&self.shared);
+        let one = shared.accepting.acquire().await;
+        let known = shared.logs().get(&operation.id).cloned();
+        if let Some(log) = known {
+            return self.answer(&Ok(log));
+        }
+        if shared.is_unwanted(&operation.id) {
+            return self.answer(&Err(unwanted()));
+        }
+        let (log, plan, deadline) = match shared.accept(&operation).await {
+            Ok(all) => all,
+            Err(error) => return self.answer(&Err(error)),
+        };
+        drop(one);
+        tracing::info!(
+            operation.id, action = ?operation.action, targets = plan.counts.act, operator = operation.operator,
+            "an operation begins"
+        );
+        self.answer(&Ok(Arc::clone(&log)));
+        run::run(shared.means.clone(), operation, plan, deadline, log).await;
+    }
+
+    fn answer(mut self, accepted: &Accepted) {
+        self.answered = true;
+        let callers = self.shared.callers().remove(&self.id);
+        for caller in callers.into_iter().flatten() {
+            let _ = caller.send(accepted.clone());
+        }
+    }
+}
 
 impl Shared {
     fn logs(&self) -> MutexGuard<'_, BTreeMap<String, Arc<OperationLog>>> {
@@ -190,38 +247,29 @@ impl Shared {
         self.logs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn carry_out(self: Arc<Self>, operation: AgentOperation, accepted: Accepted) {
-        let one = self.accepting.acquire().await;
-        let known = self.logs().get(&operation.id).cloned();
-        if let Some(log) = known {
-            let _ = accepted.send(Ok(log));
-            return;
-        }
-        // Whoever went away before it was accepted counts it as not accepted, and must not see it done later.
-        if accepted.is_closed() {
-            return;
-        }
-        let (log, plan, deadline) = match self.accept(&operation, &accepted).await {
-            Ok(all) => all,
-            Err(error) => {
-                let _ = accepted.send(Err(error));
-                return;
-            }
-        };
-        drop(one);
-        tracing::info!(
-            operation.id, action = ?operation.action, targets = plan.counts.act, operator = operation.operator,
-            "an operation begins"
-        );
-        let _ = accepted.send(Ok(Arc::clone(&log)));
-        run::run(self.means.clone(), operation, plan, deadline, log).await;
+    fn callers(&self) -> MutexGuard<'_, BTreeMap<String, Vec<Caller>>> {
+        self.callers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds one who waits; whether he is the first.
+    fn call(&self, id: &str, caller: Caller) -> bool {
+        let mut all = self.callers();
+        let first = !all.contains_key(id);
+        all.entry(id.to_owned()).or_default().push(caller);
+        first
+    }
+
+    /// Whether all who asked have gone. They count it as not accepted, and must not see it done later.
+    fn is_unwanted(&self, id: &str) -> bool {
+        let all = self.callers();
+        all.get(id)
+            .is_none_or(|callers| callers.iter().all(Caller::is_closed))
     }
 
     /// Plans, and puts the plan into the journal.
     async fn accept(
         &self,
         operation: &AgentOperation,
-        accepted: &Accepted,
     ) -> Result<(Arc<OperationLog>, ContainersPlan, Instant), AgentError> {
         let Means {
             engine,
@@ -253,9 +301,8 @@ impl Shared {
             };
             AgentError::new(code, error.to_string())
         })?;
-        if accepted.is_closed() {
-            let why = "whoever asked went away before it was accepted";
-            return Err(AgentError::new(AgentErrorCode::DeadlineExceeded, why));
+        if self.is_unwanted(&operation.id) {
+            return Err(unwanted());
         }
         let length_ms = operation_deadline_ms(&plan, run::concurrency(operation.concurrency));
         let now = clock::now_ms();
@@ -276,6 +323,14 @@ impl Shared {
         self.logs().insert(operation.id.clone(), Arc::clone(&log));
         Ok((log, plan, Instant::now() + Duration::from_millis(length_ms)))
     }
+}
+
+/// For one who asks again at this very moment, and has to once more.
+fn unwanted() -> AgentError {
+    AgentError::new(
+        AgentErrorCode::DeadlineExceeded,
+        "whoever asked went away before it was accepted",
+    )
 }
 
 fn is_id(id: &str) -> bool {
