@@ -10,7 +10,7 @@ use std::{
 
 use komodo_testkit::{
     engine::{Container, Engine, State},
-    installation::{Failure, program},
+    installation::{Failure, program, wait_for},
 };
 
 struct Host {
@@ -141,6 +141,15 @@ async fn a_newcomer_stops_all_containers_of_the_host_of_an_agent_in_a_container(
     let (code, stale) = host.km(&["ps"])?;
     assert_eq!(code, 0, "{stale}");
     assert!(stale.contains("web"), "the last view stays: {stale}");
+
+    // Its state is all that the agent needs to come back, as after a restart of the host.
+    host.engine.start_container("komodo-periphery").await?;
+    wait_for("the agent to be back", || async {
+        host.km(&["x", "start-all-containers", server, "-y"])
+            .ok()
+            .filter(|(code, _)| *code == 0)
+    })
+    .await?;
 
     // Running it again is harmless, brings the agent back, and shows no password.
     let again = host.script("up", &arguments)?;

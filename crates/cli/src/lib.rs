@@ -24,6 +24,8 @@ pub mod words;
 #[cfg(test)]
 mod tests;
 
+use std::io::Write;
+
 use clap::CommandFactory;
 use komodo_api::auth::DeleteApiKey;
 
@@ -46,7 +48,10 @@ pub async fn run(
     mut terminal: Terminal,
 ) -> Result<Outcome, (Failure, Terminal)> {
     if let Command::Completions { shell } = km.command {
-        clap_complete::generate(shell, &mut Km::command(), "km", &mut terminal.out);
+        // Into memory first: the generator panics where its output is closed early, as by `head`.
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Km::command(), "km", &mut script);
+        let _ = terminal.out.write_all(&script);
         return Ok(Outcome::Success);
     }
     let settings = match config::load(&km.given(), environment) {

@@ -52,6 +52,7 @@ impl RateLimiter {
 
     /// Counts a failure: the error for the caller, with the attempts that are left.
     pub fn failed(&self, address: IpAddr, now: UnixMs, error: Error) -> Error {
+        tracing::warn!(target: "audit", peer = %address, why = error.error, "an attempt to sign in failed");
         if !self.enabled {
             return error;
         }

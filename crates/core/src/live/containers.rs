@@ -93,6 +93,9 @@ pub(super) async fn serve(
 }
 
 async fn snapshot(to: &Subscription, containers: &ContainersRing) -> Result<u64, End> {
+    // Before the view: a view is swapped in before the ring tells of it, so what the ring tells up to here is in the view.
+    // The view's own revision will not do, since it also grows with changes that touch no container.
+    let rev = containers.ring().rev();
     let (view, now) = (containers.view(), to.app.clock.now());
     let server = containers.server();
     let mut items: Vec<_> = view
@@ -101,8 +104,6 @@ async fn snapshot(to: &Subscription, containers: &ContainersRing) -> Result<u64,
         .map(|container| list_item(server.name(), &view, container, now))
         .collect();
     items.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
-    // What the ring tells up to here is in the view already; a view is swapped in before the ring tells of it.
-    let rev = view.rev;
     let data = raw(&items)?;
     to.send(&LiveMessage::Snapshot {
         id: to.id,

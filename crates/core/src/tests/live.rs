@@ -99,6 +99,27 @@ async fn changes_of_containers_go_out_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn figures_of_the_host_send_nothing_about_containers() {
+    let mut core = Core::start().await;
+    let host = core.host("alpha", &["web"]).await;
+    let before = core.view(&host).rev;
+    host.world.set_stats(komodo_api::stats::SystemStats {
+        cpu_perc: 42.0,
+        ..Default::default()
+    });
+    wait("the figures are in the view", || {
+        core.view(&host).rev > before
+    })
+    .await;
+    let mut feed = Feed::open(&core, core.admin, containers("alpha"), None, 16);
+    feed.next_of("snapshot").await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(feed.is_silent(), "one snapshot says it all");
+    host.world.stop("web").expect("it stops");
+    feed.next_of("delta").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_comes_back_goes_on_where_he_was() {
     let mut core = Core::start().await;
     let host = core.host("alpha", &["web", "db"]).await;

@@ -202,6 +202,9 @@ fn take(
     }
 }
 
+/// The one secret that is needed at first only.
+const ONBOARDING_KEY: &str = "onboarding_key";
+
 fn variables(
     merged: &mut Table,
     environment: &BTreeMap<String, &str>,
@@ -228,9 +231,21 @@ fn variables(
             {
                 Some(key) => {
                     let path = PathBuf::from(text);
-                    let text = fs::read_to_string(&path)
-                        .map_err(|source| ConfigError::Read { path, source })?;
-                    (key, variable(name, key, text.trim())?)
+                    match fs::read_to_string(&path) {
+                        Ok(text) => (key, variable(name, key, text.trim())?),
+                        // An agent that has joined needs none any more, and must start when its file was deleted.
+                        Err(error)
+                            if error.kind() == io::ErrorKind::NotFound
+                                && key.name == ONBOARDING_KEY =>
+                        {
+                            warnings.push(format!(
+                                "{name}: there is no file {}; it is needed to join only",
+                                path.display()
+                            ));
+                            continue;
+                        }
+                        Err(source) => return Err(ConfigError::Read { path, source }),
+                    }
                 }
                 None => {
                     warnings.push(format!("unknown variable {name}"));

@@ -112,9 +112,30 @@ fn a_bad_value_is_an_error_that_names_it() {
     );
     assert!(fails(&[], &[("PERIPHERY_STATS_POLLING_RATE", "7-sec")]).contains("7-sec"));
     assert!(fails(&[], &[("PERIPHERY_PRIVATE_KEY_FILE", "/nowhere/key")]).contains("/nowhere/key"));
+    assert!(
+        fails(&[], &[("PERIPHERY_ONBOARDING_KEY_FILE", "/proc/self/mem")])
+            .contains("/proc/self/mem"),
+        "one that is there must be readable"
+    );
     assert!(fails(&[write("bad.toml", "a = ")], &[]).contains("bad.toml is not valid TOML"));
     assert!(fails(&[write("a.yaml", "a: b")], &[]).contains("is not a .toml file"));
     assert!(fails(&["/nowhere".into()], &[]).contains("cannot read /nowhere"));
     assert!(fails(&[write("kind.toml", "connect_as = 5")], &[]).contains("connect_as"));
     assert!(fails(&[], &[("PERIPHERY_LOGGING_LEVEL", "loud")]).contains("loud"));
+}
+
+#[test]
+fn an_agent_that_has_joined_starts_without_the_file_of_its_onboarding_key() {
+    let Loaded { config, warnings } = load(
+        &[],
+        &environment(&[("PERIPHERY_ONBOARDING_KEY_FILE", "/nowhere/key")]),
+    )
+    .unwrap();
+    assert_eq!(config.onboarding_key, None);
+    assert!(
+        warnings
+            .iter()
+            .any(|warning| warning.contains("/nowhere/key")),
+        "{warnings:?}"
+    );
 }
