@@ -4,8 +4,8 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
 use komodo_agent_api::{
-    AgentApi, AgentError, AgentErrorCode, AgentHello, AgentOperation, AgentStream, EngineState,
-    LogRequest, OperationEvent,
+    AgentApi, AgentError, AgentErrorCode, AgentHello, AgentOperation, AgentStream, Container,
+    EngineState, EventBody, LogRequest, OperationEvent,
 };
 use komodo_api::{Code, Error, UnixMs, id::Id, live::LogLine, resource::ContainerRef};
 use komodo_plan::LinkState;
@@ -118,6 +118,29 @@ impl Agent {
         seq: u64,
     ) -> Result<AgentStream<OperationEvent>, AgentError> {
         within_raw(ACCEPT, self.api.follow(operation.to_owned(), seq)).await
+    }
+
+    /// What the agent sees now, not what it told before: its view of the Engine may have come a long way since.
+    ///
+    /// # Errors
+    /// Also where the agent itself cannot look, because its Engine does not answer.
+    pub(crate) async fn look(&self) -> Result<Vec<Container>, AgentError> {
+        let look = async {
+            let first = self.api.events().await?.next().await;
+            match first.transpose()?.map(|event| event.body) {
+                Some(EventBody::Snapshot(snapshot)) => match snapshot.engine {
+                    EngineState::Connected { .. } => Ok(snapshot.containers),
+                    EngineState::Unreachable { why, .. } => {
+                        Err(AgentError::new(AgentErrorCode::EngineUnreachable, why))
+                    }
+                },
+                _ => Err(AgentError::new(
+                    AgentErrorCode::Link,
+                    "the agent did not tell what it sees",
+                )),
+            }
+        };
+        within_raw(ANSWER, look).await
     }
 
     /// Lets the agent forget an operation.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use komodo_api::{
     Error,
-    update::{GetUpdate, ListUpdates, ListUpdatesResponse, Update},
+    id::Oid,
+    update::{GetUpdate, ListUpdates, ListUpdatesResponse, Update, UpdateStatus},
 };
 
 use crate::{
@@ -48,7 +49,17 @@ impl Handle<GetUpdate> for App {
         _: &Cx,
     ) -> Result<Reply<Update>, Error> {
         let stored = granted.into_update()?;
-        let open = stored.id.and_then(|id| self.background.tasks.open(id.0));
-        Ok(open.map_or(stored, |open| Update::clone(&open)).into())
+        let Some(Oid(id)) = stored.id else {
+            return Ok(stored.into());
+        };
+        if let Some(open) = self.background.tasks.open(id) {
+            return Ok(Update::clone(&open).into());
+        }
+        if stored.status != UpdateStatus::Complete {
+            // It ended after it was read: what is stored now is its end.
+            let ended = self.store.updates().get(id).await?;
+            return Ok(ended.unwrap_or(stored).into());
+        }
+        Ok(stored.into())
     }
 }

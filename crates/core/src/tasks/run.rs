@@ -189,9 +189,20 @@ impl Run {
                             return self.store_end(Some(&agent)).await;
                         }
                         Stop::Forgotten => {
-                            self.settle_by_observation();
-                            self.close(None).await;
-                            return self.store_end(Some(&agent)).await;
+                            let tasks = Arc::clone(&self.tasks);
+                            let seen = tokio::select! {
+                                biased;
+                                () = tasks.end.cancelled() => return self.leave_open().await,
+                                seen = agent.look() => seen,
+                            };
+                            match seen {
+                                Ok(containers) => {
+                                    self.settle_by_observation(&containers);
+                                    self.close(None).await;
+                                    return self.store_end(Some(&agent)).await;
+                                }
+                                Err(error) => Stop::Away(error.message),
+                            }
                         }
                         stop => stop,
                     }
@@ -372,7 +383,7 @@ impl Run {
                 self.seq = 0;
                 return Stop::Away("something of what the agent told is missing".into());
             }
-            self.settle_by_observation();
+            return Stop::Forgotten;
         }
         Stop::Ended(error)
     }

@@ -1,7 +1,8 @@
 //! The verdicts that an agent can no longer give: from what is seen, or that nobody can tell.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use komodo_agent_api::Container;
 use komodo_api::{
     plan::{Effect, PlanItem},
     update::{Log, Verdict, VerdictKind},
@@ -11,11 +12,12 @@ use komodo_plan::{Form, settle, settle_skip};
 use super::run::Run;
 
 impl Run {
-    /// What the agent cannot tell any more is told by its containers.
-    pub(super) fn settle_by_observation(&mut self) {
-        let Some(view) = self.tasks.fleet.view(self.server) else {
-            return;
-        };
+    /// What the agent cannot tell any more is told by its containers, as it sees them now.
+    pub(super) fn settle_by_observation(&mut self, containers: &[Container]) {
+        let by_id: BTreeMap<&str, &Container> = containers
+            .iter()
+            .map(|container| (container.id.as_str(), container))
+            .collect();
         let action = self.ordered.operation.action;
         let form = Form::from(&self.ordered.operation.scope);
         let at = self.tasks.clock.now();
@@ -23,7 +25,7 @@ impl Run {
         // Where the agent was never known to have it, it may have been the link that lost the answer.
         let may_have_acted = self.accepted || !self.orderable;
         for item in untold {
-            let observed = view.container(&item.id).map(|container| &**container);
+            let observed = by_id.get(item.id.as_str()).copied();
             let (verdict, reason, error) = match item.effect {
                 Effect::Act => {
                     let acted = may_have_acted || self.begun.contains(&item.id);
