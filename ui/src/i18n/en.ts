@@ -408,7 +408,7 @@ export const en = {
     ports: (ports: string) => `Ports that go dark: ${ports}`,
     dependants: (names: string) => `Affects ${names}`,
     comesBack: "Comes back when Docker restarts (restart policy)",
-    staysDown: "They stay stopped until somebody starts them again.",
+    staysDown: "They stay stopped until somebody starts them, save where a row says otherwise.",
     frees: (bytes: string) => `Frees ${bytes}`,
     noUndo: "This cannot be undone.",
     typeName: (server: string) => `This is a large change. Type ${server} to confirm.`,

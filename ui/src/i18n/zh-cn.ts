@@ -318,7 +318,7 @@ export const zhCn: Words = {
     ports: (ports) => `将中断的端口：${ports}`,
     dependants: (names) => `影响 ${names}`,
     comesBack: "Docker 重启时会恢复（重启策略）",
-    staysDown: "它们会保持停止，直到有人再次启动。",
+    staysDown: "除行内另有说明外，它们会保持停止，直到有人启动。",
     frees: (bytes) => `释放 ${bytes}`,
     noUndo: "此操作无法撤销。",
     typeName: (server) => `这是一次大规模更改。输入 ${server} 以确认。`,
