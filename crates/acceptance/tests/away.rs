@@ -132,14 +132,7 @@ async fn before_an_operation(hit: Hit) -> Result<(), Failure> {
         .await?;
     assert!(serde_json::to_string(&inspected)?.contains("one"));
     // An operation is refused at once, with the fact.
-    let refused = core
-        .client
-        .call(&StopAllContainers {
-            server: server(),
-            exclude: vec![],
-            plan: None,
-        })
-        .await;
+    let refused = core.client.call(&StopAllContainers::of(server())).await;
     let error = refused
         .expect_err("the server is away")
         .api()
@@ -152,14 +145,7 @@ async fn before_an_operation(hit: Hit) -> Result<(), Failure> {
     core.wait_server(SERVER, ServerState::Ok).await?;
     let stop = core
         .client
-        .execute_and_wait(
-            &StopAllContainers {
-                server: server(),
-                exclude: vec![],
-                plan: None,
-            },
-            |_| (),
-        )
+        .execute_and_wait(&StopAllContainers::of(server()), |_| ())
         .await?;
     assert!(stop.success, "{stop:?}");
     equals_inspect(&engine, &stop).await
@@ -171,14 +157,7 @@ async fn during_an_operation(hit: Hit) -> Result<(), Failure> {
         core,
         _state,
     } = installation(SLOW).await?;
-    let update = core
-        .client
-        .call(&StopAllContainers {
-            server: server(),
-            exclude: vec![],
-            plan: None,
-        })
-        .await?;
+    let update = core.client.call(&StopAllContainers::of(server())).await?;
     let id = update.id.ok_or("an Update has an id")?.0;
     let get = GetUpdate { id: id.to_string() };
     // The orders are at the Engine when it tells of the first kill signal; the agent's journal is then ahead of it.
@@ -217,14 +196,7 @@ async fn during_an_operation(hit: Hit) -> Result<(), Failure> {
     // Whatever it came to, nothing is stuck: the next operation runs.
     let start = core
         .client
-        .execute_and_wait(
-            &StartAllContainers {
-                server: server(),
-                exclude: vec![],
-                plan: None,
-            },
-            |_| (),
-        )
+        .execute_and_wait(&StartAllContainers::of(server()), |_| ())
         .await?;
     assert!(start.success, "{start:?}");
     for name in OTHERS {

@@ -128,11 +128,7 @@ async fn the_label_spares_five_of_seven_from_every_operation_on_all() -> Result<
     check(
         &engine,
         &core,
-        &PauseAllContainers {
-            server: server(),
-            exclude: vec![],
-            plan: None,
-        },
+        &PauseAllContainers::of(server()),
         Running,
         Paused,
     )
@@ -141,11 +137,7 @@ async fn the_label_spares_five_of_seven_from_every_operation_on_all() -> Result<
     check(
         &engine,
         &core,
-        &UnpauseAllContainers {
-            server: server(),
-            exclude: vec![],
-            plan: None,
-        },
+        &UnpauseAllContainers::of(server()),
         Paused,
         Running,
     )
@@ -154,11 +146,7 @@ async fn the_label_spares_five_of_seven_from_every_operation_on_all() -> Result<
     check(
         &engine,
         &core,
-        &RestartAllContainers {
-            server: server(),
-            exclude: vec![],
-            plan: None,
-        },
+        &RestartAllContainers::of(server()),
         Running,
         Running,
     )
@@ -166,11 +154,7 @@ async fn the_label_spares_five_of_seven_from_every_operation_on_all() -> Result<
     check(
         &engine,
         &core,
-        &StopAllContainers {
-            server: server(),
-            exclude: vec![],
-            plan: None,
-        },
+        &StopAllContainers::of(server()),
         Running,
         Exited,
     )
@@ -179,11 +163,7 @@ async fn the_label_spares_five_of_seven_from_every_operation_on_all() -> Result<
     check(
         &engine,
         &core,
-        &StartAllContainers {
-            server: server(),
-            exclude: vec![],
-            plan: None,
-        },
+        &StartAllContainers::of(server()),
         Exited,
         Running,
     )
@@ -191,11 +171,7 @@ async fn the_label_spares_five_of_seven_from_every_operation_on_all() -> Result<
     check(
         &engine,
         &core,
-        &StopAllContainers {
-            server: server(),
-            exclude: vec![],
-            plan: None,
-        },
+        &StopAllContainers::of(server()),
         Exited,
         Exited,
     )
@@ -203,11 +179,7 @@ async fn the_label_spares_five_of_seven_from_every_operation_on_all() -> Result<
     check(
         &engine,
         &core,
-        &PruneContainers {
-            server: server(),
-            exclude: vec![],
-            plan: None,
-        },
+        &PruneContainers::of(server()),
         Exited,
         Absent,
     )

@@ -140,38 +140,17 @@ async fn check(way: Way) -> Result<(), Failure> {
 
     let pause = core
         .client
-        .execute_and_wait(
-            &PauseAllContainers {
-                server: server(),
-                exclude: vec![],
-                plan: None,
-            },
-            |_| (),
-        )
+        .execute_and_wait(&PauseAllContainers::of(server()), |_| ())
         .await?;
     settled(&way, &engine, &pause, State::Paused).await?;
     let unpause = core
         .client
-        .execute_and_wait(
-            &UnpauseAllContainers {
-                server: server(),
-                exclude: vec![],
-                plan: None,
-            },
-            |_| (),
-        )
+        .execute_and_wait(&UnpauseAllContainers::of(server()), |_| ())
         .await?;
     settled_acted(&way, &engine, &unpause, State::Running).await?;
     let restart = core
         .client
-        .execute_and_wait(
-            &RestartAllContainers {
-                server: server(),
-                exclude: vec![],
-                plan: None,
-            },
-            |_| (),
-        )
+        .execute_and_wait(&RestartAllContainers::of(server()), |_| ())
         .await?;
     settled(&way, &engine, &restart, State::Running).await?;
     assert_eq!(
@@ -181,50 +160,22 @@ async fn check(way: Way) -> Result<(), Failure> {
     );
     let stop = core
         .client
-        .execute_and_wait(
-            &StopAllContainers {
-                server: server(),
-                exclude: vec![],
-                plan: None,
-            },
-            |_| (),
-        )
+        .execute_and_wait(&StopAllContainers::of(server()), |_| ())
         .await?;
     settled(&way, &engine, &stop, State::Exited).await?;
     let start = core
         .client
-        .execute_and_wait(
-            &StartAllContainers {
-                server: server(),
-                exclude: vec![],
-                plan: None,
-            },
-            |_| (),
-        )
+        .execute_and_wait(&StartAllContainers::of(server()), |_| ())
         .await?;
     settled_acted(&way, &engine, &start, State::Running).await?;
     let stop = core
         .client
-        .execute_and_wait(
-            &StopAllContainers {
-                server: server(),
-                exclude: vec![],
-                plan: None,
-            },
-            |_| (),
-        )
+        .execute_and_wait(&StopAllContainers::of(server()), |_| ())
         .await?;
     settled(&way, &engine, &stop, State::Exited).await?;
     let prune = core
         .client
-        .execute_and_wait(
-            &PruneContainers {
-                server: server(),
-                exclude: vec![],
-                plan: None,
-            },
-            |_| (),
-        )
+        .execute_and_wait(&PruneContainers::of(server()), |_| ())
         .await?;
     settled_acted(&way, &engine, &prune, State::Absent).await?;
 

@@ -21,12 +21,8 @@ const SERVER: &str = "host-1";
 
 fn stop(container: &str, override_reason: Option<&str>) -> StopContainer {
     StopContainer {
-        server: ServerRef(SERVER.into()),
-        container: ContainerRef(container.into()),
-        signal: None,
-        time: None,
-        plan: None,
         override_reason: override_reason.map(str::to_owned),
+        ..StopContainer::of(SERVER, container)
     }
 }
 
@@ -68,38 +64,9 @@ async fn the_agent_refuses_to_be_stopped_paused_restarted_or_destroyed_by_name()
         let answers = [
             refused(&core, &stop(reference, None)).await?,
             refused(&core, &stop(reference, Some("I know what I do"))).await?,
-            refused(
-                &core,
-                &PauseContainer {
-                    server: server(),
-                    container: container(),
-                    plan: None,
-                    override_reason: None,
-                },
-            )
-            .await?,
-            refused(
-                &core,
-                &RestartContainer {
-                    server: server(),
-                    container: container(),
-                    plan: None,
-                    override_reason: None,
-                },
-            )
-            .await?,
-            refused(
-                &core,
-                &DestroyContainer {
-                    server: server(),
-                    container: container(),
-                    signal: None,
-                    time: Some(0),
-                    plan: None,
-                    override_reason: None,
-                },
-            )
-            .await?,
+            refused(&core, &PauseContainer::of(server(), container())).await?,
+            refused(&core, &RestartContainer::of(server(), container())).await?,
+            refused(&core, &DestroyContainer::of(server(), container())).await?,
         ];
         for error in answers {
             assert_eq!(error.code, Code::Protected, "{error:?}");
@@ -184,12 +151,7 @@ async fn a_labelled_container_acts_by_name_and_a_declared_one_needs_an_override(
         "the reason is written down: {told}"
     );
 
-    let start = StartContainer {
-        server: ServerRef(SERVER.into()),
-        container: ContainerRef("dns".into()),
-        plan: None,
-        override_reason: None,
-    };
+    let start = StartContainer::of(ServerRef(SERVER.into()), ContainerRef("dns".into()));
     assert!(
         core.client.execute_and_wait(&start, |_| ()).await?.success,
         "to start a protected container does no harm"

@@ -22,12 +22,13 @@ pub use observed::{
     AgentProperties, Container, EngineState, HealthStatus, ProtectedContainer, depends_on,
     skip_label,
 };
-pub use operation::{AgentOperation, OperationEvent, OperationEventBody, OperationState};
+pub use operation::{AgentOperation, Expected, OperationEvent, OperationEventBody, OperationState};
 
 /// What this build understands. Raised by one with a dated line for each change that the other side must know of.
 ///
 /// - 1 (2026-11-23): the beginning.
-pub const LEVEL: u32 = 1;
+/// - 2 (2026-11-23): `cancel`; operations carry the Core's id and what their targets are expected to be.
+pub const LEVEL: u32 = 2;
 /// The oldest level of the other side that this build still speaks with.
 pub const LEVEL_MIN: u32 = 1;
 
@@ -173,6 +174,11 @@ pub trait AgentApi: Send + Sync + 'static {
         operation: String,
         seq: u64,
     ) -> Result<AgentStream<OperationEvent>, AgentError>;
+
+    /// Cancels a known operation: no new target starts, those under way are awaited and observed, the others get
+    /// `skipped: canceled`. Durable before it is answered. One that has ended, or is canceled already, is left as it
+    /// is. `by` names the user.
+    async fn cancel(&self, operation: String, by: String) -> Result<(), AgentError>;
 
     /// Lets the agent forget an operation whose end Core has stored.
     async fn acknowledge(&self, operation: String) -> Result<(), AgentError>;

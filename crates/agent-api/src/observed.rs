@@ -7,6 +7,7 @@ use komodo_api::{
     engine::{ContainerStateStatusEnum, ContainerStats, Port},
     plan::Reason,
     stats::Timelength,
+    update::Run,
 };
 use serde::{Deserialize, Serialize};
 
@@ -143,6 +144,14 @@ impl Container {
     /// Id or name of the container whose network namespace it shares.
     pub fn network_container(&self) -> Option<&str> {
         self.network_mode.strip_prefix("container:")
+    }
+
+    /// The run that it is in, or was in last.
+    pub fn run(&self) -> Run {
+        Run {
+            started_at: self.started_at,
+            finished_at: self.finished_at,
+        }
     }
 
     /// Whether a reference means this container: its name (with or without a slash before), its id, or a prefix of at

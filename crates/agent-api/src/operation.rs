@@ -1,11 +1,14 @@
 //! Operations on containers, as Core orders them and as an agent reports on them.
 
+use std::collections::BTreeMap;
+
 use komodo_api::{
     UnixMs,
     container::{ContainerAction, Scope, TerminationSignal},
+    engine::ContainerStateStatusEnum,
     plan::PlanItem,
     resource::ContainerRef,
-    update::Verdict,
+    update::{Run, Verdict},
 };
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +19,9 @@ pub struct AgentOperation {
     pub id: String,
     /// Epoch of the Core that orders it.
     pub epoch: u64,
+    /// Id of the Core that orders it; absent from Cores of level 1.
+    #[serde(default)]
+    pub core_id: Option<String>,
     /// What is done.
     pub action: ContainerAction,
     /// To which containers.
@@ -32,10 +38,26 @@ pub struct AgentOperation {
     /// Why protected containers (never the agent or Core) are acted on all the same.
     #[serde(default)]
     pub override_reason: Option<String>,
+    /// By id: as what a container is to be found. One that is otherwise was changed by somebody else since, and is
+    /// left alone. Empty: as it is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub expected: BTreeMap<String, Expected>,
     /// Containers acted on at the same time.
     pub concurrency: u32,
     /// Who asked, for the journal.
     pub operator: String,
+}
+
+/// As what a container is to be found, and what an undo brings it back to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expected {
+    /// Its run state.
+    pub state: ContainerStateStatusEnum,
+    /// Its run.
+    #[serde(default)]
+    pub run: Run,
+    /// The state that it is brought back to: a stopped container that was paused is started and then paused.
+    pub back_to: ContainerStateStatusEnum,
 }
 
 /// One step of an operation; `seq` grows by one from 1, and is the place in the journal.
@@ -76,6 +98,11 @@ pub enum OperationEventBody {
     },
     /// A target is settled.
     Verdict(Verdict),
+    /// No new target starts from here on.
+    Canceled {
+        /// Name of the user who canceled.
+        by: String,
+    },
     /// All targets are settled; the last event.
     Ended {
         /// Why it ended as a whole before its targets were tried, where it did.

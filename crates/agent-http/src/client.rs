@@ -16,7 +16,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     drain,
-    wire::{Acknowledge, Follow, Inspect, path},
+    wire::{Acknowledge, Cancel, Follow, Inspect, path},
 };
 
 /// Largest answer to a unary call, in bytes; the Engine's document of a container is the largest.
@@ -168,6 +168,16 @@ impl AgentApi for AgentClient {
         seq: u64,
     ) -> Result<AgentStream<OperationEvent>, AgentError> {
         self.stream(path::FOLLOW, &Follow { operation, seq }).await
+    }
+
+    async fn cancel(&self, operation: String, by: String) -> Result<(), AgentError> {
+        self.call(
+            path::CANCEL,
+            &Cancel { operation, by },
+            self.deadlines.short,
+        )
+        .await
+        .map(drop)
     }
 
     async fn acknowledge(&self, operation: String) -> Result<(), AgentError> {

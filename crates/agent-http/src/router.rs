@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     pack::Frames,
-    wire::{Acknowledge, Follow, Inspect, REQUEST_BYTES_MAX, path},
+    wire::{Acknowledge, Cancel, Follow, Inspect, REQUEST_BYTES_MAX, path},
 };
 
 #[derive(Clone)]
@@ -43,6 +43,7 @@ pub fn router(api: Arc<dyn AgentApi>) -> Router {
         .route(path::CONTAINER_LOG, post(container_log))
         .route(path::OPERATE, post(operate))
         .route(path::FOLLOW, post(follow))
+        .route(path::CANCEL, post(cancel))
         .route(path::ACKNOWLEDGE, post(acknowledge))
         .fallback(async || {
             Failure(AgentError::new(
@@ -79,6 +80,15 @@ async fn operate(State(agent): State<Agent>, Json(operation): Json<AgentOperatio
 
 async fn follow(State(agent): State<Agent>, Json(body): Json<Follow>) -> Answer {
     Ok(ndjson(agent.api.follow(body.operation, body.seq).await?))
+}
+
+async fn cancel(State(agent): State<Agent>, Json(body): Json<Cancel>) -> Answer {
+    let Agent { api, accepting } = agent;
+    finish(&accepting, async move {
+        api.cancel(body.operation, body.by).await
+    })
+    .await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 async fn acknowledge(State(agent): State<Agent>, Json(body): Json<Acknowledge>) -> Answer {

@@ -12,6 +12,7 @@ pub(crate) mod path {
     pub(crate) const CONTAINER_LOG: &str = "/container/log";
     pub(crate) const OPERATE: &str = "/operation/operate";
     pub(crate) const FOLLOW: &str = "/operation/follow";
+    pub(crate) const CANCEL: &str = "/operation/cancel";
     pub(crate) const ACKNOWLEDGE: &str = "/operation/acknowledge";
 }
 
@@ -46,6 +47,13 @@ pub(crate) struct Follow {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Inspect {
     pub(crate) container: komodo_api::resource::ContainerRef,
+}
+
+/// Body of a cancel.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Cancel {
+    pub(crate) operation: String,
+    pub(crate) by: String,
 }
 
 /// Body of an acknowledgement.

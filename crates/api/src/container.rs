@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use crate::{
-    Needs, Target, UnixMs,
+    Guard, Needs, Target, UnixMs,
     engine::{ContainerStateStatusEnum, ContainerStats, Port},
     operation::operation,
     permission::{PermissionLevel, SpecificPermission},
@@ -303,6 +303,39 @@ pub struct ContainerOperation {
     pub plan: Option<String>,
     /// Why a protected container is acted on all the same.
     pub override_reason: Option<String>,
+    /// What happens where the server is away.
+    pub when_away: WhenAway,
+}
+
+/// What happens to an operation whose server is away.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenAway {
+    /// It is refused at once.
+    #[default]
+    Refuse,
+    /// It is kept, planned afresh when the server is back, and carried out once.
+    Queue {
+        /// Seconds after which it is given up.
+        expires_s: u32,
+    },
+}
+
+/// Seconds that an operation with `when_back` waits for its server where the request does not say.
+pub const EXPIRES_S_DEFAULT: u32 = 24 * 60 * 60;
+/// Seconds that it may be asked to wait at most.
+pub const EXPIRES_S_MAX: u32 = 7 * 24 * 60 * 60;
+
+impl WhenAway {
+    /// From the fields of a request.
+    pub fn new(when_back: bool, expires_s: Option<u32>) -> Self {
+        match when_back {
+            false => WhenAway::Refuse,
+            true => WhenAway::Queue {
+                expires_s: expires_s.unwrap_or(EXPIRES_S_DEFAULT),
+            },
+        }
+    }
 }
 
 /// Which containers an operation aims at.
@@ -352,6 +385,7 @@ fn on(action: ContainerAction, scope: Scope) -> ContainerOperation {
         time: None,
         plan: None,
         override_reason: None,
+        when_away: WhenAway::Refuse,
     }
 }
 
@@ -370,14 +404,34 @@ macro_rules! one {
             /// Why a container that is part of the control path is acted on all the same; needs Write, is audited.
             #[serde(default, rename = "override", skip_serializing_if = "Option::is_none")]
             pub override_reason: Option<String>,
+            /// Where the server is away: keeps the operation, and carries it out once when the server is back.
+            #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+            pub when_back: bool,
+            /// Seconds after which an operation that waits for its server is given up; a day where it is not said.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub expires_s: Option<u32>,
         }
         operation!($name: Execute -> Update, needs Needs::Target(PermissionLevel::Execute, &[]),
-            target |op| Target::Server(op.server.0.clone()));
+            guard Guard::Containers, target |op| Target::Server(op.server.0.clone()));
+        impl $name {
+            /// The plain request, with nothing asked for besides.
+            pub fn of(server: impl Into<ServerRef>, container: impl Into<ContainerRef>) -> Self {
+                $name {
+                    server: server.into(),
+                    container: container.into(),
+                    plan: None,
+                    override_reason: None,
+                    when_back: false,
+                    expires_s: None,
+                }
+            }
+        }
         impl ExecuteContainers for $name {
             fn server(&self) -> &ServerRef { &self.server }
             fn containers(&self) -> ContainerOperation {
                 ContainerOperation {
                     plan: self.plan.clone(),
+                    when_away: WhenAway::new(self.when_back, self.expires_s),
                     override_reason: self.override_reason.clone(),
                     ..on(ContainerAction::$action, Scope::One(self.container.clone()))
                 }
@@ -417,9 +471,30 @@ macro_rules! one_ending {
             /// Why a container that is part of the control path is acted on all the same; needs Write, is audited.
             #[serde(default, rename = "override", skip_serializing_if = "Option::is_none")]
             pub override_reason: Option<String>,
+            /// Where the server is away: keeps the operation, and carries it out once when the server is back.
+            #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+            pub when_back: bool,
+            /// Seconds after which an operation that waits for its server is given up; a day where it is not said.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub expires_s: Option<u32>,
         }
         operation!($name: Execute -> Update, needs Needs::Target(PermissionLevel::Execute, &[]),
-            target |op| Target::Server(op.server.0.clone()));
+            guard Guard::Containers, target |op| Target::Server(op.server.0.clone()));
+        impl $name {
+            /// The plain request, with nothing asked for besides.
+            pub fn of(server: impl Into<ServerRef>, container: impl Into<ContainerRef>) -> Self {
+                $name {
+                    server: server.into(),
+                    container: container.into(),
+                    signal: None,
+                    time: None,
+                    plan: None,
+                    override_reason: None,
+                    when_back: false,
+                    expires_s: None,
+                }
+            }
+        }
         impl ExecuteContainers for $name {
             fn server(&self) -> &ServerRef { &self.server }
             fn containers(&self) -> ContainerOperation {
@@ -427,6 +502,7 @@ macro_rules! one_ending {
                     signal: self.signal,
                     time: self.time,
                     plan: self.plan.clone(),
+                    when_away: WhenAway::new(self.when_back, self.expires_s),
                     override_reason: self.override_reason.clone(),
                     ..on(ContainerAction::$action, Scope::One(self.container.clone()))
                 }
@@ -454,15 +530,34 @@ macro_rules! all {
             /// Hash of the plan that was looked at; refused with `plan_drifted` when the world changed since.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub plan: Option<String>,
+            /// Where the server is away: keeps the operation, and carries it out once when the server is back.
+            #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+            pub when_back: bool,
+            /// Seconds after which an operation that waits for its server is given up; a day where it is not said.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub expires_s: Option<u32>,
         }
         operation!($name: Execute -> Update, needs Needs::Target(PermissionLevel::Execute, &[]),
-            target |op| Target::Server(op.server.0.clone()));
+            guard Guard::Containers, target |op| Target::Server(op.server.0.clone()));
+        impl $name {
+            /// The plain request, with nothing asked for besides.
+            pub fn of(server: impl Into<ServerRef>) -> Self {
+                $name {
+                    server: server.into(),
+                    exclude: Vec::new(),
+                    plan: None,
+                    when_back: false,
+                    expires_s: None,
+                }
+            }
+        }
         impl ExecuteContainers for $name {
             fn server(&self) -> &ServerRef { &self.server }
             fn containers(&self) -> ContainerOperation {
                 ContainerOperation {
                     exclude: self.exclude.clone(),
                     plan: self.plan.clone(),
+                    when_away: WhenAway::new(self.when_back, self.expires_s),
                     ..on(ContainerAction::$action, Scope::All)
                 }
             }
@@ -503,9 +598,15 @@ pub struct BatchContainers {
     /// Hash of the plan that was looked at; refused with `plan_drifted` when the world changed since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
+    /// Where the server is away: keeps the operation, and carries it out once when the server is back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub when_back: bool,
+    /// Seconds after which an operation that waits for its server is given up; a day where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_s: Option<u32>,
 }
 operation!(BatchContainers: Execute -> Update, needs Needs::Target(PermissionLevel::Execute, &[]),
-    target |op| Target::Server(op.server.0.clone()));
+    guard Guard::Containers, target |op| Target::Server(op.server.0.clone()));
 impl ExecuteContainers for BatchContainers {
     fn server(&self) -> &ServerRef {
         &self.server
@@ -518,6 +619,7 @@ impl ExecuteContainers for BatchContainers {
         ContainerOperation {
             exclude: self.exclude.clone(),
             plan: self.plan.clone(),
+            when_away: WhenAway::new(self.when_back, self.expires_s),
             ..on(self.action, scope)
         }
     }

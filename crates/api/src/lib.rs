@@ -24,7 +24,7 @@ pub mod update;
 pub mod user;
 
 pub use error::{Code, Error};
-pub use operation::{Module, Needs, Operation, OperationSpec, Target, operations};
+pub use operation::{Guard, Module, Needs, Operation, OperationSpec, Target, operations};
 
 /// What an operation with nothing to answer returns: `{}`.
 #[derive(

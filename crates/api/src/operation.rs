@@ -66,6 +66,15 @@ pub enum Needs {
     Target(PermissionLevel, &'static [SpecificPermission]),
 }
 
+/// Which question an execute request puts to the guard before anything changes on a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Guard {
+    /// Each container that it acts on is asked for (`komodo_plan::guard`).
+    Containers,
+    /// It only ends or forgets what another operation does; nothing on a server is changed by it.
+    Ends,
+}
+
 /// The resource an operation aims at, as the caller wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
@@ -89,6 +98,8 @@ pub trait Operation:
     const MODULE: Module;
     /// What the caller must hold.
     const NEEDS: Needs;
+    /// What it asks of the guard; every execute request names it, a test holds them to it.
+    const GUARD: Option<Guard>;
     /// The body of a successful answer.
     type Output: Serialize + DeserializeOwned + schemars::JsonSchema + Send + 'static;
     /// What the operation aims at.
@@ -108,6 +119,8 @@ pub struct OperationSpec {
     pub module: Module,
     /// See [`Operation::NEEDS`].
     pub needs: Needs,
+    /// See [`Operation::GUARD`].
+    pub guard: Option<Guard>,
     /// Adds the schema of the request to a generator and returns it.
     pub request_schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
     /// Adds the schema of the answer to a generator and returns it.
@@ -129,6 +142,7 @@ impl OperationSpec {
             aliases: O::ALIASES,
             module: O::MODULE,
             needs: O::NEEDS,
+            guard: O::GUARD,
             request_schema: schema::<O>,
             output_schema: schema::<O::Output>,
             request_schema_name: O::schema_name,
@@ -140,16 +154,19 @@ impl OperationSpec {
 ///
 /// `operation!(StopContainer: Execute -> Update, needs Target(Execute, []), target |op| Target::Server(..))`
 macro_rules! operation {
-    ($name:ident: $module:ident -> $output:ty, needs $needs:expr $(, alias $alias:literal)* $(, target |$op:ident| $target:expr)?) => {
+    ($name:ident: $module:ident -> $output:ty, needs $needs:expr $(, alias $alias:literal)* $(, guard $guard:expr)? $(, target |$op:ident| $target:expr)?) => {
         impl $crate::Operation for $name {
             const NAME: &'static str = stringify!($name);
             const ALIASES: &'static [&'static str] = &[$($alias),*];
             const MODULE: $crate::Module = $crate::Module::$module;
             const NEEDS: $crate::Needs = $needs;
+            const GUARD: Option<$crate::Guard> = operation!(@guard $($guard)?);
             type Output = $output;
             $(fn target(&self) -> $crate::Target { let $op = self; $target })?
         }
     };
+    (@guard) => { None };
+    (@guard $guard:expr) => { Some($guard) };
 }
 pub(crate) use operation;
 
@@ -211,6 +228,8 @@ macro_rules! for_each_operation {
             $crate::container::StopAllContainers,
             $crate::container::PruneContainers,
             $crate::container::BatchContainers,
+            $crate::update::UndoUpdate,
+            $crate::update::CancelUpdate,
         }
     };
 }

@@ -35,6 +35,10 @@ pub enum ReasonCode {
     Excluded,
     /// No longer there.
     Gone,
+    /// The operation was canceled before its turn came.
+    Canceled,
+    /// Changed by somebody else since; what is undone leaves it alone.
+    ChangedSince,
 }
 
 impl ReasonCode {
@@ -82,14 +86,14 @@ impl Reason {
             ReasonCode::AgentDependency => "the agent depends on it",
             ReasonCode::Core => "it runs Komodo Core",
             ReasonCode::CoreDependency => "Komodo Core depends on it",
-            ReasonCode::Declared => {
-                "its owner declared it part of the control path (label komodo.protect)"
-            }
-            ReasonCode::Label => "its label komodo.skip leaves it out of bulk operations",
+            ReasonCode::Declared => "its owner declared it part of the control path",
+            ReasonCode::Label => "a label leaves it out of bulk operations",
             ReasonCode::Already => "it is in that state already",
             ReasonCode::NotApplicable => "the operation does not apply to its state",
             ReasonCode::Excluded => "it was excluded",
             ReasonCode::Gone => "it is no longer there",
+            ReasonCode::Canceled => "the operation was canceled before its turn came",
+            ReasonCode::ChangedSince => "it was changed by somebody else since",
         };
         match &self.detail {
             Some(detail) => format!("{base} ({detail})"),
@@ -212,5 +216,9 @@ pub struct PlanOperation {
     pub params: Map<String, Value>,
 }
 operation!(PlanOperation: Read -> Plan, needs Needs::Target(PermissionLevel::Read, &[]), target |op| {
-    Target::Server(op.params.get("server").and_then(Value::as_str).unwrap_or_default().to_owned())
+    let text = |key: &str| op.params.get(key).and_then(Value::as_str).map(str::to_owned);
+    match (text("server"), text("id")) {
+        (None, Some(id)) => Target::Update(id),
+        (server, _) => Target::Server(server.unwrap_or_default()),
+    }
 });

@@ -183,6 +183,18 @@ pub struct ServerRef(pub String);
 #[schemars(inline)]
 pub struct ContainerRef(pub String);
 
+impl<T: Into<String>> From<T> for ServerRef {
+    fn from(reference: T) -> Self {
+        ServerRef(reference.into())
+    }
+}
+
+impl<T: Into<String>> From<T> for ContainerRef {
+    fn from(reference: T) -> Self {
+        ContainerRef(reference.into())
+    }
+}
+
 impl fmt::Display for ServerRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    Needs, Target, UnixMs,
+    Guard, Needs, Target, UnixMs,
     id::Oid,
     operation::operation,
     permission::PermissionLevel,
@@ -191,8 +191,41 @@ pub struct Verdict {
     /// See `before`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<crate::engine::ContainerStateStatusEnum>,
+    /// The run that was observed at the end, by which a later change by others is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Run>,
     /// Time of the observation.
     pub at: UnixMs,
+}
+
+/// One run of a container, as the Engine dates it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ContainerRun")]
+pub struct Run {
+    /// Its start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<UnixMs>,
+    /// Its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<UnixMs>,
+}
+
+/// What an open Update is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Kept until its server is back (`when_back`).
+    Queued,
+    /// The agent is asked to begin.
+    Asking,
+    /// The agent acts on its targets.
+    Acting,
+    /// No new target starts; what is under way is awaited.
+    Canceling,
+    /// Its agent is away; the verdicts are settled when it is back.
+    Waiting,
+    /// What the agent cannot tell is looked at.
+    Settling,
 }
 
 /// What an open Update waits for.
@@ -261,6 +294,30 @@ pub struct Update {
     /// Until when it may act.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<UnixMs>,
+    /// What it is at; absent once it has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
+    /// Whether `CancelUpdate` has an effect now.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cancelable: bool,
+    /// Name of the user who canceled it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canceled_by: Option<String>,
+    /// Until when it waits for its server before it begins (`when_back`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<UnixMs>,
+    /// Whether `UndoUpdate` has something to bring back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub undoable: bool,
+    /// Id of the Update that this one undoes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<String>,
+    /// Id of the Update that undid this one, the last where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undone_by: Option<String>,
+    /// Name of the one container that it is about, where its request named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
 }
 
 /// An Update in a list.
@@ -297,6 +354,18 @@ pub struct UpdateListItem {
     /// What it waits for while its server is away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_for: Option<WaitingFor>,
+    /// What it is at; absent once it has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
+    /// Whether `CancelUpdate` has an effect now.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cancelable: bool,
+    /// Whether `UndoUpdate` has something to bring back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub undoable: bool,
+    /// Name of the one container that it is about, where its request named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
 }
 
 /// A filter in the query language of MongoDB (equality on dotted paths, `$in`, `$or`, …).
@@ -330,3 +399,26 @@ pub struct GetUpdate {
     pub id: String,
 }
 operation!(GetUpdate: Read -> Update, needs Needs::Target(PermissionLevel::Read, &[]), target |op| Target::Update(op.id.clone()));
+
+/// Brings exactly the containers that an operation changed back to the state that it found, and nothing else. Those that
+/// others changed since are reported and left alone. Only a stop, start, pause or unpause can be undone.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct UndoUpdate {
+    /// Id of the Update that is undone.
+    pub id: String,
+    /// Hash of the plan that was looked at; refused with `plan_drifted` when the world changed since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
+}
+operation!(UndoUpdate: Execute -> Update, needs Needs::Target(PermissionLevel::Execute, &[]),
+    guard Guard::Containers, target |op| Target::Update(op.id.clone()));
+
+/// Cancels what an open Update does: no new target starts, what is under way is awaited and observed. One that waits for
+/// its server ends at once. What was done stays done.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct CancelUpdate {
+    /// Id of the Update that is canceled.
+    pub id: String,
+}
+operation!(CancelUpdate: Execute -> Update, needs Needs::Target(PermissionLevel::Execute, &[]),
+    guard Guard::Ends, target |op| Target::Update(op.id.clone()));

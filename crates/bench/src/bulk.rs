@@ -4,12 +4,9 @@ use std::time::Instant;
 
 use bollard::query_parameters::{StartContainerOptions, StopContainerOptions};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use komodo_api::{
-    container::{
-        ExecuteContainers, PauseAllContainers, StartAllContainers, StopAllContainers,
-        UnpauseAllContainers,
-    },
-    resource::ServerRef,
+use komodo_api::container::{
+    ExecuteContainers, PauseAllContainers, StartAllContainers, StopAllContainers,
+    UnpauseAllContainers,
 };
 use komodo_testkit::{
     engine::{Container, Engine},
@@ -95,52 +92,11 @@ async fn through_komodo(core: &Core, verb: Verb) -> Result<(), Failure> {
         }
         Ok(())
     }
-    let server = ServerRef(SERVER.into());
     match verb {
-        Verb::Pause => {
-            run(
-                core,
-                PauseAllContainers {
-                    server,
-                    exclude: vec![],
-                    plan: None,
-                },
-            )
-            .await
-        }
-        Verb::Unpause => {
-            run(
-                core,
-                UnpauseAllContainers {
-                    server,
-                    exclude: vec![],
-                    plan: None,
-                },
-            )
-            .await
-        }
-        Verb::Stop => {
-            run(
-                core,
-                StopAllContainers {
-                    server,
-                    exclude: vec![],
-                    plan: None,
-                },
-            )
-            .await
-        }
-        Verb::Start => {
-            run(
-                core,
-                StartAllContainers {
-                    server,
-                    exclude: vec![],
-                    plan: None,
-                },
-            )
-            .await
-        }
+        Verb::Pause => run(core, PauseAllContainers::of(SERVER)).await,
+        Verb::Unpause => run(core, UnpauseAllContainers::of(SERVER)).await,
+        Verb::Stop => run(core, StopAllContainers::of(SERVER)).await,
+        Verb::Start => run(core, StartAllContainers::of(SERVER)).await,
     }
 }
 

@@ -10,7 +10,7 @@
 //!
 //! let credentials = Credentials::ApiKey { key: "K_…_K".into(), secret: "S_…_S".into() };
 //! let client = Client::new("http://localhost:9120", credentials)?;
-//! let stop = StopAllContainers { server: ServerRef("host-1".into()), exclude: Vec::new(), plan: None };
+//! let stop = StopAllContainers::of(ServerRef("host-1".into()));
 //! let update = client.execute_and_wait(&stop, |so_far| println!("{} settled", so_far.verdicts.len())).await?;
 //! assert!(update.success);
 //! # Ok(()) }

@@ -297,6 +297,13 @@ impl AgentApi for Agent {
         self.operations.follow(&operation, seq).await
     }
 
+    async fn cancel(&self, operation: String, _by: String) -> Result<(), AgentError> {
+        Err(AgentError::new(
+            AgentErrorCode::Internal,
+            format!("operation '{operation}' cannot be canceled yet"),
+        ))
+    }
+
     async fn acknowledge(&self, operation: String) -> Result<(), AgentError> {
         self.operations.acknowledge(&operation).await
     }

@@ -64,7 +64,9 @@ const fn row(code: ReasonCode) -> Row {
         ReasonCode::Already
         | ReasonCode::NotApplicable
         | ReasonCode::Excluded
-        | ReasonCode::Gone => Row::None,
+        | ReasonCode::Gone
+        | ReasonCode::Canceled
+        | ReasonCode::ChangedSince => Row::None,
     }
 }
 

@@ -149,7 +149,11 @@ pub fn protected_set(containers: &[Container], path: &ControlPath) -> Vec<Protec
                 .get("komodo.skip")
                 .map_or("", String::as_str);
             let shown: String = value.chars().take(64).collect();
-            found.add(at, Reason::with(Label, format!("komodo.skip={shown}")));
+            let shown = match shown.as_str() {
+                "" => "komodo.skip".to_owned(),
+                value => format!("komodo.skip={value}"),
+            };
+            found.add(at, Reason::with(Label, shown));
         }
     }
     found.finish()

@@ -351,6 +351,13 @@ impl AgentApi for SimAgent {
             .await
     }
 
+    async fn cancel(&self, operation: String, _by: String) -> Result<(), AgentError> {
+        Err(AgentError::new(
+            AgentErrorCode::Internal,
+            format!("operation '{operation}' cannot be canceled yet"),
+        ))
+    }
+
     async fn acknowledge(&self, operation: String) -> Result<(), AgentError> {
         self.0
             .answer(async { self.0.disk.acknowledge(&operation) })

@@ -309,7 +309,9 @@ fn read(process: &Process, id: &str) -> Option<(Operation, u32, Vec<PlanItem>, V
                 OperationEventBody::Verdict(verdict) => {
                     settled.push((&verdict.id, &verdict.container))
                 }
-                OperationEventBody::Planned { .. } | OperationEventBody::Ended { .. } => {}
+                OperationEventBody::Planned { .. }
+                | OperationEventBody::Canceled { .. }
+                | OperationEventBody::Ended { .. } => {}
             }
         }
         settled.sort_unstable();
@@ -384,6 +386,7 @@ fn write_verdict(
         reason,
         error,
         before: Some(item.state).filter(|state| !state.as_str().is_empty()),
+        run: after.as_ref().map(Container::run),
         after: after.map(|container| container.state),
         at: process.world.now(),
     };

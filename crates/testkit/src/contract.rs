@@ -121,6 +121,8 @@ pub fn operation(id: &str, action: ContainerAction, scope: Scope) -> AgentOperat
         signal: None,
         time: Some(1),
         override_reason: None,
+        core_id: None,
+        expected: Default::default(),
         concurrency: 8,
         operator: "tester".to_owned(),
     }
@@ -316,6 +318,8 @@ fn short(verdict: &Verdict) -> String {
         ReasonCode::NotApplicable => " not-applicable",
         ReasonCode::Excluded => " excluded",
         ReasonCode::Gone => " gone",
+        ReasonCode::Canceled => " canceled",
+        ReasonCode::ChangedSince => " changed-since",
     });
     format!("{} {kind}{}", verdict.container, reason.unwrap_or_default())
 }

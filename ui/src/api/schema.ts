@@ -1,5 +1,5 @@
 // Generated from openapi/api.json by `npm run schema`; do not edit.
-// sha256 of the document: c48067eda822620bc1c1648af681363f4decb32bddf329f73571012992b1aea1
+// sha256 of the document: 08a33cc615b495407c175d4ff64b47f1f7d2548957f5ba341dfb179eb013c343
 
 export interface paths {
     "/auth/login": {
@@ -146,6 +146,26 @@ export interface paths {
         put?: never;
         /** Does one thing to several containers of a server: those named, or those that match a query. */
         post: operations["execute_batch_containers"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/execute/CancelUpdate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancels what an open Update does: no new target starts, what is under way is awaited and observed. One that waits for
+         *     its server ends at once. What was done stays done.
+         */
+        post: operations["execute_cancel_update"];
         delete?: never;
         options?: never;
         head?: never;
@@ -316,6 +336,26 @@ export interface paths {
         put?: never;
         /** Stops a container. */
         post: operations["execute_stop_container"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/execute/UndoUpdate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Brings exactly the containers that an operation changed back to the state that it found, and nothing else. Those that
+         *     others changed since are reported and left alone. Only a stop, start, pause or unpause can be undone.
+         */
+        post: operations["execute_undo_update"];
         delete?: never;
         options?: never;
         head?: never;
@@ -999,12 +1039,27 @@ export interface components {
             containers?: string[];
             /** @description Containers that are left alone, by name or id. */
             exclude?: string[];
+            /**
+             * Format: uint32
+             * @description Seconds after which an operation that waits for its server is given up; a day where it is not said.
+             */
+            expires_s?: number | null;
             /** @description Hash of the plan that was looked at; refused with `plan_drifted` when the world changed since. */
             plan?: string | null;
             /** @description Which containers are meant. Either this or `containers`. */
             query?: components["schemas"]["ContainerQuery"] | null;
             /** @description Server, by id or name. */
             server: string;
+            /** @description Where the server is away: keeps the operation, and carries it out once when the server is back. */
+            when_back?: boolean;
+        };
+        /**
+         * @description Cancels what an open Update does: no new target starts, what is under way is awaited and observed. One that waits for
+         *     its server ends at once. What was done stays done.
+         */
+        CancelUpdate: {
+            /** @description Id of the Update that is canceled. */
+            id: string;
         };
         /** @description Stable machine-readable codes; clients and translations key on them. */
         Code: "bad_json" | "invalid" | "unauthenticated" | "account_disabled" | "forbidden" | "not_found" | "method_not_allowed" | "conflict" | "protected" | "busy" | "plan_drifted" | "body_too_large" | "unsupported_media_type" | "unprocessable" | "too_many_attempts" | "internal" | "not_built" | "bad_agent" | "server_unreachable" | "engine_unreachable" | "storage_full" | "journal_full" | "deadline_exceeded" | "server_disabled";
@@ -1255,6 +1310,19 @@ export interface components {
              */
             terms?: string[];
         };
+        /** @description One run of a container, as the Engine dates it. */
+        ContainerRun: {
+            /**
+             * Format: int64
+             * @description Its end.
+             */
+            finished_at?: number | null;
+            /**
+             * Format: int64
+             * @description Its start.
+             */
+            started_at?: number | null;
+        };
         /**
          * @description What containers are sorted by.
          * @enum {string}
@@ -1412,6 +1480,11 @@ export interface components {
         DestroyContainer: {
             /** @description Container, by name or id. */
             container: string;
+            /**
+             * Format: uint32
+             * @description Seconds after which an operation that waits for its server is given up; a day where it is not said.
+             */
+            expires_s?: number | null;
             /** @description Why a container that is part of the control path is acted on all the same; needs Write, is audited. */
             override?: string | null;
             /** @description Hash of the plan that was looked at; refused with `plan_drifted` when the world changed since. */
@@ -1429,6 +1502,8 @@ export interface components {
              * @default null
              */
             time?: number | null;
+            /** @description Where the server is away: keeps the operation, and carries it out once when the server is back. */
+            when_back?: boolean;
         };
         /** @description A device given to a container. */
         DeviceMapping: {
@@ -2557,21 +2632,35 @@ export interface components {
         PauseAllContainers: {
             /** @description Containers that are left alone, by name or id. */
             exclude?: string[];
+            /**
+             * Format: uint32
+             * @description Seconds after which an operation that waits for its server is given up; a day where it is not said.
+             */
+            expires_s?: number | null;
             /** @description Hash of the plan that was looked at; refused with `plan_drifted` when the world changed since. */
             plan?: string | null;
             /** @description Server, by id or name. */
             server: string;
+            /** @description Where the server is away: keeps the operation, and carries it out once when the server is back. */
+            when_back?: boolean;
         };
         /** @description Pauses a container. */
         PauseContainer: {
             /** @description Container, by name or id. */
             container: string;
+            /**
+             * Format: uint32
+             * @description Seconds after which an operation that waits for its server is given up; a day where it is not said.
+             */
+            expires_s?: number | null;
             /** @description Why a container that is part of the control path is acted on all the same; needs Write, is audited. */
             override?: string | null;
             /** @description Hash of the plan that was looked at; refused with `plan_drifted` when the world changed since. */
             plan?: string | null;
             /** @description Server, by id or name. */
             server: string;
+            /** @description Where the server is away: keeps the operation, and carries it out once when the server is back. */
+            when_back?: boolean;
         };
         /** @description What is known of a server's agent. */
         PeripheryInformation: {
@@ -2738,10 +2827,17 @@ export interface components {
         PruneContainers: {
             /** @description Containers that are left alone, by name or id. */
             exclude?: string[];
+            /**
+             * Format: uint32
+             * @description Seconds after which an operation that waits for its server is given up; a day where it is not said.
+             */
+            expires_s?: number | null;
             /** @description Hash of the plan that was looked at; refused with `plan_drifted` when the world changed since. */
             plan?: string | null;
             /** @description Server, by id or name. */
             server: string;
+            /** @description Where the server is away: keeps the operation, and carries it out once when the server is back. */
+            when_back?: boolean;
         };
         /** @description A reason with what it was found by. */
         Reason: {
@@ -2751,7 +2847,7 @@ export interface components {
             reason: components["schemas"]["ReasonCode"];
         };
         /** @description Why a container is left alone or refused. Stable; clients translate by it. */
-        ReasonCode: "agent" | "agent-dependency" | "core" | "core-dependency" | "declared" | "label" | "already" | "not-applicable" | "excluded" | "gone";
+        ReasonCode: "agent" | "agent-dependency" | "core" | "core-dependency" | "declared" | "label" | "already" | "not-applicable" | "excluded" | "gone" | "canceled" | "changed-since";
         /** @description Renames a server. */
         RenameServer: {
             /** @description Server, by id or name. */
@@ -2928,21 +3024,35 @@ export interface components {
         RestartAllContainers: {
             /** @description Containers that are left alone, by name or id. */
             exclude?: string[];
+            /**
+             * Format: uint32
+             * @description Seconds after which an operation that waits for its server is given up; a day where it is not said.
+             */
+            expires_s?: number | null;
             /** @description Hash of the plan that was looked at; refused with `plan_drifted` when the world changed since. */
             plan?: string | null;
             /** @description Server, by id or name. */
             server: string;
+            /** @description Where the server is away: keeps the operation, and carries it out once when the server is back. */
+            when_back?: boolean;
         };
         /** @description Restarts a container. */
         RestartContainer: {
             /** @description Container, by name or id. */
             container: string;
+            /**
+             * Format: uint32
+             * @description Seconds after which an operation that waits for its server is given up; a day where it is not said.
+             */
+            expires_s?: number | null;
             /** @description Why a container that is part of the control path is acted on all the same; needs Write, is audited. */
             override?: string | null;
             /** @description Hash of the plan that was looked at; refused with `plan_drifted` when the world changed since. */
             plan?: string | null;
             /** @description Server, by id or name. */
             server: string;
+            /** @description Where the server is away: keeps the operation, and carries it out once when the server is back. */
+            when_back?: boolean;
         };
         /** @description When the Engine starts a container again. */
         RestartPolicy: {
@@ -3306,39 +3416,67 @@ export interface components {
         };
         /** @description Rights that no level brings by itself. */
         SpecificPermission: "Terminal" | "Attach" | "Inspect" | "Logs" | "Processes";
+        /** @description What an open Update is at. */
+        Stage: "queued" | "asking" | "acting" | "canceling" | "waiting" | "settling";
         /** @description Starts every stopped container on a server, save the protected ones. */
         StartAllContainers: {
             /** @description Containers that are left alone, by name or id. */
             exclude?: string[];
+            /**
+             * Format: uint32
+             * @description Seconds after which an operation that waits for its server is given up; a day where it is not said.
+             */
+            expires_s?: number | null;
             /** @description Hash of the plan that was looked at; refused with `plan_drifted` when the world changed since. */
             plan?: string | null;
             /** @description Server, by id or name. */
             server: string;
+            /** @description Where the server is away: keeps the operation, and carries it out once when the server is back. */
+            when_back?: boolean;
         };
         /** @description Starts a container. */
         StartContainer: {
             /** @description Container, by name or id. */
             container: string;
+            /**
+             * Format: uint32
+             * @description Seconds after which an operation that waits for its server is given up; a day where it is not said.
+             */
+            expires_s?: number | null;
             /** @description Why a container that is part of the control path is acted on all the same; needs Write, is audited. */
             override?: string | null;
             /** @description Hash of the plan that was looked at; refused with `plan_drifted` when the world changed since. */
             plan?: string | null;
             /** @description Server, by id or name. */
             server: string;
+            /** @description Where the server is away: keeps the operation, and carries it out once when the server is back. */
+            when_back?: boolean;
         };
         /** @description Stops every running container on a server, save the protected ones. */
         StopAllContainers: {
             /** @description Containers that are left alone, by name or id. */
             exclude?: string[];
+            /**
+             * Format: uint32
+             * @description Seconds after which an operation that waits for its server is given up; a day where it is not said.
+             */
+            expires_s?: number | null;
             /** @description Hash of the plan that was looked at; refused with `plan_drifted` when the world changed since. */
             plan?: string | null;
             /** @description Server, by id or name. */
             server: string;
+            /** @description Where the server is away: keeps the operation, and carries it out once when the server is back. */
+            when_back?: boolean;
         };
         /** @description Stops a container. */
         StopContainer: {
             /** @description Container, by name or id. */
             container: string;
+            /**
+             * Format: uint32
+             * @description Seconds after which an operation that waits for its server is given up; a day where it is not said.
+             */
+            expires_s?: number | null;
             /** @description Why a container that is part of the control path is acted on all the same; needs Write, is audited. */
             override?: string | null;
             /** @description Hash of the plan that was looked at; refused with `plan_drifted` when the world changed since. */
@@ -3356,6 +3494,8 @@ export interface components {
              * @default null
              */
             time?: number | null;
+            /** @description Where the server is away: keeps the operation, and carries it out once when the server is back. */
+            when_back?: boolean;
         };
         /** @description What a host is; changes only when it restarts. */
         SystemInformation: {
@@ -3518,32 +3658,62 @@ export interface components {
          * @enum {string}
          */
         Timelength: "1-sec" | "2-sec" | "3-sec" | "5-sec" | "10-sec" | "15-sec" | "30-sec" | "1-min" | "2-min" | "3-min" | "5-min" | "10-min" | "15-min" | "30-min" | "1-hr" | "2-hr" | "3-hr" | "6-hr" | "8-hr" | "12-hr" | "1-day" | "2-day" | "3-day" | "1-wk" | "2-wk" | "30-day";
+        /**
+         * @description Brings exactly the containers that an operation changed back to the state that it found, and nothing else. Those that
+         *     others changed since are reported and left alone. Only a stop, start, pause or unpause can be undone.
+         */
+        UndoUpdate: {
+            /** @description Id of the Update that is undone. */
+            id: string;
+            /** @description Hash of the plan that was looked at; refused with `plan_drifted` when the world changed since. */
+            plan?: string | null;
+        };
         /** @description Resumes every paused container on a server, save the protected ones. */
         UnpauseAllContainers: {
             /** @description Containers that are left alone, by name or id. */
             exclude?: string[];
+            /**
+             * Format: uint32
+             * @description Seconds after which an operation that waits for its server is given up; a day where it is not said.
+             */
+            expires_s?: number | null;
             /** @description Hash of the plan that was looked at; refused with `plan_drifted` when the world changed since. */
             plan?: string | null;
             /** @description Server, by id or name. */
             server: string;
+            /** @description Where the server is away: keeps the operation, and carries it out once when the server is back. */
+            when_back?: boolean;
         };
         /** @description Resumes a paused container. */
         UnpauseContainer: {
             /** @description Container, by name or id. */
             container: string;
+            /**
+             * Format: uint32
+             * @description Seconds after which an operation that waits for its server is given up; a day where it is not said.
+             */
+            expires_s?: number | null;
             /** @description Why a container that is part of the control path is acted on all the same; needs Write, is audited. */
             override?: string | null;
             /** @description Hash of the plan that was looked at; refused with `plan_drifted` when the world changed since. */
             plan?: string | null;
             /** @description Server, by id or name. */
             server: string;
+            /** @description Where the server is away: keeps the operation, and carries it out once when the server is back. */
+            when_back?: boolean;
         };
         /** @description One thing that was done, or is being done. */
         Update: {
             /** @description Id. */
             _id?: components["schemas"]["MongoIdObj"];
+            /** @description Whether `CancelUpdate` has an effect now. */
+            cancelable?: boolean;
+            /** @description Name of the user who canceled it. */
+            canceled_by?: string | null;
             /** @description Commit, where one was used. */
             commit_hash?: string;
+            /** @description Name of the one container that it is about, where its request named one. */
+            container?: string | null;
             /** @description Configuration after, as TOML. */
             current_toml?: string;
             /**
@@ -3556,6 +3726,11 @@ export interface components {
              * @description End; null while it is open.
              */
             end_ts?: number | null;
+            /**
+             * Format: int64
+             * @description Until when it waits for its server before it begins (`when_back`).
+             */
+            expires?: number | null;
             /** @description Steps. */
             logs: components["schemas"]["Log"][];
             /** @description What was done. */
@@ -3568,6 +3743,8 @@ export interface components {
             prev_toml?: string;
             /** @description Name of the request where `operation` has no value for it. Additive, as are all below. */
             request?: string | null;
+            /** @description What it is at; absent once it has ended. */
+            stage?: components["schemas"]["Stage"] | null;
             /**
              * Format: int64
              * @description Start.
@@ -3584,6 +3761,12 @@ export interface components {
              * @description How many targets there are in all.
              */
             targets?: number | null;
+            /** @description Whether `UndoUpdate` has something to bring back. */
+            undoable?: boolean;
+            /** @description Id of the Update that this one undoes. */
+            undoes?: string | null;
+            /** @description Id of the Update that undid this one, the last where there are several. */
+            undone_by?: string | null;
             /** @description One verdict per target that is settled. */
             verdicts?: components["schemas"]["Verdict"][];
             /** @description Version built, where one was. */
@@ -3593,6 +3776,10 @@ export interface components {
         };
         /** @description An Update in a list. */
         UpdateListItem: {
+            /** @description Whether `CancelUpdate` has an effect now. */
+            cancelable?: boolean;
+            /** @description Name of the one container that it is about, where its request named one. */
+            container?: string | null;
             /**
              * Format: int64
              * @description End; absent while it is open.
@@ -3608,6 +3795,8 @@ export interface components {
             other_data?: string;
             /** @description Name of the request where `operation` has no value for it. Additive, as are all below. */
             request?: string | null;
+            /** @description What it is at; absent once it has ended. */
+            stage?: components["schemas"]["Stage"] | null;
             /**
              * Format: int64
              * @description Start.
@@ -3619,6 +3808,8 @@ export interface components {
             success: boolean;
             /** @description On what. */
             target: components["schemas"]["ResourceTarget"];
+            /** @description Whether `UndoUpdate` has something to bring back. */
+            undoable?: boolean;
             /** @description Name of the user who asked. */
             username: string;
             /** @description Version built, where one was. */
@@ -3841,6 +4032,8 @@ export interface components {
             id: string;
             /** @description Why it was skipped or refused. */
             reason?: components["schemas"]["Reason"] | null;
+            /** @description The run that was observed at the end, by which a later change by others is told. */
+            run?: components["schemas"]["ContainerRun"] | null;
             /** @description How it ended. */
             verdict: components["schemas"]["VerdictKind"];
         };
@@ -4118,7 +4311,7 @@ export interface operations {
                 "application/json": {
                     params: Record<string, never>;
                     /** @enum {string} */
-                    type: "StartContainer" | "RestartContainer" | "PauseContainer" | "UnpauseContainer" | "StopContainer" | "DestroyContainer" | "StartAllContainers" | "RestartAllContainers" | "PauseAllContainers" | "UnpauseAllContainers" | "StopAllContainers" | "PruneContainers" | "BatchContainers";
+                    type: "StartContainer" | "RestartContainer" | "PauseContainer" | "UnpauseContainer" | "StopContainer" | "DestroyContainer" | "StartAllContainers" | "RestartAllContainers" | "PauseAllContainers" | "UnpauseAllContainers" | "StopAllContainers" | "PruneContainers" | "BatchContainers" | "UndoUpdate" | "CancelUpdate";
                 };
             };
         };
@@ -4149,6 +4342,37 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["BatchContainers"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Update"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Serror"];
+                };
+            };
+        };
+    };
+    execute_cancel_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CancelUpdate"];
             };
         };
         responses: {
@@ -4459,6 +4683,37 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["StopContainer"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Update"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Serror"];
+                };
+            };
+        };
+    };
+    execute_undo_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UndoUpdate"];
             };
         };
         responses: {

@@ -232,6 +232,11 @@ impl AgentApi for FakeAgent {
         }
     }
 
+    async fn cancel(&self, operation: String, by: String) -> Result<(), AgentError> {
+        self.ask(format!("cancel {operation} by {by}"));
+        Ok(())
+    }
+
     async fn acknowledge(&self, operation: String) -> Result<(), AgentError> {
         self.ask(format!("acknowledge {operation}"));
         match operation.as_str() {

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use komodo_api::{
-    Error,
+    Code, Error,
     id::Oid,
-    update::{GetUpdate, ListUpdates, ListUpdatesResponse, Update, UpdateStatus},
+    update::{
+        CancelUpdate, GetUpdate, ListUpdates, ListUpdatesResponse, UndoUpdate, Update, UpdateStatus,
+    },
 };
 
 use crate::{
@@ -61,5 +63,25 @@ impl Handle<GetUpdate> for App {
             return Ok(ended.unwrap_or(stored).into());
         }
         Ok(stored.into())
+    }
+}
+
+impl Handle<UndoUpdate> for App {
+    async fn handle(
+        self: &Arc<Self>,
+        _granted: Granted<UndoUpdate>,
+        _cx: &Cx,
+    ) -> Result<Reply<Update>, Error> {
+        Err(Error::new(Code::NotBuilt, "not built yet"))
+    }
+}
+
+impl Handle<CancelUpdate> for App {
+    async fn handle(
+        self: &Arc<Self>,
+        _granted: Granted<CancelUpdate>,
+        _cx: &Cx,
+    ) -> Result<Reply<Update>, Error> {
+        Err(Error::new(Code::NotBuilt, "not built yet"))
     }
 }

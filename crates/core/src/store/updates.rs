@@ -247,6 +247,10 @@ pub(crate) fn list_item(update: &Update, username: String) -> UpdateListItem {
         request: update.request.clone(),
         end_ts: update.end_ts,
         waiting_for: update.waiting_for.clone(),
+        stage: update.stage,
+        cancelable: update.cancelable,
+        undoable: update.undoable,
+        container: update.container.clone(),
     }
 }
 

@@ -350,6 +350,14 @@ impl Inner {
             targets: None,
             waiting_for: None,
             deadline: None,
+            stage: None,
+            cancelable: false,
+            canceled_by: None,
+            expires: None,
+            undoable: false,
+            undoes: None,
+            undone_by: None,
+            container: None,
         }
     }
 

@@ -174,6 +174,8 @@ impl Tasks {
                 signal: operation.signal,
                 time: operation.time,
                 override_reason: operation.override_reason,
+                core_id: None,
+                expected: Default::default(),
                 concurrency,
                 operator: username,
             },

@@ -369,6 +369,7 @@ impl Run {
                 return None;
             }
             OperationEventBody::Verdict(verdict) => self.put(verdict),
+            OperationEventBody::Canceled { by } => self.update.canceled_by = Some(by),
             OperationEventBody::Ended { error } => return Some(self.ended(error)),
         }
         self.changed();

@@ -50,6 +50,7 @@ impl Run {
                 error,
                 before: Some(item.state),
                 after,
+                run: observed.map(komodo_agent_api::Container::run),
                 at,
             });
         }
@@ -66,6 +67,7 @@ impl Run {
                 error: Some(format!("nobody can tell how it ended: {why}")),
                 before: Some(item.state),
                 after: None,
+                run: None,
                 at,
             });
         }

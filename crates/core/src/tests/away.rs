@@ -178,6 +178,10 @@ impl AgentApi for Staying {
         self.0.follow(operation, seq).await
     }
 
+    async fn cancel(&self, operation: String, by: String) -> Result<(), AgentError> {
+        self.0.cancel(operation, by).await
+    }
+
     async fn acknowledge(&self, operation: String) -> Result<(), AgentError> {
         self.0.acknowledge(operation).await
     }

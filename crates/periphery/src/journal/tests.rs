@@ -15,6 +15,8 @@ fn operation(id: &str) -> AgentOperation {
         signal: None,
         time: None,
         override_reason: None,
+        core_id: None,
+        expected: Default::default(),
         concurrency: 16,
         operator: "admin".into(),
     }

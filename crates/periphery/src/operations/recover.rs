@@ -141,7 +141,7 @@ fn replay(events: &[OperationEvent]) -> Replayed<'_> {
             OperationEventBody::Verdict(verdict) => {
                 settled.insert((verdict.id.as_str(), verdict.container.as_str()));
             }
-            OperationEventBody::Ended { .. } => {}
+            OperationEventBody::Canceled { .. } | OperationEventBody::Ended { .. } => {}
         }
     }
     (items, steps, settled)

@@ -384,6 +384,7 @@ pub(super) fn verdict(
         error: error.map(|error| redact(&error)),
         before: known.then_some(item.state),
         after,
+        run: None,
         at: clock::now_ms(),
     }
 }

@@ -114,6 +114,8 @@ pub fn operation(action: ContainerAction, scope: Scope) -> AgentOperation {
         signal: None,
         time: None,
         override_reason: None,
+        core_id: None,
+        expected: Default::default(),
         concurrency: 16,
         operator: "test".into(),
     }

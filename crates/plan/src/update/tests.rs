@@ -17,6 +17,7 @@ fn verdict(
         error: error.map(str::to_owned),
         before: None,
         after: None,
+        run: None,
         at: 5,
     }
 }

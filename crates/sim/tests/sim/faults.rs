@@ -114,6 +114,8 @@ async fn one_that_hangs_holds_up_only_what_waits_for_it_and_not_for_ever() {
     host.world.set_quirk("web", Quirk::Hangs);
     let agent = host.start();
     let order = AgentOperation {
+        core_id: None,
+        expected: Default::default(),
         concurrency: 1,
         ..order("op", ContainerAction::Stop, Scope::All)
     };
@@ -270,6 +272,8 @@ async fn a_full_disk_refuses_before_anything_is_done() {
     host.world
         .set_latency(ContainerAction::Stop, Duration::from_secs(5));
     let halfway = AgentOperation {
+        core_id: None,
+        expected: Default::default(),
         concurrency: 1,
         ..order("op", ContainerAction::Stop, Scope::All)
     };

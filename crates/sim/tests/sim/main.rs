@@ -47,6 +47,8 @@ fn order(id: &str, action: ContainerAction, scope: Scope) -> AgentOperation {
         signal: None,
         time: None,
         override_reason: None,
+        core_id: None,
+        expected: Default::default(),
         concurrency: 4,
         operator: "tester".into(),
     }

@@ -23,6 +23,8 @@ async fn killed(action: ContainerAction, concurrency: u32, kill: KillAt) -> bool
     first.hello(hello()).await.unwrap();
     host.kill_at(Some(kill));
     let order = AgentOperation {
+        core_id: None,
+        expected: Default::default(),
         concurrency,
         ..order("op", action, Scope::All)
     };
@@ -116,6 +118,8 @@ async fn what_was_not_begun_is_told_so() {
     // The first target's own begin is on the disk, nothing else.
     host.kill_at(Some(KillAt::After(1)));
     let order = AgentOperation {
+        core_id: None,
+        expected: Default::default(),
         concurrency: 1,
         ..order("op", ContainerAction::Stop, Scope::All)
     };
@@ -143,6 +147,8 @@ async fn what_others_did_meanwhile_is_not_claimed() {
     let first = host.start();
     host.kill_at(Some(KillAt::Before(1)));
     let order = AgentOperation {
+        core_id: None,
+        expected: Default::default(),
         concurrency: 1,
         ..order("op", ContainerAction::Stop, Scope::All)
     };

@@ -187,6 +187,8 @@ pub async fn goes_on_without_a_reader(world: &dyn ContractWorld) {
     }
     let talk = Talk::begin(world, &[]).await;
     let order = AgentOperation {
+        core_id: None,
+        expected: Default::default(),
         concurrency: 1,
         ..operation("alone", ContainerAction::Stop, Scope::All)
     };
