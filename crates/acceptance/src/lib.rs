@@ -1,2 +1,39 @@
 //! What must hold for users, tried with the real programs on a real Docker Engine: the numbered acceptance points of
-//! operation safety. Only tests live here; what they share is in `komodo_testkit::installation`.
+//! operation safety. The tests are in `tests/`; here is only what several of them ask of Core in the same words. How the
+//! parts are started is in `komodo_testkit::installation`.
+
+use komodo_api::{
+    container::{
+        ContainerAction, PauseAllContainers, PruneContainers, RestartAllContainers,
+        StartAllContainers, StopAllContainers, UnpauseAllContainers,
+    },
+    update::Update,
+};
+use komodo_testkit::installation::{Core, Failure};
+
+/// Does one thing to all containers of a server and waits for the end.
+///
+/// # Errors
+/// When Core refuses, or there is no such operation on all (`destroy`).
+pub async fn act_on_all(
+    core: &Core,
+    server: &str,
+    action: ContainerAction,
+) -> Result<Update, Failure> {
+    macro_rules! by_action {
+        ($($action:ident: $request:ident),*) => {
+            match action {
+                $(ContainerAction::$action => core.client.execute_and_wait(&$request::of(server), |_| ()).await,)*
+                ContainerAction::Destroy => return Err("there is no request that destroys all containers".into()),
+            }
+        };
+    }
+    Ok(by_action!(
+        Start: StartAllContainers,
+        Restart: RestartAllContainers,
+        Pause: PauseAllContainers,
+        Unpause: UnpauseAllContainers,
+        Stop: StopAllContainers,
+        Prune: PruneContainers
+    )?)
+}

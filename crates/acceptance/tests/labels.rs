@@ -1,14 +1,7 @@
 //! Which values of `komodo.skip` leave a container out of server-wide operations, on every verb and on prune.
 
-use komodo_api::{
-    container::{
-        ExecuteContainers, PauseAllContainers, PruneContainers, RestartAllContainers,
-        StartAllContainers, StopAllContainers, UnpauseAllContainers,
-    },
-    plan::ReasonCode,
-    resource::ServerRef,
-    update::{Update, VerdictKind},
-};
+use komodo_acceptance::act_on_all;
+use komodo_api::{container::ContainerAction, plan::ReasonCode, update::VerdictKind};
 use komodo_testkit::{
     engine::{Container, Engine, State},
     installation::{Agent, Core, Failure},
@@ -42,14 +35,14 @@ async fn installation() -> Result<(Engine, Core, Agent), Failure> {
 }
 
 /// Runs an operation on all and checks that the spared ones kept `kept` and the others have `changed`.
-async fn check<O: ExecuteContainers>(
+async fn check(
     engine: &Engine,
     core: &Core,
-    operation: &O,
+    action: ContainerAction,
     kept: State,
     changed: State,
 ) -> Result<(), Failure> {
-    let update: Update = core.client.execute_and_wait(operation, |_| ()).await?;
+    let update = act_on_all(core, SERVER, action).await?;
     assert!(update.success, "{update:#?}");
     for (name, _, spared) in CASES {
         let verdict = update
@@ -63,10 +56,8 @@ async fn check<O: ExecuteContainers>(
             VerdictKind::Done
         };
         assert_eq!(
-            verdict.verdict,
-            expected,
-            "{} on {name}: {verdict:?}",
-            O::NAME
+            verdict.verdict, expected,
+            "{action:?} on {name}: {verdict:?}"
         );
         if spared {
             assert_eq!(
@@ -78,8 +69,7 @@ async fn check<O: ExecuteContainers>(
         assert_eq!(
             engine.state(name).await?,
             if spared { kept } else { changed },
-            "{} on {name}",
-            O::NAME
+            "{action:?} on {name}"
         );
     }
     Ok(())
@@ -88,14 +78,11 @@ async fn check<O: ExecuteContainers>(
 /// Brings the labelled containers, which no operation on all touches, into a state by hand.
 async fn by_hand(engine: &Engine, core: &Core, state: State) -> Result<(), Failure> {
     for (name, _, spared) in CASES {
-        if !spared {
-            continue;
-        }
+        let now = engine.state(name).await?;
         match state {
+            _ if !spared || now == state => continue,
             State::Paused => engine.pause(name).await?,
-            State::Running if engine.state(name).await? == State::Paused => {
-                engine.unpause(name).await?
-            }
+            State::Running if now == State::Paused => engine.unpause(name).await?,
             State::Running => engine.start_container(name).await?,
             _ => engine.stop(name).await?,
         }
@@ -123,65 +110,21 @@ async fn by_hand(engine: &Engine, core: &Core, state: State) -> Result<(), Failu
 #[tokio::test]
 async fn the_label_spares_five_of_seven_from_every_operation_on_all() -> Result<(), Failure> {
     let (engine, core, _agent) = installation().await?;
-    let server = || ServerRef(SERVER.into());
+    use ContainerAction::{Pause, Prune, Restart, Start, Stop, Unpause};
     use State::{Absent, Exited, Paused, Running};
-    check(
-        &engine,
-        &core,
-        &PauseAllContainers::of(server()),
-        Running,
-        Paused,
-    )
-    .await?;
-    by_hand(&engine, &core, Paused).await?;
-    check(
-        &engine,
-        &core,
-        &UnpauseAllContainers::of(server()),
-        Paused,
-        Running,
-    )
-    .await?;
-    by_hand(&engine, &core, Running).await?;
-    check(
-        &engine,
-        &core,
-        &RestartAllContainers::of(server()),
-        Running,
-        Running,
-    )
-    .await?;
-    check(
-        &engine,
-        &core,
-        &StopAllContainers::of(server()),
-        Running,
-        Exited,
-    )
-    .await?;
-    by_hand(&engine, &core, Exited).await?;
-    check(
-        &engine,
-        &core,
-        &StartAllContainers::of(server()),
-        Exited,
-        Running,
-    )
-    .await?;
-    check(
-        &engine,
-        &core,
-        &StopAllContainers::of(server()),
-        Exited,
-        Exited,
-    )
-    .await?;
-    check(
-        &engine,
-        &core,
-        &PruneContainers::of(server()),
-        Exited,
-        Absent,
-    )
-    .await
+    // What is done to all, the state that the labelled ones are brought into before and keep, that of the others after.
+    let steps = [
+        (Pause, Running, Paused),
+        (Unpause, Paused, Running),
+        (Restart, Running, Running),
+        (Stop, Running, Exited),
+        (Start, Exited, Running),
+        (Stop, Exited, Exited),
+        (Prune, Exited, Absent),
+    ];
+    for (action, kept, changed) in steps {
+        by_hand(&engine, &core, kept).await?;
+        check(&engine, &core, action, kept, changed).await?;
+    }
+    Ok(())
 }

@@ -1,11 +1,9 @@
 //! The agent, started in six ways as a container of the Engine it manages, survives every server-wide operation; the
 //! others end in the asked state; the Update is successful and lists what was spared and why.
 
+use komodo_acceptance::act_on_all;
 use komodo_api::{
-    container::{
-        ListProtected, PauseAllContainers, PruneContainers, RestartAllContainers,
-        StartAllContainers, StopAllContainers, UnpauseAllContainers,
-    },
+    container::{ContainerAction, ListProtected},
     engine::ContainerStateStatusEnum,
     plan::{Effect, PlanOperation, ReasonCode},
     resource::ServerRef,
@@ -110,7 +108,6 @@ async fn check(way: Way) -> Result<(), Failure> {
         "{listed:?}"
     );
 
-    let server = || ServerRef(SERVER.into());
     let started = engine
         .inspect(&agent_id)
         .await?
@@ -138,46 +135,27 @@ async fn check(way: Way) -> Result<(), Failure> {
         );
     }
 
-    let pause = core
-        .client
-        .execute_and_wait(&PauseAllContainers::of(server()), |_| ())
-        .await?;
-    settled(&way, &engine, &pause, State::Paused).await?;
-    let unpause = core
-        .client
-        .execute_and_wait(&UnpauseAllContainers::of(server()), |_| ())
-        .await?;
-    settled_acted(&way, &engine, &unpause, State::Running).await?;
-    let restart = core
-        .client
-        .execute_and_wait(&RestartAllContainers::of(server()), |_| ())
-        .await?;
-    settled(&way, &engine, &restart, State::Running).await?;
-    assert_eq!(
-        engine.state("never-started").await?,
-        State::Created,
-        "restart of all restarts only what runs"
-    );
-    let stop = core
-        .client
-        .execute_and_wait(&StopAllContainers::of(server()), |_| ())
-        .await?;
-    settled(&way, &engine, &stop, State::Exited).await?;
-    let start = core
-        .client
-        .execute_and_wait(&StartAllContainers::of(server()), |_| ())
-        .await?;
-    settled_acted(&way, &engine, &start, State::Running).await?;
-    let stop = core
-        .client
-        .execute_and_wait(&StopAllContainers::of(server()), |_| ())
-        .await?;
-    settled(&way, &engine, &stop, State::Exited).await?;
-    let prune = core
-        .client
-        .execute_and_wait(&PruneContainers::of(server()), |_| ())
-        .await?;
-    settled_acted(&way, &engine, &prune, State::Absent).await?;
+    use ContainerAction::{Pause, Prune, Restart, Start, Stop, Unpause};
+    let steps = [
+        (Pause, State::Paused, true),
+        (Unpause, State::Running, false),
+        (Restart, State::Running, true),
+        (Stop, State::Exited, true),
+        (Start, State::Running, false),
+        (Stop, State::Exited, true),
+        (Prune, State::Absent, false),
+    ];
+    for (action, state, spares) in steps {
+        let update = act_on_all(&core, SERVER, action).await?;
+        settled(&way, &engine, &update, state, spares).await?;
+        if action == Restart {
+            assert_eq!(
+                engine.state("never-started").await?,
+                State::Created,
+                "restart of all restarts only what runs"
+            );
+        }
+    }
 
     let after = engine
         .inspect(&agent_id)
@@ -198,10 +176,16 @@ async fn check(way: Way) -> Result<(), Failure> {
     core.wait_server(SERVER, ServerState::Ok).await
 }
 
-/// The others have the state, the Update says so for each, and names each spared container with its reason.
-async fn settled(way: &Way, engine: &Engine, update: &Update, state: State) -> Result<(), Failure> {
-    settled_acted(way, engine, update, state).await?;
-    for (name, code) in way.spared {
+/// The others have the state and the Update says so for each. Where it spares containers, because the action would
+/// apply to them, it names each with its reason.
+async fn settled(
+    way: &Way,
+    engine: &Engine,
+    update: &Update,
+    state: State,
+    spares: bool,
+) -> Result<(), Failure> {
+    for (name, code) in way.spared.iter().filter(|_| spares) {
         let verdict = update
             .verdicts
             .iter()
@@ -222,15 +206,6 @@ async fn settled(way: &Way, engine: &Engine, update: &Update, state: State) -> R
             way.name
         );
     }
-    Ok(())
-}
-
-async fn settled_acted(
-    way: &Way,
-    engine: &Engine,
-    update: &Update,
-    state: State,
-) -> Result<(), Failure> {
     assert!(
         update.success,
         "{}: {:?} is not successful: {update:#?}",
