@@ -12,9 +12,12 @@ use komodo_core::{
     config::{Config, LogForm},
     http,
 };
+use komodo_failpoint::failpoints;
 use tokio::{net::TcpListener, signal::unix::SignalKind};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    EnvFilter, Layer, layer::Identity, layer::SubscriberExt, util::SubscriberInitExt,
+};
 
 /// Komodo Core: the control plane of Docker hosts. Settings come from the environment (`KOMODO_*`) and from the files
 /// that `KOMODO_CONFIG_PATHS` names.
@@ -98,14 +101,16 @@ fn log(config: &Config) -> anyhow::Result<()> {
             config.log_filter
         )
     })?;
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(config.log_ansi && is_terminal());
-    match config.log_form {
-        LogForm::Standard => lines.init(),
-        LogForm::Json => lines.json().init(),
-        LogForm::None => {}
-    }
+    let lines = tracing_subscriber::fmt::layer().with_ansi(config.log_ansi && is_terminal());
+    let lines = match config.log_form {
+        LogForm::Standard => lines.boxed(),
+        LogForm::Json => lines.json().boxed(),
+        LogForm::None => Identity::new().boxed(),
+    };
+    tracing_subscriber::registry()
+        .with(failpoints())
+        .with(lines.with_filter(filter))
+        .init();
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use komodo_failpoint::failpoint;
 use rustix::fs::{FallocateFlags, fallocate};
 use tokio::sync::{mpsc, oneshot};
 
@@ -126,6 +127,7 @@ fn take(job: Job, outcomes: &mut Vec<Outcome>) {
 
 /// Makes a batch durable, each file once, and tells.
 fn commit(outcomes: Vec<Outcome>) {
+    failpoint!("journal.written");
     let mut synced: Vec<(*const Mutex<OpenFile>, Result<(), JournalError>)> = Vec::new();
     let mut sync = |file: &Shared| {
         let address = Arc::as_ptr(file);
@@ -157,6 +159,7 @@ fn commit(outcomes: Vec<Outcome>) {
             .map_err(disk),
         None => Ok(()),
     };
+    failpoint!("journal.durable");
     for (outcome, result) in outcomes.into_iter().zip(results) {
         match outcome {
             Outcome::Created(file, path, done) => match result.and(listed.clone()) {
@@ -184,6 +187,7 @@ fn create(path: &Path, lines: &[u8], size: u64) -> io::Result<OpenFile> {
             {}
         Err(error) => return Err(error.into()),
     }
+    failpoint!("journal.created");
     file.write_all_at(lines, 0)?;
     Ok(OpenFile {
         file,

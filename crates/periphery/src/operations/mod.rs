@@ -15,6 +15,7 @@ use komodo_agent_api::{
     OperationEventBody, OperationState,
 };
 use komodo_docker::Engine;
+use komodo_failpoint::failpoint;
 use komodo_plan::{
     ContainersPlan, Observed, PlanError, PlanInput, operation_deadline_ms, plan_containers,
 };
@@ -179,12 +180,14 @@ impl Operations {
             }
             Some(_) => {}
         }
+        failpoint!("acknowledge.asked");
         self.shared
             .means
             .journal
             .remove(id)
             .await
             .map_err(journal_error)?;
+        failpoint!("acknowledge.removed");
         self.shared.logs().remove(id);
         Ok(())
     }
@@ -229,6 +232,7 @@ impl Asked {
             "an operation begins"
         );
         self.answer(&Ok(Arc::clone(&log)));
+        failpoint!("order.accepted");
         run::run(shared.means.clone(), operation, plan, deadline, log).await;
     }
 
@@ -315,10 +319,12 @@ impl Shared {
             at: now,
             body: planned,
         };
+        failpoint!("order.planned");
         let file = journal
             .create(operation, &first, plan.items.len())
             .await
             .map_err(journal_error)?;
+        failpoint!("order.journaled");
         let log = OperationLog::new(operation.id.clone(), file, vec![first]);
         self.logs().insert(operation.id.clone(), Arc::clone(&log));
         Ok((log, plan, Instant::now() + Duration::from_millis(length_ms)))

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use komodo_agent_api::{AgentOperation, Container, OperationEvent, OperationEventBody};
 use komodo_api::{UnixMs, container::ContainerAction, plan::Effect, update::VerdictKind};
+use komodo_failpoint::failpoint;
 use komodo_plan::{Form, settle_skip};
 use tokio::time::sleep;
 
@@ -90,6 +91,7 @@ pub(super) async fn recover(means: Means, recorded: Recorded, log: Arc<Operation
         let _ = log
             .append(&means.journal, [OperationEventBody::Verdict(verdict)])
             .await;
+        failpoint!("recover.settled");
     }
     let error = (steps.is_empty() && settled.is_empty() && !items.is_empty())
         .then(|| "the agent ended before it began".to_owned());

@@ -10,6 +10,7 @@ use komodo_api::{
     plan::{Effect, PlanItem, Reason, ReasonCode},
     update::{Verdict, VerdictKind},
 };
+use komodo_failpoint::failpoint;
 use komodo_docker::{ActOptions, Engine, Outcome, Refused, grant};
 use komodo_plan::{ContainersPlan, Form, reached, settle, settle_skip, state_effect};
 use tokio::{
@@ -90,6 +91,7 @@ pub(super) async fn run(
         .map(|(item, deadline_ms)| cx.target(item, Duration::from_millis(deadline_ms)))
         .collect();
     while targets.next().await.is_some() {}
+    failpoint!("operation.ending");
     let _ = log
         .append(&means.journal, [OperationEventBody::Ended { error: None }])
         .await;
@@ -119,6 +121,7 @@ impl Cx<'_> {
             released.cancel();
         }
         let _ = durable.await;
+        failpoint!("target.settled");
     }
 
     async fn act(&self, item: &PlanItem, within: Duration, turn: &mut Option<Turn>) -> Verdict {
@@ -197,6 +200,7 @@ impl Cx<'_> {
             Err(Refused::Refuse(reason)) => return not_now(Effect::Refuse, reason),
         };
 
+        failpoint!("target.starting");
         let started = self.log.append(
             &self.means.journal,
             [OperationEventBody::Started {
@@ -218,11 +222,13 @@ impl Cx<'_> {
             );
             return verdict(item, settled, Some(before.state));
         }
+        failpoint!("target.started");
         let options = ActOptions {
             signal: self.operation.signal,
             time_s: self.operation.time,
         };
         let result = self.means.engine.act(granted, options, within).await;
+        failpoint!("target.answered");
         let (asked, error) = match &result {
             Ok(Outcome::Acted) => (true, None),
             Ok(Outcome::NotModified) => (false, None),
@@ -257,6 +263,7 @@ impl Cx<'_> {
             Some(seen) => seen,
             None => observe(self.means, &item.id, turn).await,
         };
+        failpoint!("target.observed");
         let restarted = match (&seen, before.started_at) {
             (Seen::There(after), Some(started)) => Some(after.started_at != Some(started)),
             _ => None,

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 
+use komodo_failpoint::failpoints;
 use komodo_periphery::config::{LogForm, LogLevel, Logging};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{
@@ -27,13 +28,14 @@ pub(crate) fn start(logging: &Logging) {
         .with_file(logging.location)
         .with_line_number(logging.location);
     let layer = match (logging.stdio, logging.timestamps) {
-        (LogForm::None, _) => return,
+        (LogForm::None, _) => tracing_subscriber::layer::Identity::new().boxed(),
         (LogForm::Standard, true) => lines.boxed(),
         (LogForm::Standard, false) => lines.without_time().boxed(),
         (LogForm::Json, true) => lines.json().boxed(),
         (LogForm::Json, false) => lines.json().without_time().boxed(),
     };
     tracing_subscriber::registry()
+        .with(failpoints())
         .with(layer.with_filter(targets))
         .init();
 }
