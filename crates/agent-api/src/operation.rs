@@ -49,8 +49,11 @@ pub struct AgentOperation {
 }
 
 /// As what a container is to be found, and what an undo brings it back to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Expected {
+    /// Its name, to be told where it is gone.
+    #[serde(default)]
+    pub name: String,
     /// Its run state.
     pub state: ContainerStateStatusEnum,
     /// Its run.

@@ -165,6 +165,9 @@ pub struct PlanItem {
     /// Bytes that go with it (prune).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
+    /// The state that an undo brings it back to: one that was paused is started and paused again. Additive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back_to: Option<ContainerStateStatusEnum>,
 }
 
 /// How many containers a plan treats how.

@@ -1,9 +1,12 @@
 //! Plans of operations on containers: what happens to each in range, why not to others, in which order, and what
 //! follows from it.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
-use komodo_agent_api::{AgentOperation, Container, ProtectedContainer};
+use komodo_agent_api::{AgentOperation, Container, Expected, ProtectedContainer};
 use komodo_api::{
     container::{ContainerAction, ContainerOperation, ContainerQuery, Scope},
     engine::{ContainerStateStatusEnum, Port, PortTypeEnum},
@@ -18,6 +21,7 @@ use crate::{
     index::{Found, Index},
     settle::target_deadline_ms,
     state::state_effect,
+    undo::{changed_since, second_step},
 };
 
 #[cfg(test)]
@@ -43,7 +47,11 @@ pub struct PlanInput<'a> {
     pub time: Option<i32>,
     /// Whether a reason was given to act on protected containers all the same.
     pub overridden: bool,
+    /// By id: as what a container is to be found; one that is otherwise is left alone. Empty: as it is.
+    pub expected: &'a BTreeMap<String, Expected>,
 }
+
+const NOTHING_EXPECTED: &BTreeMap<String, Expected> = &BTreeMap::new();
 
 impl<'a> From<&'a AgentOperation> for PlanInput<'a> {
     fn from(op: &'a AgentOperation) -> Self {
@@ -53,6 +61,7 @@ impl<'a> From<&'a AgentOperation> for PlanInput<'a> {
             exclude: &op.exclude,
             time: op.time,
             overridden: op.override_reason.is_some(),
+            expected: &op.expected,
         }
     }
 }
@@ -65,6 +74,7 @@ impl<'a> From<&'a ContainerOperation> for PlanInput<'a> {
             exclude: &op.exclude,
             time: op.time,
             overridden: op.override_reason.is_some(),
+            expected: NOTHING_EXPECTED,
         }
     }
 }
@@ -141,19 +151,11 @@ pub enum PlanError {
     Empty,
 }
 
-/// Whether `UndoUpdate` can bring back what an action changed.
-pub const fn has_undo(action: ContainerAction) -> bool {
-    use ContainerAction::*;
-    match action {
-        Start | Stop | Pause | Unpause => true,
-        Restart | Destroy | Prune => false,
-    }
-}
-
 /// Plans an operation. The order of `observed.containers` does not matter.
 ///
-/// A container that several rules leave out is listed with the first of: protected, excluded, state. In a list of
-/// names one that is not there is listed as gone; a single one that is not there is an error.
+/// A container that several rules leave out is listed with the first of: protected, excluded, changed since, state. In a
+/// list of names one that is not there is listed as gone, and so is one of which it is said as what it is to be found; a
+/// single one that is not there is an error.
 ///
 /// # Errors
 /// [`PlanError`], when the request names nothing, or one container that is not there or not clear.
@@ -167,7 +169,7 @@ pub fn plan_containers(
     let index = Index::new(&containers);
     let mut warnings = Warnings::default();
 
-    let Range { chosen, gone } = range(op.scope, &containers, &index)?;
+    let Range { chosen, gone } = range(op, &containers, &index)?;
     let excluded = excluded(op.exclude, &containers, &index, &mut warnings);
     let mut protected: Vec<&[Reason]> = vec![&[]; containers.len()];
     for entry in observed.protected {
@@ -188,13 +190,20 @@ pub fn plan_containers(
             Decision::Act if excluded.contains(&at) => {
                 (Effect::Skip, Some(Reason::new(ReasonCode::Excluded)))
             }
-            Decision::Act => match state_effect(op.action, container.state, form).reason() {
-                Some(code) => (Effect::Skip, Some(Reason::new(code))),
-                None => {
-                    acts.push(at);
-                    continue;
+            Decision::Act => {
+                let changed = op
+                    .expected
+                    .get(&container.id)
+                    .and_then(|expected| changed_since(expected, container));
+                let state = || state_effect(op.action, container.state, form).reason();
+                match changed.or_else(|| state().map(Reason::new)) {
+                    Some(reason) => (Effect::Skip, Some(reason)),
+                    None => {
+                        acts.push(at);
+                        continue;
+                    }
                 }
-            },
+            }
         };
         let guarded = reason.as_ref().is_some_and(|reason| reason.code.protects());
         let item = item(container, effect, reason, protected[at]);
@@ -277,11 +286,10 @@ pub fn plan_containers(
         if op.action == ContainerAction::Prune {
             item.bytes = container.size_rw;
         }
-        plan.deadlines_ms.push(target_deadline_ms(
-            op.action,
-            container.stop_timeout_s,
-            op.time,
-        ));
+        item.back_to = back_to(op, form, container, protected[at]);
+        let step_ms = |action| target_deadline_ms(action, container.stop_timeout_s, op.time);
+        let second_ms = second_step(op.action, item.back_to).map_or(0, step_ms);
+        plan.deadlines_ms.push(step_ms(op.action) + second_ms);
         plan.items.push(item);
     }
     plan.items.extend(rest);
@@ -290,6 +298,24 @@ pub fn plan_containers(
     plan.counts = counts(&plan.items);
     plan.warnings = warnings.finish();
     Ok(plan)
+}
+
+/// What an undo brings a container back to. One that is protected from being paused is not: it stays in the run.
+fn back_to(
+    op: &PlanInput<'_>,
+    form: Form,
+    container: &Container,
+    protected: &[Reason],
+) -> Option<ContainerStateStatusEnum> {
+    let back_to = op.expected.get(&container.id)?.back_to;
+    let second = second_step(op.action, Some(back_to));
+    let may =
+        second.is_none_or(|second| guard(protected, second, form, op.overridden) == Decision::Act);
+    Some(if may {
+        back_to
+    } else {
+        ContainerStateStatusEnum::Running
+    })
 }
 
 /// Hash over every fact that a plan shows, 64 hex digits. Two plans with the same hash do the same to the same.
@@ -326,15 +352,23 @@ struct Range {
     gone: Vec<PlanItem>,
 }
 
-fn range(scope: &Scope, containers: &[&Container], index: &Index<'_>) -> Result<Range, PlanError> {
+fn range(
+    op: &PlanInput<'_>,
+    containers: &[&Container],
+    index: &Index<'_>,
+) -> Result<Range, PlanError> {
     let ambiguous = |reference: &ContainerRef, hits: &[usize]| PlanError::Ambiguous {
         reference: reference.0.clone(),
         names: hits.iter().map(|&at| containers[at].name.clone()).collect(),
     };
     let mut gone = Vec::new();
-    let chosen = match scope {
+    let chosen = match op.scope {
         Scope::One(reference) => match index.find(&reference.0) {
             Found::One(at) => vec![at],
+            Found::None if op.expected.contains_key(&reference.0) => {
+                gone.push(gone_item(&reference.0, op));
+                Vec::new()
+            }
             Found::None => {
                 return Err(PlanError::NotFound {
                     reference: reference.0.clone(),
@@ -357,18 +391,7 @@ fn range(scope: &Scope, containers: &[&Container], index: &Index<'_>) -> Result<
                     Found::Several(hits) => return Err(ambiguous(reference, &hits)),
                 }
             }
-            gone.extend(missing.into_iter().map(|name| PlanItem {
-                reason: Some(Reason::new(ReasonCode::Gone)),
-                ..item(
-                    &Container {
-                        name: name.clone(),
-                        ..Container::default()
-                    },
-                    Effect::Skip,
-                    None,
-                    &[],
-                )
-            }));
+            gone.extend(missing.into_iter().map(|name| gone_item(name, op)));
             chosen.into_iter().collect()
         }
         Scope::Matching(query) => {
@@ -380,6 +403,22 @@ fn range(scope: &Scope, containers: &[&Container], index: &Index<'_>) -> Result<
         Scope::All => (0..containers.len()).collect(),
     };
     Ok(Range { chosen, gone })
+}
+
+/// One that was named and is not there; what is expected by its id is told by its name.
+fn gone_item(reference: &str, op: &PlanInput<'_>) -> PlanItem {
+    let (id, name) = match op.expected.get(reference) {
+        Some(expected) if !expected.name.is_empty() => (reference, expected.name.as_str()),
+        Some(_) => (reference, reference),
+        None => ("", reference),
+    };
+    let container = Container {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        ..Container::default()
+    };
+    let reason = Reason::new(ReasonCode::Gone);
+    item(&container, Effect::Skip, Some(reason), &[])
 }
 
 /// A query, prepared once for all containers.
@@ -487,6 +526,7 @@ fn item(
         after: Vec::new(),
         comes_back: false,
         bytes: None,
+        back_to: None,
     }
 }
 

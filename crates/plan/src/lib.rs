@@ -12,6 +12,7 @@ mod protected;
 mod settle;
 mod state;
 mod status;
+mod undo;
 mod update;
 mod view;
 
@@ -19,14 +20,14 @@ mod view;
 mod table;
 
 pub use containers::{
-    ContainersPlan, Observed, PlanError, PlanInput, WARNINGS_MAX, has_undo, plan_containers,
-    plan_hash,
+    ContainersPlan, Observed, PlanError, PlanInput, WARNINGS_MAX, plan_containers, plan_hash,
 };
 pub use guard::{Decision, Form, guard, refusal};
 pub use own_container::{own_container_candidates, root_upper_dir};
 pub use protected::{ControlPath, protected_set};
-pub use settle::{operation_deadline_ms, settle, settle_skip, target_deadline_ms};
+pub use settle::{operation_deadline_ms, settle, settle_back, settle_skip, target_deadline_ms};
 pub use state::{StateEffect, reached, state_effect};
 pub use status::{LinkState, container_status, server_state};
+pub use undo::{Undo, changed_since, has_undo, inverse, second_step, undo};
 pub use update::{LOGS_MAX, update_logs, update_success};
 pub use view::{Gap, View};

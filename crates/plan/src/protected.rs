@@ -13,8 +13,8 @@ use crate::guard::strength;
 #[cfg(test)]
 mod tests;
 
-/// Containers in a row that share each other's network at most.
-const NETWORK_CHAIN_MAX: usize = 8;
+/// Containers in a row that live in each other's namespaces at most.
+const CHAIN_MAX: usize = 8;
 
 /// What an agent knows of the path on which it is controlled.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,6 +29,9 @@ pub struct ControlPath {
     pub core_depends_on: Vec<String>,
     /// Host, or host and port, that `DOCKER_HOST` names where it is `tcp://`.
     pub socket_proxy: Option<String>,
+    /// Address at the other end of the connections to the Engine, where that is `tcp://`: whatever name it was given,
+    /// an alias in a network or an entry of `/etc/hosts`.
+    pub engine_peer: Option<SocketAddr>,
     /// Address at the other end of the connection to Core.
     pub core_peer: Option<SocketAddr>,
     /// Addresses of the host itself, besides loopback.
@@ -80,29 +83,6 @@ pub fn protected_set(containers: &[Container], path: &ControlPath) -> Vec<Protec
             }
         }
     }
-    let branch: Vec<(usize, ReasonCode)> = found
-        .reasons
-        .iter()
-        .flat_map(|(at, reasons)| reasons.iter().map(|reason| (*at, reason.code)))
-        .collect();
-    let mut agents: Vec<usize> = branch
-        .iter()
-        .filter(|(_, code)| *code == Agent)
-        .map(|(at, _)| *at)
-        .collect();
-    agents.sort_unstable();
-
-    for (at, code) in branch {
-        if !matches!(code, Agent | Core) {
-            continue;
-        }
-        let dependency = if code == Agent {
-            AgentDependency
-        } else {
-            CoreDependency
-        };
-        found.add_network_owners(at, dependency);
-    }
     for (at, container) in containers.iter().enumerate() {
         if path.core_depends_on.iter().any(|name| container.is(name)) {
             found.add(
@@ -110,32 +90,34 @@ pub fn protected_set(containers: &[Container], path: &ControlPath) -> Vec<Protec
                 Reason::with(CoreDependency, "named in KOMODO_DEPENDS_ON_CONTAINERS"),
             );
         }
-        if path
-            .socket_proxy
-            .as_deref()
-            .is_some_and(|host| is_socket_proxy(container, host, &path.host_addresses))
-        {
-            found.add(
-                at,
-                Reason::with(AgentDependency, "the agent reaches the Engine through it"),
-            );
-        }
-        // Core itself may well be at the other end; that is reason enough of its own.
-        let itself = agents.contains(&at)
-            || path
-                .core_container
-                .as_deref()
-                .is_some_and(|core| container.is(core));
-        if !itself
-            && path
-                .core_peer
-                .is_some_and(|peer| answers_at(container, peer, &path.host_addresses))
-        {
+    }
+    let vantage = Vantage::new(containers, path);
+    let to_engine = path
+        .engine_peer
+        .map(|peer| vantage.answering(peer))
+        .filter(|answering| !answering.is_empty())
+        .or_else(|| path.socket_proxy.as_deref().map(|host| vantage.named(host)));
+    for at in to_engine.into_iter().flatten() {
+        found.add(
+            at,
+            Reason::with(AgentDependency, "the agent reaches the Engine through it"),
+        );
+    }
+    let to_core = path
+        .core_peer
+        .map(|peer| vantage.answering(peer))
+        .unwrap_or_default();
+    // Core itself may well be at the other end; that is reason enough of its own.
+    if !core.is_some_and(|core| to_core.contains(&core)) {
+        for at in to_core {
             found.add(
                 at,
                 Reason::with(AgentDependency, "the agent reaches Core through it"),
             );
         }
+    }
+    found.add_owners_of_namespaces();
+    for (at, container) in containers.iter().enumerate() {
         if container
             .labels
             .get("komodo.protect")
@@ -172,26 +154,64 @@ impl Found<'_> {
         }
     }
 
-    /// The containers whose network namespace one lives in, and through them others.
-    fn add_network_owners(&mut self, from: usize, code: ReasonCode) {
+    /// The containers in whose namespaces those of the control path live: it goes when they go.
+    fn add_owners_of_namespaces(&mut self) {
+        use ReasonCode::*;
         let containers = self.containers;
-        let mut at = from;
-        for _ in 0..NETWORK_CHAIN_MAX {
-            let Some(owner) = containers[at].network_container() else {
-                return;
-            };
-            let Some(next) = containers.iter().position(|container| container.is(owner)) else {
-                return;
-            };
-            if next == from {
-                return;
+        let mut branch: Vec<(usize, ReasonCode)> = self
+            .reasons
+            .iter()
+            .flat_map(|(at, reasons)| reasons.iter().map(|reason| (*at, reason.code)))
+            .filter_map(|(at, code)| match code {
+                Agent | AgentDependency => Some((at, AgentDependency)),
+                Core | CoreDependency => Some((at, CoreDependency)),
+                _ => None,
+            })
+            .collect();
+        // By name, so that the order of the list does not matter.
+        branch.sort_by_key(|(at, code)| (strength(*code), &containers[*at].name));
+        for _ in 0..CHAIN_MAX {
+            let mut next = Vec::new();
+            for (from, code) in std::mem::take(&mut branch) {
+                let user = &containers[from];
+                let owners = [
+                    (user.network_container(), "network"),
+                    (user.pid_container.as_deref(), "PID namespace"),
+                    (user.ipc_container.as_deref(), "IPC namespace"),
+                ];
+                for (owner, what) in owners {
+                    let Some(owner) = owner.and_then(|owner| {
+                        containers.iter().position(|container| container.is(owner))
+                    }) else {
+                        continue;
+                    };
+                    let known = self
+                        .reasons
+                        .get(&owner)
+                        .is_some_and(|reasons| reasons.iter().any(|reason| reason.code == code));
+                    if known || self.is_itself(owner, code) {
+                        continue;
+                    }
+                    self.add(
+                        owner,
+                        Reason::with(code, format!("{} uses its {what}", user.name)),
+                    );
+                    next.push((owner, code));
+                }
             }
-            self.add(
-                next,
-                Reason::with(code, format!("{} uses its network", containers[from].name)),
-            );
-            at = next;
+            branch = next;
         }
+    }
+
+    /// Whether one is what the others are dependencies of.
+    fn is_itself(&self, at: usize, dependency: ReasonCode) -> bool {
+        let itself = match dependency {
+            ReasonCode::AgentDependency => ReasonCode::Agent,
+            _ => ReasonCode::Core,
+        };
+        self.reasons
+            .get(&at)
+            .is_some_and(|reasons| reasons.iter().any(|reason| reason.code == itself))
     }
 
     fn finish(self) -> Vec<ProtectedContainer> {
@@ -213,36 +233,99 @@ impl Found<'_> {
     }
 }
 
-/// Whether a container is what `tcp://<host>` of the agent's `DOCKER_HOST` means: by its name, its compose service, its
-/// address, or a port that it publishes on the host.
-fn is_socket_proxy(container: &Container, host: &str, host_addresses: &[IpAddr]) -> bool {
-    if let Ok(address) = host.parse::<SocketAddr>() {
-        return answers_at(container, address, host_addresses);
-    }
-    let (name, port) = match host.rsplit_once(':') {
-        Some((name, port)) if !name.contains(':') => (name, port.parse::<u16>().ok()),
-        _ => (host, None),
-    };
-    if let Ok(address) = name.trim_matches(['[', ']']).parse::<IpAddr>() {
-        return container.addresses.contains(&address);
-    }
-    if name == "localhost" {
-        let port = port.unwrap_or(2375);
-        return answers_at(
-            container,
-            SocketAddr::from(([127, 0, 0, 1], port)),
-            host_addresses,
-        ) || answers_at(
-            container,
-            SocketAddr::from(([0_u16, 0, 0, 0, 0, 0, 0, 1], port)),
-            host_addresses,
-        );
-    }
-    container.is(name) || container.service() == Some(name)
+/// Who answers at an address, seen from where the agent is.
+struct Vantage<'a> {
+    containers: &'a [Container],
+    /// The agent's own container, where it has a network of its own: loopback is then that network, not the host.
+    inside: Option<usize>,
+    own: Option<usize>,
+    host_addresses: &'a [IpAddr],
 }
 
-/// Whether a container is what answers at an address: it has the address, or publishes the port on the host.
-fn answers_at(container: &Container, address: SocketAddr, host_addresses: &[IpAddr]) -> bool {
+impl<'a> Vantage<'a> {
+    fn new(containers: &'a [Container], path: &'a ControlPath) -> Self {
+        let own = path
+            .own_container
+            .as_deref()
+            .and_then(|own| containers.iter().position(|container| container.is(own)));
+        let vantage = Vantage {
+            containers,
+            inside: None,
+            own,
+            host_addresses: &path.host_addresses,
+        };
+        let inside = own.filter(|own| containers[vantage.owner(*own)].network_mode != "host");
+        Vantage { inside, ..vantage }
+    }
+
+    /// The container that owns the network one lives in: mostly itself.
+    fn owner(&self, of: usize) -> usize {
+        let mut at = of;
+        for _ in 0..CHAIN_MAX {
+            let owner = self.containers[at].network_container();
+            match owner.and_then(|owner| self.containers.iter().position(|other| other.is(owner))) {
+                Some(next) => at = next,
+                None => break,
+            }
+        }
+        at
+    }
+
+    /// The containers that may answer at an address: those that have it or publish its port, and all that live in the
+    /// network of one of those, since any of them may be who listens.
+    fn answering(&self, address: SocketAddr) -> Vec<usize> {
+        let ip = address.ip().to_canonical();
+        let mut owners: Vec<usize> = match self.inside {
+            Some(own) if ip.is_loopback() => vec![self.owner(own)],
+            _ => (0..self.containers.len())
+                .filter(|at| answers_at(&self.containers[*at], address, self.is_host(ip)))
+                .collect(),
+        };
+        owners.sort_unstable();
+        (0..self.containers.len())
+            .filter(|at| Some(*at) != self.own && owners.binary_search(&self.owner(*at)).is_ok())
+            .collect()
+    }
+
+    /// Whether an address is the host's.
+    fn is_host(&self, ip: IpAddr) -> bool {
+        let known = self
+            .host_addresses
+            .iter()
+            .any(|own| own.to_canonical() == ip);
+        known || (ip.is_loopback() && self.inside.is_none())
+    }
+
+    /// The containers that `tcp://<host>` of the agent's `DOCKER_HOST` may mean: by name, compose service, address, or
+    /// a port published on the host.
+    fn named(&self, host: &str) -> Vec<usize> {
+        if let Ok(address) = host.parse::<SocketAddr>() {
+            return self.answering(address);
+        }
+        let (name, port) = match host.rsplit_once(':') {
+            Some((name, port)) if !name.contains(':') => (name, port.parse::<u16>().ok()),
+            _ => (host, None),
+        };
+        let port = port.unwrap_or(2375);
+        if let Ok(address) = name.trim_matches(['[', ']']).parse::<IpAddr>() {
+            return self.answering(SocketAddr::new(address, port));
+        }
+        if name == "localhost" {
+            let mut both = self.answering(SocketAddr::from(([127, 0, 0, 1], port)));
+            both.extend(self.answering(SocketAddr::from(([0_u16, 0, 0, 0, 0, 0, 0, 1], port))));
+            return both;
+        }
+        (0..self.containers.len())
+            .filter(|at| {
+                let container = &self.containers[*at];
+                container.is(name) || container.service() == Some(name)
+            })
+            .collect()
+    }
+}
+
+/// Whether a container is what answers at an address: it has the address, or publishes the port there.
+fn answers_at(container: &Container, address: SocketAddr, is_host: bool) -> bool {
     let ip = address.ip().to_canonical();
     if container
         .addresses
@@ -251,14 +334,14 @@ fn answers_at(container: &Container, address: SocketAddr, host_addresses: &[IpAd
     {
         return true;
     }
-    let host = ip.is_loopback() || host_addresses.iter().any(|own| own.to_canonical() == ip);
     container.ports.iter().any(|port| {
         let bound = port
             .ip
             .as_deref()
             .map_or(Ok(IpAddr::from([0, 0, 0, 0])), str::parse::<IpAddr>);
         port.public_port == Some(address.port())
-            && bound
-                .is_ok_and(|bound| bound.to_canonical() == ip || (host && bound.is_unspecified()))
+            && bound.is_ok_and(|bound| {
+                bound.to_canonical() == ip || (is_host && bound.is_unspecified())
+            })
     })
 }

@@ -11,6 +11,7 @@ use komodo_api::{
 
 use crate::{
     ContainersPlan, Form, containers::not_applicable, guard::refusal, guard::verb, state::reached,
+    undo::second_step,
 };
 
 #[cfg(test)]
@@ -157,6 +158,40 @@ pub fn settle(
                 state.as_str()
             ),
         }),
+    }
+}
+
+/// As [`settle`], for a target of an undo that is brought back to a state ([`PlanItem::back_to`]): one that is started
+/// and then paused again is there only when it is paused. `error` is that of the last step that was tried.
+pub fn settle_back(
+    back_to: Option<ContainerStateStatusEnum>,
+    action: ContainerAction,
+    before: ContainerStateStatusEnum,
+    observed: Option<&Container>,
+    acted: bool,
+    error: Option<&str>,
+    restarted: Option<bool>,
+) -> Settled {
+    use ContainerStateStatusEnum::{Exited, Paused, Restarting, Running};
+    let settled = settle(action, before, observed, acted, error, restarted);
+    let state = observed.map(|container| container.state);
+    if second_step(action, back_to).is_none() || !acted {
+        return settled;
+    }
+    let failed = |what: &str| {
+        let why = match error {
+            Some(error) => format!("{what}: {error}"),
+            None => what.to_owned(),
+        };
+        (VerdictKind::Failed, None, Some(why))
+    };
+    match (state, settled.0) {
+        (Some(Paused), _) => (VerdictKind::Done, None, None),
+        (Some(Running | Restarting), _) => failed("it was started, but it is not paused again"),
+        (Some(Exited), VerdictKind::Done) => {
+            failed("it was started, but ended before it was paused")
+        }
+        _ => settled,
     }
 }
 

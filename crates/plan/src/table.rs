@@ -81,6 +81,9 @@ pub(crate) fn container(line: &str) -> Container {
                 label(key, value);
             }
             "net" => container.network_mode = format!("container:{}", id(value)),
+            "hostnet" => container.network_mode = "host".into(),
+            "pid" => container.pid_container = Some(id(value)),
+            "ipc" => container.ipc_container = Some(id(value)),
             "ip" => container.addresses.push(value.parse().unwrap()),
             "ports" => container.ports = value.split(',').map(port).collect(),
             "restart" => container.restart_policy = value.into(),

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use komodo_api::{
     UnixMs,
     container::ContainerAction,
+    plan::ReasonCode,
     update::{Log, Verdict, VerdictKind},
 };
 
@@ -16,10 +17,19 @@ pub const LOGS_MAX: usize = 200;
 /// Text of one entry at most.
 const TEXT_BYTES_MAX: usize = 4096;
 
-/// Whether an Update with these verdicts is a success: nothing failed, and nothing stayed unknown. That a container
-/// was left alone, or that there was nothing to do, is no failure.
+/// Whether an Update with these verdicts is a success: nothing failed, nothing stayed unknown, nothing was canceled. That
+/// a container was left alone for another reason, or that there was nothing to do, is no failure.
 pub fn update_success(verdicts: &[Verdict]) -> bool {
-    !verdicts.iter().any(|verdict| is_bad(verdict.verdict))
+    !verdicts
+        .iter()
+        .any(|verdict| is_bad(verdict.verdict) || is_canceled(verdict))
+}
+
+fn is_canceled(verdict: &Verdict) -> bool {
+    verdict
+        .reason
+        .as_ref()
+        .is_some_and(|reason| reason.code == ReasonCode::Canceled)
 }
 
 const fn is_bad(verdict: VerdictKind) -> bool {
@@ -64,7 +74,9 @@ pub fn update_logs(
 }
 
 fn update_success_of(verdicts: &[&Verdict]) -> bool {
-    !verdicts.iter().any(|verdict| is_bad(verdict.verdict))
+    !verdicts
+        .iter()
+        .any(|verdict| is_bad(verdict.verdict) || is_canceled(verdict))
 }
 
 fn summary(action: ContainerAction, verdicts: &[Verdict], start: UnixMs, end: UnixMs) -> Log {
@@ -74,11 +86,17 @@ fn summary(action: ContainerAction, verdicts: &[Verdict], start: UnixMs, end: Un
             .filter(|verdict| verdict.verdict == kind)
             .count()
     };
+    let canceled = verdicts
+        .iter()
+        .filter(|verdict| is_canceled(verdict))
+        .count();
+    let left_alone = of(VerdictKind::Skipped).saturating_sub(canceled);
     let mut text = String::new();
     for (count, word) in [
         (of(VerdictKind::Done), past(action)),
         (of(VerdictKind::Unchanged), "unchanged"),
-        (of(VerdictKind::Skipped), "left alone"),
+        (left_alone, "left alone"),
+        (canceled, "not tried (canceled)"),
         (of(VerdictKind::Failed), "failed"),
         (of(VerdictKind::Unknown), "unknown"),
     ] {

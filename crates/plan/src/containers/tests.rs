@@ -33,6 +33,7 @@ fn plan(containers: &[Container], what: &str) -> Result<ContainersPlan, PlanErro
         exclude: &exclude,
         time: None,
         overridden,
+        expected: NOTHING_EXPECTED,
     };
     plan_containers(&input, Observed::new(containers, &protected))
 }
@@ -296,6 +297,7 @@ fn each_verb_by_name_in_each_state() {
                 exclude: &[],
                 time: None,
                 overridden: false,
+                expected: NOTHING_EXPECTED,
             };
             let plan = plan_containers(&input, Observed::new([&container], &[])).unwrap();
             let word = match &plan.items[0].reason {

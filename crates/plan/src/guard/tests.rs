@@ -246,7 +246,7 @@ fn a_refusal_names_the_container_the_reason_and_the_way() {
         'box' is protected: it runs the agent; without it the server could not be controlled. If you mean it, run `docker stop box` on the host.
         'box' is protected: it runs the agent; without it the server could not be controlled (of another server on this Engine). If you mean it, run `docker restart box` on the host.
         'box' is protected: it runs Komodo Core. If you mean it, run `docker rm -f box` on the host.
-        'box' is protected: its owner declared it part of the control path (label komodo.protect) (komodo.protect=true). If you mean it, send the request again with `override` and your reason (needs Write).
+        'box' is protected: its owner declared it part of the control path (komodo.protect=true). If you mean it, send the request again with `override` and your reason (needs Write).
         'box' is protected: the agent depends on it (periphery uses its network). If you mean it, send the request again with `override` and your reason (needs Write).
     "#]].assert_eq(&printed);
 }

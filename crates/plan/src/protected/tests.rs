@@ -62,7 +62,7 @@ fn labels_protect_by_exact_rules() {
         expect![[r#"
             both: declared (komodo.protect=true), label (komodo.skip=true)
             declared: declared (komodo.protect=true)
-            empty: label (komodo.skip=)
+            empty: label (komodo.skip)
             no: label (komodo.skip=no)
             only-declared: declared (komodo.protect=true)
             spaced: label (komodo.skip=false,)

@@ -489,8 +489,8 @@ fn what_the_plan_leaves_alone() {
         NotApplicable Named: failed (not-applicable): cannot pause it: it is exited
         Gone Bulk: skipped (gone)
         Gone Named: skipped (gone)
-        Declared Bulk: failed (declared): 'web' is protected: its owner declared it part of the control path (label komodo.protect). If you mean it, send the request again with `override` and your reason (needs Write).
-        Declared Named: failed (declared): 'web' is protected: its owner declared it part of the control path (label komodo.protect). If you mean it, send the request again with `override` and your reason (needs Write).
+        Declared Bulk: failed (declared): 'web' is protected: its owner declared it part of the control path. If you mean it, send the request again with `override` and your reason (needs Write).
+        Declared Named: failed (declared): 'web' is protected: its owner declared it part of the control path. If you mean it, send the request again with `override` and your reason (needs Write).
     "#]].assert_eq(&printed);
 }
 
