@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use komodo_failpoint::failpoint;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
@@ -213,7 +214,10 @@ fn commit_group(connection: &mut Connection, group: &mut [Box<dyn Job>]) -> Resu
             savepoint.commit()?;
         }
     }
-    Ok(transaction.commit()?)
+    failpoint!("store.committing");
+    transaction.commit()?;
+    failpoint!("store.committed");
+    Ok(())
 }
 
 fn read_group(connection: &mut Connection, group: &mut [Box<dyn Job>]) {

@@ -4,6 +4,7 @@ use std::{sync::PoisonError, time::Duration};
 
 use komodo_agent_api::AgentErrorCode;
 use komodo_api::update::{Log, UpdateStatus, VerdictKind};
+use komodo_failpoint::failpoint;
 use komodo_plan::{update_logs, update_success};
 use tokio::time::{Instant, sleep_until};
 
@@ -89,6 +90,7 @@ impl Run {
     pub(super) async fn store_end(mut self, agent: Option<&Agent>) {
         self.show_now();
         self.tasks.publish(&self.update);
+        failpoint!("end.storing");
         let mut pause = self.tasks.settings.retry;
         loop {
             let error = match self.tasks.store.updates().save(&self.update).await {
@@ -105,11 +107,13 @@ impl Run {
             }
             pause = (pause * 2).min(STORE_RETRY_MAX);
         }
+        failpoint!("end.stored");
         self.tasks
             .open
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&self.id);
+        failpoint!("end.acknowledging");
         if let Some(agent) = agent
             && let Err(error) = agent.acknowledge(&self.ordered.operation.id).await
             && error.code != AgentErrorCode::NotFound

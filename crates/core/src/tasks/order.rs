@@ -11,6 +11,7 @@ use komodo_api::{
     resource::{ContainerRef, ResourceTarget},
     update::Update,
 };
+use komodo_failpoint::failpoint;
 use komodo_plan::{
     ContainersPlan, Observed, PlanError, PlanInput, has_undo, operation_deadline_ms,
     plan_containers, plan_hash,
@@ -183,7 +184,9 @@ impl Tasks {
         let kept = serde_json::to_value(&ordered).map_err(|error| {
             Error::new(Code::Internal, "the order cannot be written").cause(error)
         })?;
+        failpoint!("update.inserting");
         inner.store.updates().insert(&update, Some(&kept)).await?;
+        failpoint!("update.inserted");
         inner.publish(&update);
         Run::begun(inner, id, update.clone(), ordered, held);
         Ok(update)

@@ -17,6 +17,7 @@ use komodo_api::{
     resource::ResourceTarget,
     update::{Log, Update, UpdateStatus, Verdict, VerdictKind, WaitingFor},
 };
+use komodo_failpoint::failpoint;
 use komodo_plan::update_success;
 use tokio::{
     sync::watch,
@@ -334,8 +335,10 @@ impl Run {
                 Err(error) => return Err(Stop::Away(error.message)),
             }
         }
+        failpoint!("agent.asking");
         match agent.operate(self.ordered.operation.clone()).await {
             Ok(events) => {
+                failpoint!("agent.accepted");
                 self.accepted = true;
                 Ok(events)
             }
@@ -355,6 +358,7 @@ impl Run {
             ));
         }
         self.seq = event.seq;
+        failpoint!("event.taken");
         match event.body {
             OperationEventBody::Planned { items, deadline } => {
                 self.update.targets = Some(u32::try_from(items.len()).unwrap_or(u32::MAX));
@@ -390,6 +394,7 @@ impl Run {
     }
 
     pub(super) fn put(&mut self, verdict: Verdict) {
+        failpoint!("verdict.taken");
         if let Some(held) = &self.held {
             held.give_back(&verdict.id);
         }
@@ -480,6 +485,7 @@ impl Run {
             return;
         }
         self.save_at = None;
+        failpoint!("progress.saving");
         if let Err(error) = self.tasks.store.updates().save(&self.update).await {
             tracing::warn!(update.id = %self.id, %error, "progress could not be saved; the operation goes on");
             self.tell_unsaved(error);

@@ -10,8 +10,8 @@ use komodo_api::{
     plan::{Effect, PlanItem, Reason, ReasonCode},
     update::{Verdict, VerdictKind},
 };
-use komodo_failpoint::failpoint;
 use komodo_docker::{ActOptions, Engine, Outcome, Refused, grant};
+use komodo_failpoint::failpoint;
 use komodo_plan::{ContainersPlan, Form, reached, settle, settle_skip, state_effect};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
