@@ -61,6 +61,11 @@ pub enum Code {
     DeadlineExceeded,
     /// The server is disabled (409).
     ServerDisabled,
+    /// The Update has ended, so there is nothing to cancel (409).
+    NotCancelable,
+    /// The Update cannot be undone: it has no undo, changed nothing that could be brought back, is still open, or was
+    /// undone already (409).
+    NotUndoable,
 }
 
 impl Code {
@@ -77,7 +82,9 @@ impl Code {
             | Code::Protected
             | Code::Busy
             | Code::PlanDrifted
-            | Code::ServerDisabled => S::CONFLICT,
+            | Code::ServerDisabled
+            | Code::NotCancelable
+            | Code::NotUndoable => S::CONFLICT,
             Code::BodyTooLarge => S::PAYLOAD_TOO_LARGE,
             Code::UnsupportedMediaType => S::UNSUPPORTED_MEDIA_TYPE,
             Code::Unprocessable => S::UNPROCESSABLE_ENTITY,

@@ -6,6 +6,7 @@
 
 mod operation;
 
+pub mod alert;
 pub mod auth;
 pub mod container;
 pub mod core;

@@ -76,6 +76,8 @@ pub enum Topic {
         /// Id.
         update: String,
     },
+    /// The newest 100 alerts that the caller may read: `Alert`s by `_id`.
+    Alerts,
     /// The log of a container, followed.
     ContainerLog {
         /// Server, by id or name.

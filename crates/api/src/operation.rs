@@ -84,6 +84,8 @@ pub enum Target {
     Server(String),
     /// An Update, by id: what is needed is needed on the target of that Update.
     Update(String),
+    /// An alert, by id: what is needed is needed on the target of that alert.
+    Alert(String),
 }
 
 /// One request of the public API: a value with a name, what it needs, and what it answers.
@@ -202,6 +204,8 @@ macro_rules! for_each_operation {
             $crate::container::ListProtected,
             $crate::update::ListUpdates,
             $crate::update::GetUpdate,
+            $crate::alert::ListAlerts,
+            $crate::alert::GetAlert,
             $crate::auth::ListApiKeys,
             $crate::user::GetUsername,
             $crate::onboarding_key::ListOnboardingKeys,

@@ -222,6 +222,8 @@ operation!(PlanOperation: Read -> Plan, needs Needs::Target(PermissionLevel::Rea
     let text = |key: &str| op.params.get(key).and_then(Value::as_str).map(str::to_owned);
     match (text("server"), text("id")) {
         (None, Some(id)) => Target::Update(id),
-        (server, _) => Target::Server(server.unwrap_or_default()),
+        (Some(server), _) => Target::Server(server),
+        // The request says what is missing.
+        (None, None) => Target::None,
     }
 });

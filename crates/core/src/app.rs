@@ -179,7 +179,7 @@ impl App {
 
     /// A new id, which sorts roughly by age.
     pub fn new_id(&self) -> Id {
-        crate::id::new_id(self.clock.now())
+        crate::id::id_by(&*self.clock)
     }
 
     /// Ends what runs, in order, and leaves the database closed once the last `Arc` is gone.

@@ -14,6 +14,7 @@ use tokio::{sync::Notify, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    alerts::Alerts,
     clock::Clock,
     config::Config,
     desired::{Desired, DesiredState},
@@ -33,6 +34,8 @@ pub struct Background {
     pub fleet: Arc<Fleet>,
     /// Operations.
     pub tasks: Arc<Tasks>,
+    /// What somebody should look at.
+    pub alerts: Arc<Alerts>,
     /// List items of servers, as they change.
     pub servers: Arc<ServersFeed>,
     running: TaskTracker,
@@ -69,11 +72,13 @@ impl Background {
         );
         let fleet = Arc::new(fleet);
         fleet.reconcile(|| known(&desired.snapshot()), saved);
+        let alerts = Arc::new(Alerts::new(Arc::clone(clock), store.clone()));
         let tasks = Arc::new(Tasks::new(
             Arc::clone(clock),
             store.clone(),
             desired.clone(),
             Arc::clone(&fleet),
+            Arc::clone(&alerts),
             connected,
             settings,
         ));
@@ -100,6 +105,7 @@ impl Background {
         Ok(Background {
             fleet,
             tasks,
+            alerts,
             servers,
             running,
             end,

@@ -1,4 +1,5 @@
-//! Where Core reads the time. Nothing else asks the operating system, so that tests own the clock.
+//! Where Core reads the time, and what tells ids apart. Nothing else asks the operating system for these, so that tests
+//! own them.
 
 use std::{
     fmt,
@@ -11,6 +12,13 @@ use komodo_api::UnixMs;
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// Unix time in milliseconds.
     fn now(&self) -> UnixMs;
+
+    /// What tells a new id from all others of its second. A simulation, which has to be repeatable, gives its own.
+    fn id_bits(&self) -> [u8; 8] {
+        let mut bits = [0; 8];
+        crate::id::fill(&mut bits);
+        bits
+    }
 }
 
 /// The clock of the host.

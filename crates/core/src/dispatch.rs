@@ -9,7 +9,9 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::HeaderMap;
 use komodo_api::{
-    Code, Error, Module, Needs, Operation, OperationSpec, Target, for_each_operation,
+    Code, Error, Module, Needs, Operation, OperationSpec, Target,
+    alert::Alert,
+    for_each_operation,
     id::Id,
     permission::{PermissionLevel, SpecificPermission},
     resource::{ResourceTarget, ResourceTargetVariant},
@@ -70,6 +72,17 @@ impl<O: Operation> Granted<O> {
         }
     }
 
+    /// The alert it aims at. Fails for an operation that aims at none.
+    pub fn into_alert(self) -> Result<Alert, Error> {
+        match self.target {
+            Resolved::Alert(alert) => Ok(*alert),
+            _ => Err(Error::new(
+                Code::Internal,
+                format!("{} aims at no alert", O::NAME),
+            )),
+        }
+    }
+
     /// The Update it aims at. Fails for an operation that aims at none.
     pub fn into_update(self) -> Result<Update, Error> {
         match self.target {
@@ -88,6 +101,7 @@ enum Resolved {
     Nothing,
     Server(Id, Arc<Server>),
     Update(Box<Update>),
+    Alert(Box<Alert>),
 }
 
 impl Resolved {
@@ -96,6 +110,7 @@ impl Resolved {
             Resolved::Nothing => None,
             Resolved::Server(id, _) => Some(ResourceTarget::Server(id.to_string())),
             Resolved::Update(update) => Some(update.target.clone()),
+            Resolved::Alert(alert) => Some(alert.target.clone()),
         }
     }
 }
@@ -417,6 +432,13 @@ async fn resolve(app: &App, cx: &Cx, target: &Target) -> Result<Resolved, Error>
                 .ok_or_else(|| not_found(target))?;
             Ok(Resolved::Update(Box::new(update)))
         }
+        Target::Alert(id) => {
+            let id = id.parse().map_err(|_| not_found(target))?;
+            let alert = app.store.alerts().get(id).await?;
+            Ok(Resolved::Alert(Box::new(
+                alert.ok_or_else(|| not_found(target))?,
+            )))
+        }
     }
 }
 
@@ -426,6 +448,7 @@ fn not_found(target: &Target) -> Error {
         Target::None => Error::not_found("target", ""),
         Target::Server(reference) => Error::not_found("server", &shown(reference)),
         Target::Update(id) => Error::not_found("update", &shown(id)),
+        Target::Alert(id) => Error::not_found("alert", &shown(id)),
     }
 }
 

@@ -3,12 +3,25 @@
 use aws_lc_rs::rand;
 use komodo_api::{UnixMs, id::Id};
 
+use crate::clock::Clock;
+
 /// A new id: seconds of creation, then 64 random bits, so that ids sort roughly by age.
 pub fn new_id(now: UnixMs) -> Id {
+    let mut bits = [0; 8];
+    fill(&mut bits);
+    with_bits(now, bits)
+}
+
+/// As [`new_id`], with the time and the bits of a clock.
+pub fn id_by(clock: &dyn Clock) -> Id {
+    with_bits(clock.now(), clock.id_bits())
+}
+
+fn with_bits(now: UnixMs, bits: [u8; 8]) -> Id {
     let mut bytes = [0; 12];
     let seconds = u32::try_from(now / 1000).unwrap_or(u32::MAX);
     bytes[..4].copy_from_slice(&seconds.to_be_bytes());
-    fill(&mut bytes[4..]);
+    bytes[4..].copy_from_slice(&bits);
     Id::from_bytes(bytes)
 }
 

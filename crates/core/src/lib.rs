@@ -4,6 +4,7 @@
 //! lives in [`store`], observed state in [`fleet`], work in progress in [`tasks`]. [`App`] owns everything: there are no
 //! statics, and two Cores fit into one process.
 
+pub mod alerts;
 pub mod app;
 pub mod auth;
 pub mod background;

@@ -1,5 +1,5 @@
 // Generated from openapi/api.json by `npm run schema`; do not edit.
-// sha256 of the document: 08a33cc615b495407c175d4ff64b47f1f7d2548957f5ba341dfb179eb013c343
+// sha256 of the document: 36654416f42f4a1631dde6ecbc4add84d8ede447ca241382c36d91a105bcbc54
 
 export interface paths {
     "/auth/login": {
@@ -429,6 +429,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/read/GetAlert": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gets one alert. */
+        post: operations["read_get_alert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/read/GetContainerLog": {
         parameters: {
             query?: never;
@@ -661,6 +678,23 @@ export interface paths {
         put?: never;
         /** Inspects a container: what the Engine knows of it. */
         post: operations["read_inspect_container"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/read/ListAlerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Lists alerts, the newest first, 100 a page. */
+        post: operations["read_list_alerts"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1010,6 +1044,366 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description Something that somebody should look at. */
+        Alert: {
+            /** @description Id. */
+            _id?: components["schemas"]["MongoIdObj"];
+            /** @description What it is about. */
+            data: components["schemas"]["AlertData"];
+            /** @description How bad it is. */
+            level: components["schemas"]["SeverityLevel"];
+            /** @description Whether it is over. */
+            resolved: boolean;
+            /**
+             * Format: int64
+             * @description Time it was over; null while it is not.
+             * @default null
+             */
+            resolved_ts?: number | null;
+            /** @description On what. */
+            target: components["schemas"]["ResourceTarget"];
+            /**
+             * Format: int64
+             * @description Time it was raised.
+             */
+            ts: number;
+            /** @description Id of the Update that it is about, where it is about one. Additive. */
+            update?: string | null;
+        };
+        /** @description What an alert is about. Closed: strict clients break on a new variant, so newer alerts are `Custom`. */
+        AlertData: {
+            data: Record<string, never>;
+            /** @constant */
+            type: "None";
+        } | {
+            data: {
+                id: string;
+                name: string;
+            };
+            /** @constant */
+            type: "Test";
+        } | {
+            data: {
+                /** @default null */
+                err?: components["schemas"]["Serror"] | null;
+                id: string;
+                name: string;
+            };
+            /** @constant */
+            type: "SwarmUnhealthy";
+        } | {
+            data: {
+                /** @default null */
+                err?: components["schemas"]["Serror"] | null;
+                id: string;
+                name: string;
+                /** @default null */
+                region?: string | null;
+            };
+            /** @constant */
+            type: "ServerUnreachable";
+        } | {
+            data: {
+                id: string;
+                name: string;
+                /** Format: double */
+                percentage: number;
+                /** @default null */
+                region?: string | null;
+            };
+            /** @constant */
+            type: "ServerCpu";
+        } | {
+            data: {
+                id: string;
+                name: string;
+                /** @default null */
+                region?: string | null;
+                /** Format: double */
+                total_gb: number;
+                /** Format: double */
+                used_gb: number;
+            };
+            /** @constant */
+            type: "ServerMem";
+        } | {
+            data: {
+                id: string;
+                name: string;
+                path: string;
+                /** @default null */
+                region?: string | null;
+                /** Format: double */
+                total_gb: number;
+                /** Format: double */
+                used_gb: number;
+            };
+            /** @constant */
+            type: "ServerDisk";
+        } | {
+            data: {
+                core_version: string;
+                id: string;
+                name: string;
+                /** @default null */
+                region?: string | null;
+                server_version: string;
+            };
+            /** @constant */
+            type: "ServerVersionMismatch";
+        } | {
+            /** @description A deployment or stack, and where it runs. */
+            data: {
+                from: components["schemas"]["DeploymentState"];
+                /** @description Id. */
+                id: string;
+                /** @description Name. */
+                name: string;
+                /**
+                 * @description Id of its server.
+                 * @default null
+                 */
+                server_id?: string | null;
+                /**
+                 * @description Name of its server.
+                 * @default null
+                 */
+                server_name?: string | null;
+                /**
+                 * @description Id of its swarm.
+                 * @default null
+                 */
+                swarm_id?: string | null;
+                /**
+                 * @description Name of its swarm.
+                 * @default null
+                 */
+                swarm_name?: string | null;
+                to: components["schemas"]["DeploymentState"];
+            };
+            /** @constant */
+            type: "ContainerStateChange";
+        } | {
+            /** @description A deployment or stack, and where it runs. */
+            data: {
+                /** @description Id. */
+                id: string;
+                image: string;
+                /** @description Name. */
+                name: string;
+                /**
+                 * @description Id of its server.
+                 * @default null
+                 */
+                server_id?: string | null;
+                /**
+                 * @description Name of its server.
+                 * @default null
+                 */
+                server_name?: string | null;
+                /**
+                 * @description Id of its swarm.
+                 * @default null
+                 */
+                swarm_id?: string | null;
+                /**
+                 * @description Name of its swarm.
+                 * @default null
+                 */
+                swarm_name?: string | null;
+            };
+            /** @constant */
+            type: "DeploymentImageUpdateAvailable";
+        } | {
+            /** @description A deployment or stack, and where it runs. */
+            data: {
+                /** @description Id. */
+                id: string;
+                image: string;
+                /** @description Name. */
+                name: string;
+                /**
+                 * @description Id of its server.
+                 * @default null
+                 */
+                server_id?: string | null;
+                /**
+                 * @description Name of its server.
+                 * @default null
+                 */
+                server_name?: string | null;
+                /**
+                 * @description Id of its swarm.
+                 * @default null
+                 */
+                swarm_id?: string | null;
+                /**
+                 * @description Name of its swarm.
+                 * @default null
+                 */
+                swarm_name?: string | null;
+            };
+            /** @constant */
+            type: "DeploymentAutoUpdated";
+        } | {
+            /** @description A deployment or stack, and where it runs. */
+            data: {
+                from: components["schemas"]["StackState"];
+                /** @description Id. */
+                id: string;
+                /** @description Name. */
+                name: string;
+                /**
+                 * @description Id of its server.
+                 * @default null
+                 */
+                server_id?: string | null;
+                /**
+                 * @description Name of its server.
+                 * @default null
+                 */
+                server_name?: string | null;
+                /**
+                 * @description Id of its swarm.
+                 * @default null
+                 */
+                swarm_id?: string | null;
+                /**
+                 * @description Name of its swarm.
+                 * @default null
+                 */
+                swarm_name?: string | null;
+                to: components["schemas"]["StackState"];
+            };
+            /** @constant */
+            type: "StackStateChange";
+        } | {
+            /** @description A deployment or stack, and where it runs. */
+            data: {
+                /** @description Id. */
+                id: string;
+                image: string;
+                /** @description Name. */
+                name: string;
+                /**
+                 * @description Id of its server.
+                 * @default null
+                 */
+                server_id?: string | null;
+                /**
+                 * @description Name of its server.
+                 * @default null
+                 */
+                server_name?: string | null;
+                service: string;
+                /**
+                 * @description Id of its swarm.
+                 * @default null
+                 */
+                swarm_id?: string | null;
+                /**
+                 * @description Name of its swarm.
+                 * @default null
+                 */
+                swarm_name?: string | null;
+            };
+            /** @constant */
+            type: "StackImageUpdateAvailable";
+        } | {
+            /** @description A deployment or stack, and where it runs. */
+            data: {
+                /** @description Id. */
+                id: string;
+                images: string[];
+                /** @description Name. */
+                name: string;
+                /**
+                 * @description Id of its server.
+                 * @default null
+                 */
+                server_id?: string | null;
+                /**
+                 * @description Name of its server.
+                 * @default null
+                 */
+                server_name?: string | null;
+                /**
+                 * @description Id of its swarm.
+                 * @default null
+                 */
+                swarm_id?: string | null;
+                /**
+                 * @description Name of its swarm.
+                 * @default null
+                 */
+                swarm_name?: string | null;
+            };
+            /** @constant */
+            type: "StackAutoUpdated";
+        } | {
+            data: {
+                instance_id: string;
+                message: string;
+            };
+            /** @constant */
+            type: "AwsBuilderTerminationFailed";
+        } | {
+            data: {
+                id: string;
+                name: string;
+            };
+            /** @constant */
+            type: "ResourceSyncPendingUpdates";
+        } | {
+            data: {
+                id: string;
+                name: string;
+                version: components["schemas"]["Version"];
+            };
+            /** @constant */
+            type: "BuildFailed";
+        } | {
+            data: {
+                id: string;
+                name: string;
+            };
+            /** @constant */
+            type: "RepoBuildFailed";
+        } | {
+            data: {
+                id: string;
+                name: string;
+            };
+            /** @constant */
+            type: "ProcedureFailed";
+        } | {
+            data: {
+                id: string;
+                name: string;
+            };
+            /** @constant */
+            type: "ActionFailed";
+        } | {
+            data: {
+                id: string;
+                name: string;
+                resource_type: components["schemas"]["ResourceTargetVariant"];
+            };
+            /** @constant */
+            type: "ScheduleRun";
+        } | {
+            data: {
+                /**
+                 * @description More of it.
+                 * @default
+                 */
+                details?: string;
+                /** @description One sentence. */
+                message: string;
+            };
+            /** @constant */
+            type: "Custom";
+        };
         /** @description An API key, without its secret. */
         ApiKey: {
             /**
@@ -1062,7 +1456,7 @@ export interface components {
             id: string;
         };
         /** @description Stable machine-readable codes; clients and translations key on them. */
-        Code: "bad_json" | "invalid" | "unauthenticated" | "account_disabled" | "forbidden" | "not_found" | "method_not_allowed" | "conflict" | "protected" | "busy" | "plan_drifted" | "body_too_large" | "unsupported_media_type" | "unprocessable" | "too_many_attempts" | "internal" | "not_built" | "bad_agent" | "server_unreachable" | "engine_unreachable" | "storage_full" | "journal_full" | "deadline_exceeded" | "server_disabled";
+        Code: "bad_json" | "invalid" | "unauthenticated" | "account_disabled" | "forbidden" | "not_found" | "method_not_allowed" | "conflict" | "protected" | "busy" | "plan_drifted" | "body_too_large" | "unsupported_media_type" | "unprocessable" | "too_many_attempts" | "internal" | "not_built" | "bad_agent" | "server_unreachable" | "engine_unreachable" | "storage_full" | "journal_full" | "deadline_exceeded" | "server_disabled" | "not_cancelable" | "not_undoable";
         /** @description A container as the Engine knows it. */
         Container: {
             /** @default null */
@@ -1476,6 +1870,11 @@ export interface components {
             /** @description Server, by id or name. */
             id: string;
         };
+        /**
+         * @description State of a deployment.
+         * @enum {string}
+         */
+        DeploymentState: "deploying" | "running" | "created" | "restarting" | "stopping" | "removing" | "paused" | "exited" | "dead" | "unhealthy" | "not_deployed" | "unknown";
         /** @description Stops and removes a container. */
         DestroyContainer: {
             /** @description Container, by name or id. */
@@ -1581,6 +1980,11 @@ export interface components {
             MacAddress?: string | null;
             /** @default null */
             NetworkID?: string | null;
+        };
+        /** @description Gets one alert. */
+        GetAlert: {
+            /** @description Id of the alert. */
+            id: string;
         };
         /** @description Gets the last lines of a container's log. */
         GetContainerLog: {
@@ -2070,6 +2474,32 @@ export interface components {
         JwtResponse: {
             /** @description JSON Web Token; its `sub` is the id of the user. */
             jwt: string;
+        };
+        /** @description Lists alerts, the newest first, 100 a page. */
+        ListAlerts: {
+            /**
+             * Format: uint32
+             * @description Page, from 0.
+             * @default 0
+             */
+            page?: number;
+            /**
+             * @description Filter.
+             * @default null
+             */
+            query?: {
+                [key: string]: unknown;
+            } | null;
+        };
+        /** @description A page of alerts. */
+        ListAlertsResponse: {
+            /** @description The page. */
+            alerts: components["schemas"]["Alert"][];
+            /**
+             * Format: uint32
+             * @description The page after it, or null.
+             */
+            next_page?: number | null;
         };
         /** @description Lists the containers of all servers. */
         ListAllContainers: {
@@ -2741,6 +3171,8 @@ export interface components {
         PlanItem: {
             /** @description Ids of containers of this plan that are acted on before this one. */
             after?: string[];
+            /** @description The state that an undo brings it back to: one that was paused is started and paused again. Additive. */
+            back_to?: components["schemas"]["ContainerStateStatusEnum"] | null;
             /**
              * Format: uint64
              * @description Bytes that go with it (prune).
@@ -3388,6 +3820,8 @@ export interface components {
         ServerSortBy: "Name" | "Region" | "Version" | "State" | "Cpu" | "Memory" | "Disk" | "LoadAverage" | "Network";
         /** @description State of a server. Closed: strict clients break on a new value. */
         ServerState: "Ok" | "NotOk" | "Disabled";
+        /** @description How bad it is. */
+        SeverityLevel: "OK" | "WARNING" | "CRITICAL";
         /** @description Creates an account with name and password. */
         SignUpLocalUser: {
             /** @description Password, at most 1000 characters. */
@@ -3416,6 +3850,11 @@ export interface components {
         };
         /** @description Rights that no level brings by itself. */
         SpecificPermission: "Terminal" | "Attach" | "Inspect" | "Logs" | "Processes";
+        /**
+         * @description State of a stack.
+         * @enum {string}
+         */
+        StackState: "deploying" | "running" | "paused" | "stopped" | "created" | "restarting" | "dead" | "removing" | "unhealthy" | "down" | "unknown";
         /** @description What an open Update is at. */
         Stage: "queued" | "asking" | "acting" | "canceling" | "waiting" | "settling";
         /** @description Starts every stopped container on a server, save the protected ones. */
@@ -4826,7 +5265,7 @@ export interface operations {
                 "application/json": {
                     params: Record<string, never>;
                     /** @enum {string} */
-                    type: "GetVersion" | "GetCoreInfo" | "ListServers" | "ListFullServers" | "GetServer" | "GetServerState" | "GetServersSummary" | "GetServerActionState" | "GetPeripheryInformation" | "GetSystemInformation" | "GetSystemStats" | "ListContainers" | "ListAllContainers" | "GetContainersSummary" | "InspectContainer" | "GetContainerLog" | "SearchContainerLog" | "ListProtected" | "ListUpdates" | "GetUpdate" | "ListApiKeys" | "GetUsername" | "ListOnboardingKeys" | "PlanOperation";
+                    type: "GetVersion" | "GetCoreInfo" | "ListServers" | "ListFullServers" | "GetServer" | "GetServerState" | "GetServersSummary" | "GetServerActionState" | "GetPeripheryInformation" | "GetSystemInformation" | "GetSystemStats" | "ListContainers" | "ListAllContainers" | "GetContainersSummary" | "InspectContainer" | "GetContainerLog" | "SearchContainerLog" | "ListProtected" | "ListUpdates" | "GetUpdate" | "ListAlerts" | "GetAlert" | "ListApiKeys" | "GetUsername" | "ListOnboardingKeys" | "PlanOperation";
                 };
             };
         };
@@ -4836,6 +5275,37 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Serror"];
+                };
+            };
+        };
+    };
+    read_get_alert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GetAlert"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alert"];
+                };
             };
             default: {
                 headers: {
@@ -5269,6 +5739,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Container"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Serror"];
+                };
+            };
+        };
+    };
+    read_list_alerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ListAlerts"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListAlertsResponse"];
                 };
             };
             default: {

@@ -29,6 +29,8 @@ const codes: Record<ErrorCode, true> = {
   journal_full: true,
   deadline_exceeded: true,
   server_disabled: true,
+  not_cancelable: true,
+  not_undoable: true,
 };
 
 test.each(Object.keys(codes))("%s has words in every language", (code) => {

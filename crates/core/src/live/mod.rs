@@ -4,7 +4,9 @@
 //! instead of holding anybody up. Before each message the account and its rights are looked at again.
 
 mod access;
+mod alerts;
 mod containers;
+mod items;
 mod log;
 pub(crate) mod ring;
 mod servers;
@@ -22,6 +24,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::App;
 pub(crate) use containers::list_item as container_list_item;
+pub use items::ItemsFeed;
 pub use servers::ServersFeed;
 pub(crate) use updates::Eyes;
 

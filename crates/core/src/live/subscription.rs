@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
-use super::{access::Login, containers, log, servers, updates};
+use super::{access::Login, alerts, containers, log, servers, updates};
 use crate::{
     App,
     desired::{Account, DesiredState},
@@ -54,6 +54,7 @@ impl Subscription {
             Topic::Servers => servers::serve(&self, after).await,
             Topic::Containers { server } => containers::serve(&self, &server.0, after).await,
             Topic::Updates => updates::serve(&self, after).await,
+            Topic::Alerts => alerts::serve(&self, after).await,
             Topic::Update { update } => updates::serve_one(&self, &update).await,
             Topic::ContainerLog {
                 server,

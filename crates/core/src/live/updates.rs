@@ -1,12 +1,19 @@
 //! The newest Updates, and one Update whole.
 
-use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use komodo_api::{Error, id::Id, resource::ResourceTarget, update::UpdateStatus};
+use komodo_api::{
+    Error,
+    id::Id,
+    resource::ResourceTarget,
+    update::{Update, UpdateStatus},
+};
 use serde_json::value::RawValue;
+use tokio::time::sleep;
 
 use super::{
-    access::{Rights, may_see},
+    access::may_see,
+    items,
     ring::first_revision,
     subscription::{End, Subscription},
 };
@@ -15,6 +22,9 @@ use crate::{
     desired::{Account, DesiredState},
     store::{StoreError, UpdateFilter, Visible},
 };
+
+/// Time after which an open Update that nobody runs is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Looks at Updates with the eyes of an account.
 pub(crate) struct Eyes {
@@ -53,59 +63,11 @@ pub(super) async fn newest(app: &App, account: &Arc<Account>) -> Result<Vec<Stri
 }
 
 pub(super) async fn serve(to: &Subscription, after: Option<u64>) -> Result<Infallible, End> {
-    let feed = to.app.background.tasks.feed();
-    let mut revisions = feed.watch();
-    let mut desired = to.app.desired.changes();
-    let (state, account) = to.look()?;
-    let mut rights = Rights::of(&state, &account);
-    let mut rev = match after.filter(|after| feed.after(*after).is_some()) {
-        Some(after) => after,
-        None => snapshot(to).await?,
-    };
-    loop {
-        revisions.borrow_and_update();
-        match feed.after(rev) {
-            None => {
-                to.gap().await?;
-                rev = snapshot(to).await?;
-            }
-            Some(changes) if !changes.is_empty() => {
-                let (state, account) = to.look()?;
-                let newest = changes.last().map_or(rev, |change| change.rev);
-                let latest: BTreeMap<&str, &RawValue> = changes
-                    .iter()
-                    .filter(|change| may_see(&state, &account, &change.what.target))
-                    .map(|change| (change.what.id.as_str(), &*change.what.json))
-                    .collect();
-                to.delta(
-                    newest,
-                    latest.into_values().map(RawValue::to_owned).collect(),
-                    Vec::new(),
-                )
-                .await?;
-                rev = newest;
-            }
-            Some(_) => {
-                tokio::select! {
-                    biased;
-                    changed = revisions.changed() => changed.map_err(|_| End::Over)?,
-                    changed = desired.changed() => {
-                        changed.map_err(|_| End::Over)?;
-                        let (state, account) = to.look()?;
-                        let now = Rights::of(&state, &account);
-                        if std::mem::replace(&mut rights, now) != rights {
-                            rev = snapshot(to).await?;
-                        }
-                    }
-                }
-            }
-        }
-    }
+    items::serve(to, after, to.app.background.tasks.feed(), snapshot).await
 }
 
 async fn snapshot(to: &Subscription) -> Result<u64, End> {
     let (_, account) = to.look()?;
-    // First the revision, then the list: what changes in between is told once more, never left out.
     let rev = to.app.background.tasks.feed().rev();
     let mut items = newest(&to.app, &account).await?;
     items.reverse();
@@ -121,35 +83,38 @@ async fn snapshot(to: &Subscription) -> Result<u64, End> {
 pub(super) async fn serve_one(to: &Subscription, reference: &str) -> Result<Infallible, End> {
     let not_found = || Error::not_found("update", &reference.chars().take(200).collect::<String>());
     let id: Id = reference.parse().map_err(|_| not_found())?;
+    let tasks = &to.app.background.tasks;
     let mut rev = first_revision(to.app.clock.now());
-    let mut watch = to.app.background.tasks.watch(id);
+    let mut shown: Option<Arc<Update>> = None;
     loop {
+        // First listen, then look: what changes in between is looked at once more.
+        let mut listed = tasks.feed().watch();
+        let mut watch = tasks.watch(id);
         let update = match &mut watch {
             Some(watch) => Arc::clone(&watch.borrow_and_update()),
-            None => to
-                .app
-                .background
-                .tasks
-                .get(id)
-                .await?
-                .ok_or_else(not_found)?,
+            None => tasks.get(id).await?.ok_or_else(not_found)?,
         };
         let (state, account) = to.look()?;
         if !may_see(&state, &account, &update.target) {
             return Err(not_found().into());
         }
-        rev += 1;
-        to.snapshot(rev, &*update).await?;
+        if shown.as_ref().is_none_or(|shown| **shown != *update) {
+            rev += 1;
+            to.snapshot(rev, &*update).await?;
+            shown = Some(Arc::clone(&update));
+        }
         match &mut watch {
             None if update.status == UpdateStatus::Complete => return Err(End::Over),
-            // Its run ended between the two looks.
-            None => watch = to.app.background.tasks.watch(id),
+            // It is between two states: nobody runs it yet, or its end is about to be stored.
+            None => {
+                tokio::select! {
+                    changed = listed.changed() => changed.map_err(|_| End::Over)?,
+                    () = sleep(LOOK_AGAIN) => {}
+                }
+            }
             Some(changes) => {
-                if changes.changed().await.is_err() {
-                    match update.status {
-                        UpdateStatus::Complete => return Err(End::Over),
-                        _ => watch = None,
-                    }
+                if changes.changed().await.is_err() && update.status == UpdateStatus::Complete {
+                    return Err(End::Over);
                 }
             }
         }

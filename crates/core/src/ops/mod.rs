@@ -1,5 +1,6 @@
 //! Handlers of operations, one file per noun; each is short: what is decided is in `komodo_plan`.
 
+mod alert;
 mod auth;
 mod container;
 mod container_document;

@@ -3,6 +3,7 @@
 //!
 //! Every file has one writer. Calls are answered when what they wrote is on disk, and within a deadline.
 
+mod alerts;
 mod desired;
 mod error;
 mod filter;
@@ -25,6 +26,7 @@ use std::{
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+pub use alerts::{ALERTS_PER_PAGE, StoredAlerts};
 pub use desired::Change;
 pub use error::StoreError;
 pub use filter::{BadFilter, UpdateFilter};
@@ -117,6 +119,11 @@ impl Store {
     /// The record of what happened.
     pub fn updates(&self) -> Updates<'_> {
         Updates { store: self }
+    }
+
+    /// The record of alerts.
+    pub fn alerts(&self) -> StoredAlerts<'_> {
+        StoredAlerts { store: self }
     }
 
     /// Fails when the database does not answer.

@@ -42,7 +42,7 @@ pub(super) const DESIRED: &[&str] = &["
     ) WITHOUT ROWID;
 "];
 
-/// What happened: Updates now, time series later.
+/// What happened: Updates and alerts now, time series later.
 pub(super) const JOURNAL: &[&str] = &["
     CREATE TABLE entry (
         id TEXT PRIMARY KEY, start_ts INTEGER NOT NULL, open INTEGER NOT NULL, operation TEXT NOT NULL,
@@ -52,6 +52,12 @@ pub(super) const JOURNAL: &[&str] = &["
     CREATE INDEX entry_by_target ON entry (target_type, target_id, start_ts DESC, id DESC);
     CREATE INDEX entry_open ON entry (id) WHERE open;
     CREATE TABLE last_view (server TEXT PRIMARY KEY, document BLOB NOT NULL) WITHOUT ROWID;
+", "
+    CREATE TABLE alert (
+        id TEXT PRIMARY KEY, ts INTEGER NOT NULL, resolved INTEGER NOT NULL, about TEXT NOT NULL UNIQUE, document TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX alert_by_ts ON alert (ts DESC, id DESC);
+    CREATE INDEX alert_open ON alert (about) WHERE NOT resolved;
 "];
 
 /// Opens a file for writing and brings its schema up to date. The file is made with mode 0600 where it is missing.

@@ -6,7 +6,6 @@
 //! What an operation means is decided in `komodo_plan`.
 
 mod close;
-mod feed;
 mod lease;
 mod order;
 mod run;
@@ -35,13 +34,14 @@ use tokio_util::{
     task::TaskTracker,
 };
 
-pub use feed::{UpdateChange, UpdatesFeed};
 pub use order::Ask;
 
 use crate::{
+    alerts::Alerts,
     clock::Clock,
     desired::Desired,
     fleet::{Agent, Fleet},
+    live::ItemsFeed,
     store::{OpenUpdate, Store, StoreError, list_item},
 };
 use lease::Leases;
@@ -95,10 +95,11 @@ struct Inner {
     store: Store,
     desired: Desired,
     fleet: Arc<Fleet>,
+    alerts: Arc<Alerts>,
     settings: TaskSettings,
     leases: Leases,
     open: Mutex<BTreeMap<Id, watch::Sender<Arc<Update>>>>,
-    feed: UpdatesFeed,
+    feed: ItemsFeed,
     refusals: Mutex<BTreeMap<String, UnixMs>>,
     running: TaskTracker,
     end: CancellationToken,
@@ -154,16 +155,18 @@ impl Tasks {
         store: Store,
         desired: Desired,
         fleet: Arc<Fleet>,
+        alerts: Arc<Alerts>,
         connected: mpsc::Receiver<Arc<Agent>>,
         settings: TaskSettings,
     ) -> Self {
         let end = CancellationToken::new();
-        let feed = UpdatesFeed::new(clock.now());
+        let feed = ItemsFeed::new(clock.now());
         let inner = Arc::new(Inner {
             clock,
             store,
             desired,
             fleet,
+            alerts,
             settings,
             leases: Leases::default(),
             open: Mutex::default(),
@@ -310,7 +313,7 @@ impl Tasks {
     }
 
     /// What all listeners to Updates hear.
-    pub fn feed(&self) -> &UpdatesFeed {
+    pub fn feed(&self) -> &ItemsFeed {
         &self.inner.feed
     }
 
@@ -331,7 +334,7 @@ impl Inner {
         let now = self.clock.now();
         let operation = OperationKind::by_name(request);
         Update {
-            id: Some(Oid(crate::id::new_id(now))),
+            id: Some(Oid(crate::id::id_by(&*self.clock))),
             operation,
             start_ts: now,
             success: true,
@@ -364,7 +367,8 @@ impl Inner {
     /// Tells all listeners how an Update looks in lists.
     fn publish(&self, update: &Update) {
         let username = self.desired.snapshot().username(&update.operator);
-        self.feed.publish(&list_item(update, username));
+        let item = list_item(update, username);
+        self.feed.publish(&item.id, &item.target, &item);
     }
 
     /// Lets agents that connect forget operations whose end is stored: an acknowledgement can get lost.
