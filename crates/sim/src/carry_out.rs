@@ -129,7 +129,7 @@ async fn act(process: &Process, operation: &Operation, target: &Target) -> Resul
     let ends = Instant::now() + target.deadline;
     let (acted, error) = match timeout(
         target.deadline,
-        process.world.act(&item.id, operation.action),
+        process.world.act(&operation.id, &item.id, operation.action),
     )
     .await
     {

@@ -39,7 +39,10 @@ pub(crate) enum Outcome {
 /// Time at which something happens.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Moment {
+    /// By the clock of the host.
     pub(crate) ms: i64,
+    /// By a clock that was never set.
+    pub(crate) true_ms: i64,
     pub(crate) ns: i64,
 }
 

@@ -1,7 +1,7 @@
 //! An Engine with containers in memory, and the hands of people who use it without asking anybody.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -16,17 +16,17 @@ use tokio::{
     task::JoinSet,
 };
 
+mod outage;
+
 use crate::{
-    clock::{BEGINNING_MS, Clock},
+    clock::{BEGINNING_MS, SimClock},
     engine::{ActError, Latency, Moment, Outcome, Quirk, apply, connected, end},
+    history::{Act, History},
     log::Log,
 };
 
 /// Changes that wait for one reader of events at most; a reader that lags behind by more is cut off.
 pub const EVENTS_BUFFER_MAX: usize = 1024;
-
-/// Changes of state that an Engine remembers.
-const HISTORY_MAX: usize = 20_000;
 
 /// What a reader of changes is told.
 #[derive(Debug, Clone)]
@@ -59,7 +59,7 @@ pub struct World {
 }
 
 struct Shared {
-    clock: Clock,
+    clock: SimClock,
     state: Mutex<State>,
     /// What the Engine is doing. It goes on when whoever asked has gone.
     tasks: Mutex<JoinSet<()>>,
@@ -72,10 +72,11 @@ struct State {
     readers: Vec<mpsc::Sender<Change>>,
     latency: Latency,
     stats: Option<SystemStats>,
-    /// Every state that a container came into, in order.
-    history: VecDeque<(UnixMs, String, Option<ContainerStateStatusEnum>)>,
+    history: History,
     /// While the Engine is away: what was last seen of it, and what nobody was told since, by id.
     away: Option<Away>,
+    /// Ids of containers that run again when the Engine is back.
+    restarting: Vec<String>,
     rng: fastrand::Rng,
 }
 
@@ -100,7 +101,7 @@ impl World {
     pub fn beginning_at(seed: u64, beginning: UnixMs) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
         let engine_id = hex(&mut rng, 32);
-        let clock = Clock::new(beginning);
+        let clock = SimClock::new(beginning);
         let engine = connected(&engine_id, clock.now_ms());
         let state = State {
             engine,
@@ -110,7 +111,8 @@ impl World {
             latency: Latency::default(),
             stats: None,
             away: None,
-            history: VecDeque::new(),
+            restarting: Vec::new(),
+            history: History::default(),
             rng,
         };
         World {
@@ -135,9 +137,20 @@ impl World {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The clock of this host.
+    pub fn clock(&self) -> &SimClock {
+        &self.shared.clock
+    }
+
+    /// What operations asked the Engine for, in order.
+    pub fn acts(&self) -> Vec<Act> {
+        self.state().history.acts()
+    }
+
     fn moment(&self) -> Moment {
         Moment {
             ms: self.shared.clock.now_ms(),
+            true_ms: self.shared.clock.true_ms(),
             ns: self.shared.clock.next_ns(),
         }
     }
@@ -205,24 +218,19 @@ impl World {
         self.container(reference).map(|container| container.state)
     }
 
-    /// Every state that a container, by its id, was in during a millisecond; `None` is gone, or not there yet.
+    /// Every state that a container, by its id, was in during a millisecond of this host's clock; `None` is gone, or not
+    /// there yet.
     pub fn states_at(&self, id: &str, at: UnixMs) -> Vec<Option<ContainerStateStatusEnum>> {
-        let state = self.state();
-        let mut states = vec![None];
-        for (_, _, next) in state
-            .history
-            .iter()
-            .filter(|(since, of, _)| *since <= at && of == id)
-        {
-            states.push(*next);
-        }
-        // The last one before the millisecond, and all that came within it.
-        let within = state
-            .history
-            .iter()
-            .filter(|(since, of, _)| *since == at && of == id)
-            .count();
-        states.split_off(states.len() - 1 - within)
+        let times = self.shared.clock.times_of(at);
+        times
+            .into_iter()
+            .flat_map(|time| self.states_when(id, time))
+            .collect()
+    }
+
+    /// As [`World::states_at`], by a clock that was never set.
+    pub fn states_when(&self, id: &str, at: UnixMs) -> Vec<Option<ContainerStateStatusEnum>> {
+        self.state().history.states_when(id, at)
     }
 
     /// Does something to a container at once, as somebody with `docker` would.
@@ -331,46 +339,6 @@ impl World {
         state.tell(Change::Stats(Box::new(stats)));
     }
 
-    /// The Engine stops answering. Containers go on.
-    pub fn engine_away(&self, why: &str) {
-        let since = self.now();
-        let mut state = self.state();
-        if state.away.is_none() {
-            let seen = state
-                .containers
-                .values()
-                .map(|entry| entry.container.clone())
-                .collect();
-            state.away = Some(Away {
-                seen,
-                untold: BTreeMap::new(),
-            });
-        }
-        state.engine = EngineState::Unreachable {
-            why: why.to_owned(),
-            since,
-        };
-        let engine = state.engine.clone();
-        state.tell(Change::Engine(engine));
-    }
-
-    /// The Engine answers again.
-    pub fn engine_back(&self) {
-        let since = self.now();
-        let mut state = self.state();
-        state.engine = connected(&state.engine_id, since);
-        let engine = state.engine.clone();
-        let untold = state
-            .away
-            .take()
-            .map(|away| away.untold)
-            .unwrap_or_default();
-        state.tell(Change::Engine(engine));
-        for change in untold.into_values() {
-            state.tell(change);
-        }
-    }
-
     /// State of the Engine.
     pub fn engine(&self) -> EngineState {
         self.state().engine.clone()
@@ -432,11 +400,23 @@ impl World {
         }
     }
 
-    /// Asks the Engine to act, and waits for its answer. It goes on when nobody waits any more.
-    pub(crate) async fn act(&self, id: &str, action: ContainerAction) -> Result<(), ActError> {
+    /// Asks the Engine to act for an operation, and waits for its answer. It goes on when nobody waits any more.
+    pub(crate) async fn act(
+        &self,
+        operation: &str,
+        id: &str,
+        action: ContainerAction,
+    ) -> Result<(), ActError> {
+        let at = self.shared.clock.true_ms();
         let (latency, quirk) = {
-            let state = self.state();
+            let mut state = self.state();
             state.reachable().map_err(ActError::NotAsked)?;
+            state.history.asked(Act {
+                operation: operation.to_owned(),
+                id: id.to_owned(),
+                action,
+                at,
+            });
             let quirk = state
                 .containers
                 .get(id)
@@ -546,10 +526,7 @@ impl State {
     }
 
     fn remember(&mut self, at: Moment, id: &str, state: Option<ContainerStateStatusEnum>) {
-        if self.history.len() == HISTORY_MAX {
-            self.history.pop_front();
-        }
-        self.history.push_back((at.ms, id.to_owned(), state));
+        self.history.came_into(at.true_ms, id, state);
     }
 
     fn tell_of(&mut self, id: &str, structural: bool) {

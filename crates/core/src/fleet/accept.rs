@@ -15,9 +15,10 @@ use komodo_agent_api::CoreHello;
 use komodo_agent_http::{AgentClient, Deadlines};
 use komodo_api::id::Id;
 use komodo_link::{
-    Acceptor, CoreTimings, EstablishError, Identity, JoinToken, Link, LinkClient, Peer, Policy,
-    Recognition, Refusal,
+    Acceptor, CoreTimings, EstablishError, Identity, JoinToken, Link, LinkClient, Origin, Peer,
+    Policy, Recognition, Refusal,
 };
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Fleet, LinkHandle, NewLink};
@@ -97,36 +98,55 @@ impl Links {
         address: Option<SocketAddr>,
     ) -> Response<Body> {
         let answer = self.acceptor.accept(request, address).await;
-        if let Some(pending) = answer.link
-            && !self.end.is_cancelled()
-        {
-            let (acceptor, end) = (self.acceptor.clone(), self.end.clone());
-            self.establishing.spawn(async move {
-                let established = tokio::select! {
-                    biased;
-                    () = end.cancelled() => return,
-                    established = pending.establish() => established,
-                };
-                match established {
-                    Ok(link) => acceptor.policy().attach(link),
-                    Err(error @ EstablishError::Refused { .. }) => {
-                        tracing::warn!(
-                            ?address,
-                            error = with_causes(&error),
-                            "an agent was refused"
-                        );
-                    }
-                    Err(error) => {
-                        tracing::info!(
-                            ?address,
-                            error = with_causes(&error),
-                            "a link did not come up"
-                        );
-                    }
-                }
-            });
+        if let Some(pending) = answer.link {
+            self.bring_up(pending.establish(), address);
         }
         answer.response.map(Body::new)
+    }
+
+    /// Takes an agent over any byte stream, as behind an upgrade: for a simulation in memory.
+    pub fn accept_stream<IO>(&self, io: IO)
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let acceptor = self.acceptor.clone();
+        let origin = Origin::default();
+        self.bring_up(async move { acceptor.establish(io, origin).await }, None);
+    }
+
+    fn bring_up(
+        &self,
+        establish: impl Future<Output = Result<Link<Linked>, EstablishError>> + Send + 'static,
+        address: Option<SocketAddr>,
+    ) {
+        if self.end.is_cancelled() {
+            return;
+        }
+        let (acceptor, end) = (self.acceptor.clone(), self.end.clone());
+        self.establishing.spawn(async move {
+            let established = tokio::select! {
+                biased;
+                () = end.cancelled() => return,
+                established = establish => established,
+            };
+            match established {
+                Ok(link) => acceptor.policy().attach(link),
+                Err(error @ EstablishError::Refused { .. }) => {
+                    tracing::warn!(
+                        ?address,
+                        error = with_causes(&error),
+                        "an agent was refused"
+                    );
+                }
+                Err(error) => {
+                    tracing::info!(
+                        ?address,
+                        error = with_causes(&error),
+                        "a link did not come up"
+                    );
+                }
+            }
+        });
     }
 
     /// Takes no more links, and ends those that are not up yet.

@@ -1,0 +1,69 @@
+//! What happened on an Engine: the states that containers came into, and what operations asked for. Bounded.
+
+use std::collections::VecDeque;
+
+use komodo_api::{UnixMs, container::ContainerAction, engine::ContainerStateStatusEnum};
+
+/// Changes of state, and requests, that an Engine remembers.
+const HISTORY_MAX: usize = 20_000;
+
+/// A request that an operation made of the Engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Act {
+    /// Id of the operation.
+    pub operation: String,
+    /// Id of the container.
+    pub id: String,
+    /// What it asked for.
+    pub action: ContainerAction,
+    /// When, by a clock that was never set.
+    pub at: UnixMs,
+}
+
+/// By a clock that was never set.
+#[derive(Default)]
+pub(crate) struct History {
+    acts: VecDeque<Act>,
+    states: VecDeque<(UnixMs, String, Option<ContainerStateStatusEnum>)>,
+}
+
+impl History {
+    pub(crate) fn asked(&mut self, act: Act) {
+        if self.acts.len() == HISTORY_MAX {
+            self.acts.pop_front();
+        }
+        self.acts.push_back(act);
+    }
+
+    pub(crate) fn acts(&self) -> Vec<Act> {
+        self.acts.iter().cloned().collect()
+    }
+
+    pub(crate) fn came_into(
+        &mut self,
+        at: UnixMs,
+        id: &str,
+        state: Option<ContainerStateStatusEnum>,
+    ) {
+        if self.states.len() == HISTORY_MAX {
+            self.states.pop_front();
+        }
+        self.states.push_back((at, id.to_owned(), state));
+    }
+
+    /// The state before a millisecond, and all that came within it.
+    pub(crate) fn states_when(
+        &self,
+        id: &str,
+        at: UnixMs,
+    ) -> Vec<Option<ContainerStateStatusEnum>> {
+        let mut states = vec![None];
+        let mut within = 0;
+        let of_id = self.states.iter().filter(|(_, of, _)| of == id);
+        for (since, _, next) in of_id.take_while(|(since, ..)| *since <= at) {
+            states.push(*next);
+            within += usize::from(*since == at);
+        }
+        states.split_off(states.len() - 1 - within)
+    }
+}
