@@ -106,6 +106,10 @@ pub struct Container {
     pub labels: BTreeMap<String, String>,
     /// Network mode.
     pub network_mode: String,
+    /// Id or name of the container whose PID namespace it shares.
+    pub pid_container: Option<String>,
+    /// Id or name of the container whose IPC namespace it shares.
+    pub ipc_container: Option<String>,
     /// Names of its networks.
     pub networks: Vec<String>,
     /// Its addresses in its networks.

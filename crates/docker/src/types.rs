@@ -173,6 +173,10 @@ pub struct InspectedHealth {
 pub struct InspectedHostConfig {
     /// Network mode.
     pub network_mode: String,
+    /// PID namespace: empty, `host` or `container:ID`.
+    pub pid_mode: String,
+    /// IPC namespace: `private`, `shareable`, `host` or `container:ID`.
+    pub ipc_mode: String,
     /// Whether it is started again by itself.
     #[serde(deserialize_with = "nullable")]
     pub restart_policy: RestartPolicy,

@@ -69,6 +69,8 @@ pub(super) fn inspected(inspected: Inspected) -> Container {
         finished_at: finished.map(ns_to_ms),
         labels: inspected.config.labels,
         network_mode: inspected.host_config.network_mode,
+        pid_container: joined(&inspected.host_config.pid_mode),
+        ipc_container: joined(&inspected.host_config.ipc_mode),
         networks: inspected
             .network_settings
             .networks
@@ -84,6 +86,11 @@ pub(super) fn inspected(inspected: Inspected) -> Container {
         size_rw: None,
         stats: None,
     }
+}
+
+/// The container that a mode of a namespace names.
+fn joined(mode: &str) -> Option<String> {
+    mode.strip_prefix("container:").map(str::to_owned)
 }
 
 /// A health check's result in the Engine's words.

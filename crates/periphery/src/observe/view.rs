@@ -416,6 +416,8 @@ fn bears_on_protection(before: &Container, after: &Container) -> bool {
     before.name != after.name
         || before.labels != after.labels
         || before.network_mode != after.network_mode
+        || before.pid_container != after.pid_container
+        || before.ipc_container != after.ipc_container
         || before.addresses != after.addresses
         || before.ports != after.ports
 }
