@@ -1,13 +1,15 @@
 //! Failpoints: places in the programs at which tests let them die, as a power cut or the kernel would, by `SIGKILL`.
 //!
 //! A point is one line, `failpoint!("journal.started")`; `KOMODO_FAILPOINT=journal.started:3` kills the process that has
-//! put [`failpoints`] into its log at the third time that it comes there, on whatever thread. A point is an event of
+//! put [`failpoints`] into its log at the third time that it comes there, on whatever thread. `journal.started:3:stop`
+//! only stops it (`SIGSTOP`), so that a test can do something else to the world at that point. A point is an event of
 //! `tracing` that nothing but that layer listens to, so that no state of ours is shared by the whole process.
 //! Only builds with debug assertions have any of it: a release build holds neither the points nor their names.
 //!
 //! What is tested by them belongs to the tests of the whole, not here.
 
-/// The variable that names a point, and after a colon the time at which it kills (1 where it is not said).
+/// The variable that names a point, after a colon the time at which it works (1 where it is not said), and after another
+/// what it does: `kill` (where it is not said) or `stop`.
 pub const VARIABLE: &str = "KOMODO_FAILPOINT";
 
 #[doc(hidden)]
@@ -37,9 +39,10 @@ mod armed {
         registry::LookupSpan,
     };
 
-    /// Kills the process when a point is reached often enough.
+    /// Sends the process a signal when a point is reached often enough.
     struct Armed {
         point: String,
+        signal: Signal,
         left: AtomicU64,
     }
 
@@ -51,7 +54,7 @@ mod armed {
                 return;
             }
             // The kernel lets this thread not even return from the call.
-            if kill_process(getpid(), Signal::KILL).is_err() {
+            if kill_process(getpid(), self.signal).is_err() {
                 std::process::abort();
             }
         }
@@ -63,13 +66,15 @@ mod armed {
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
         let asked = std::env::var(super::VARIABLE).ok()?;
-        let (point, times) = match asked.split_once(':') {
-            Some((point, times)) => (point, times.parse().unwrap_or(1)),
-            None => (asked.as_str(), 1),
-        };
+        let mut parts = asked.split(':');
         let armed = Armed {
-            point: point.to_owned(),
-            left: AtomicU64::new(times),
+            point: parts.next()?.to_owned(),
+            left: AtomicU64::new(parts.next().map_or(Some(1), |times| times.parse().ok())?),
+            signal: match parts.next() {
+                None | Some("kill") => Signal::KILL,
+                Some("stop") => Signal::STOP,
+                Some(_) => return None,
+            },
         };
         Some(armed.with_filter(points()))
     }

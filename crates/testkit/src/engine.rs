@@ -133,6 +133,11 @@ impl Engine {
         self.keeper.processes()
     }
 
+    /// PID of a process that lives as long as the Engine's namespaces, as the host sees it.
+    pub fn namespace_process(&self) -> Option<u32> {
+        self.processes().into_iter().map(|(pid, _)| pid).min()
+    }
+
     /// Builds an image around a program of this machine (its libraries and busybox included, the program as entry
     /// point under `/usr/local/bin`), loads it under `tag`, and returns its id. Built once per content of the program.
     pub async fn image_from_binary(&self, binary: &Path, tag: &str) -> Result<String, EngineError> {

@@ -8,7 +8,7 @@ use std::{
     fs,
     io::Write,
     net::{IpAddr, SocketAddr, TcpListener},
-    os::unix::fs::PermissionsExt,
+    os::unix::{fs::PermissionsExt, process::ExitStatusExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -28,6 +28,10 @@ use crate::engine::{Container, Engine};
 const STATE_SECONDS: u64 = 60;
 /// Time between two looks at a state.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+const SIGKILL: i32 = 9;
+/// Tells a program of a build with debug assertions where to die (`POINT:TIME`) or to stop (`POINT:TIME:stop`).
+const FAILPOINT: &str = "KOMODO_FAILPOINT";
 
 /// Why an installation did not come about.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -110,6 +114,51 @@ impl Program {
     /// What it has printed.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Waits until it has died of `SIGKILL`.
+    ///
+    /// # Errors
+    /// When it does not within the deadline, or ended in another way; the error holds what it printed.
+    pub async fn wait_killed(&mut self) -> Result<(), Failure> {
+        let end = Instant::now() + Duration::from_secs(STATE_SECONDS);
+        loop {
+            match self.child.try_wait()? {
+                Some(status) if status.signal() == Some(SIGKILL) => return Ok(()),
+                Some(status) => return Err(format!("it ended: {status}\n{}", self.log()).into()),
+                None if Instant::now() > end => {
+                    return Err(format!("it was not killed\n{}", self.log()).into());
+                }
+                None => tokio::time::sleep(LOOK_EVERY).await,
+            }
+        }
+    }
+
+    /// Waits until it was stopped by `SIGSTOP`; [`Program::resume`] lets it go on.
+    ///
+    /// # Errors
+    /// When it is not within the deadline; the error holds what it printed.
+    pub async fn wait_stopped(&self) -> Result<(), Failure> {
+        let path = format!("/proc/{}/stat", self.pid());
+        wait_for("a program to be stopped", || async {
+            let stat = fs::read_to_string(&path).ok()?;
+            // PID (NAME) STATE ...
+            let state = stat.rsplit_once(')')?.1.trim_start().chars().next()?;
+            (state == 'T').then_some(())
+        })
+        .await
+        .map_err(|error| format!("{error}\n{}", self.log()).into())
+    }
+
+    /// Lets it go on after `SIGSTOP`.
+    ///
+    /// # Errors
+    /// When the signal cannot be sent.
+    pub fn resume(&self) -> Result<(), Failure> {
+        Command::new("kill")
+            .args(["-CONT", &self.pid().to_string()])
+            .status()?;
+        Ok(())
     }
 
     /// Kills it (`SIGKILL`) and waits for its end.
@@ -201,11 +250,20 @@ impl Core {
     /// # Errors
     /// As [`Core::start`].
     pub async fn start_again(&mut self) -> Result<(), Failure> {
+        self.start_again_at(None).await
+    }
+
+    /// As [`Core::start_again`]; it dies or stops at a failpoint.
+    ///
+    /// # Errors
+    /// As [`Core::start`].
+    pub async fn start_again_at(&mut self, failpoint: Option<&str>) -> Result<(), Failure> {
         let log = self.directory.path().join("core.log");
-        self.program = Program::start(
-            &mut command("komodo-core", self.directory.path(), self.address)?,
-            log,
-        )?;
+        let mut command = command("komodo-core", self.directory.path(), self.address)?;
+        if let Some(failpoint) = failpoint {
+            command.env(FAILPOINT, failpoint);
+        }
+        self.program = Program::start(&mut command, log)?;
         self.wait_ready().await
     }
 
@@ -281,12 +339,38 @@ impl Core {
     /// # Errors
     /// When it does not connect within the deadline.
     pub async fn agent_process(&self, engine: &Engine, server: &str) -> Result<Agent, Failure> {
+        self.agent(engine, server, None).await
+    }
+
+    /// Starts an agent as a process in the network namespace of an Engine, from where it reaches Core over a link that
+    /// belongs to the test alone.
+    ///
+    /// # Errors
+    /// As [`Core::agent_process`].
+    pub async fn agent_process_within(
+        &self,
+        engine: &Engine,
+        server: &str,
+    ) -> Result<Agent, Failure> {
+        let within = engine
+            .namespace_process()
+            .ok_or("the Engine has no process")?;
+        self.agent(engine, server, Some(within)).await
+    }
+
+    async fn agent(
+        &self,
+        engine: &Engine,
+        server: &str,
+        within: Option<u32>,
+    ) -> Result<Agent, Failure> {
         let directory = tempfile::TempDir::new()?;
         let join = secret_file(directory.path(), &self.join_string().await?)?;
         let mut agent = Agent {
             program: None,
             server: server.to_owned(),
             address: self.address,
+            within,
             directory,
             join,
         };
@@ -351,6 +435,8 @@ pub struct Agent {
     pub program: Option<Program>,
     server: String,
     address: SocketAddr,
+    /// A process in whose network namespace it runs.
+    within: Option<u32>,
     directory: tempfile::TempDir,
     join: PathBuf,
 }
@@ -361,7 +447,28 @@ impl Agent {
     /// # Errors
     /// When it cannot be started.
     pub fn start(&mut self, docker_host: &str) -> Result<(), Failure> {
-        let mut command = Command::new(program("komodo-periphery")?);
+        self.start_at(docker_host, None)
+    }
+
+    /// As [`Agent::start`]; it dies or stops at a failpoint.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_at(&mut self, docker_host: &str, failpoint: Option<&str>) -> Result<(), Failure> {
+        let program = program("komodo-periphery")?;
+        let mut command = match self.within {
+            None => Command::new(program),
+            Some(pid) => {
+                let mut command = Command::new("nsenter");
+                command
+                    .arg(format!("--net=/proc/{pid}/ns/net"))
+                    .arg(program);
+                command
+            }
+        };
+        if let Some(failpoint) = failpoint {
+            command.env(FAILPOINT, failpoint);
+        }
         command
             .env("DOCKER_HOST", docker_host)
             .env("PERIPHERY_ROOT_DIRECTORY", self.directory.path())
