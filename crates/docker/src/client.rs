@@ -1,7 +1,12 @@
 //! One HTTP request to the Engine on one connection of its own: no pool, so no request ever meets a connection that
 //! went stale, and dropping an answer closes the connection, which ends the request at the Engine.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use http::{Method, Request, Response, header};
@@ -70,17 +75,24 @@ pub(crate) struct Answer {
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     endpoint: Arc<Endpoint>,
+    /// Address at the other end of the last TCP connection.
+    peer: Arc<Mutex<Option<SocketAddr>>>,
 }
 
 impl Client {
     pub(crate) fn new(endpoint: Endpoint) -> Self {
         Client {
             endpoint: Arc::new(endpoint),
+            peer: Arc::default(),
         }
     }
 
     pub(crate) fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+        *self.peer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends a request and waits for the head of the answer; refusals are errors.
@@ -101,6 +113,8 @@ impl Client {
                         let connected = self
                             .connect(TcpStream::connect((host.as_str(), *port)))
                             .await?;
+                        *self.peer.lock().unwrap_or_else(PoisonError::into_inner) =
+                            connected.peer_addr().ok();
                         self.exchange(TokioIo::new(connected), method, path).await?
                     }
                 };

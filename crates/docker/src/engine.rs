@@ -99,6 +99,11 @@ impl Engine {
         self.client.endpoint()
     }
 
+    /// Address at the other end of the last connection, where the endpoint is a TCP port.
+    pub fn peer(&self) -> Option<std::net::SocketAddr> {
+        self.client.peer()
+    }
+
     /// Asks for its version and speaks the newest API that both know from then on.
     pub async fn negotiate(&self) -> Result<EngineVersion, EngineError> {
         #[derive(Deserialize)]

@@ -2,6 +2,7 @@
 //! nothing is forked.
 
 mod parse;
+mod reach;
 
 use std::{
     path::{Path, PathBuf},
@@ -21,6 +22,7 @@ use tokio::{
 
 use crate::{clock, observe::Observatory};
 use parse::{CpuTimes, Mount};
+pub use reach::is_this_host;
 
 /// Between two looks at the disks, which may wait for a server.
 const DISKS_INTERVAL: Duration = Duration::from_secs(60);

@@ -8,7 +8,11 @@ mod translate;
 mod view;
 mod watch;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use futures_util::stream;
 use komodo_agent_api::{AgentEvent, AgentStream, Container, EngineState, EventBody};
@@ -18,7 +22,7 @@ use tokio::sync::{mpsc, watch as channel};
 pub use view::{Change, View};
 pub use watch::{Timings, watch};
 
-use crate::clock;
+use crate::{clock, host::is_this_host};
 
 /// Events that a reader may lag behind before its stream ends.
 pub const READER_EVENTS_MAX: usize = 4096;
@@ -205,6 +209,23 @@ impl Observatory {
         let list = engine.containers().await?;
         self.update(|view| view.apply_list(asked, list));
         Ok(())
+    }
+
+    /// Finds out whether an address at the other end of a connection is the host's, where that cannot be seen from
+    /// the agent's own network.
+    pub async fn look_for_host(&self, peer: SocketAddr, proc: &Path) {
+        let ip = peer.ip().to_canonical();
+        let unknown = |view: &View| {
+            view.has_own_network()
+                && !ip.is_loopback()
+                && !view.control_path().host_addresses.contains(&ip)
+                && !view
+                    .containers()
+                    .any(|container| container.addresses.contains(&ip))
+        };
+        if self.read(unknown) && is_this_host(ip, proc).await {
+            self.update(|view| view.add_host_addresses([ip]));
+        }
     }
 
     /// State of the Engine.

@@ -8,6 +8,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    net::IpAddr,
     sync::Arc,
 };
 
@@ -25,6 +26,10 @@ use super::translate;
 
 /// Removed containers that are remembered, so that a late answer does not bring them back.
 const REMOVED_MAX: usize = 4096;
+/// Containers in a row that share each other's network at most.
+const NETWORK_CHAIN_MAX: usize = 8;
+/// Addresses of the host that are remembered; each connection has one at most.
+const HOST_ADDRESSES_MAX: usize = 8;
 
 /// A point in the order in which events came in.
 pub type Mark = u64;
@@ -132,6 +137,31 @@ impl View {
     /// What the control path stands on.
     pub fn control_path(&self) -> &ControlPath {
         &self.control_path
+    }
+
+    /// Whether the agent runs in a container with a network of its own, so that loopback is not the host's.
+    pub fn has_own_network(&self) -> bool {
+        let own = self.control_path.own_container.as_deref();
+        let mut container = own.and_then(|own| self.by_id(own));
+        for _ in 0..NETWORK_CHAIN_MAX {
+            match container.and_then(|container| container.network_container()) {
+                Some(owner) => container = self.resolve(owner).first().copied(),
+                None => break,
+            }
+        }
+        container.is_some_and(|container| container.network_mode != "host")
+    }
+
+    /// Notes addresses of the host.
+    pub fn add_host_addresses(&mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Change {
+        self.set_control_path(|path| {
+            for address in addresses {
+                if !path.host_addresses.contains(&address) {
+                    path.host_addresses.truncate(HOST_ADDRESSES_MAX - 1);
+                    path.host_addresses.insert(0, address);
+                }
+            }
+        })
     }
 
     /// All there is.

@@ -161,7 +161,15 @@ async fn follow(
         "the Engine is connected"
     );
     *connected_at = Some(Instant::now());
+    // With what the list does not tell of it, so that the protected set is whole from the beginning.
+    if let Some(own) = &found.id {
+        observatory.look(engine, own).await?;
+    }
     observatory.update(|view| view.set_own_container(found.id, found.perhaps));
+    if let Some(peer) = engine.peer() {
+        observatory.update(|view| view.set_control_path(|path| path.engine_peer = Some(peer)));
+        observatory.look_for_host(peer, &timings.proc).await;
+    }
     // In one step: nobody sees an Engine that is there and has no containers.
     observatory.update(|view| {
         name_host(view, &info);

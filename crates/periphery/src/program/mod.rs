@@ -234,23 +234,37 @@ async fn follow_link(
     loop {
         let now = state.borrow_and_update().clone();
         presence.write(&now);
+        let mut peer = None;
         if let LinkState::Up {
             core_address,
             local_address,
             ..
         } = now
         {
+            peer = core_address;
+            let local = local_address.map(|address| address.ip());
             agent.observatory().update(|view| {
-                view.set_control_path(|path| {
-                    path.core_peer = core_address;
-                    path.host_addresses = local_address
-                        .map(|address| address.ip())
-                        .into_iter()
-                        .collect();
-                })
+                let mut change = view.add_host_addresses(local);
+                let path = view.set_control_path(|path| path.core_peer = core_address);
+                change.events.extend(path.events);
+                change
             });
         }
-        if state.changed().await.is_err() {
+        let looking = async {
+            if let Some(peer) = peer {
+                agent.observatory().ready().await;
+                agent
+                    .observatory()
+                    .look_for_host(peer, Path::new("/proc"))
+                    .await;
+            }
+            std::future::pending::<Infallible>().await
+        };
+        let changed = tokio::select! {
+            changed = state.changed() => changed,
+            never = looking => match never {},
+        };
+        if changed.is_err() {
             // The link has ended, and with it the agent.
             return std::future::pending().await;
         }

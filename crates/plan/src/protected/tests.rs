@@ -142,7 +142,7 @@ fn who_shares_a_network_depends_on_its_owner() {
         "periphery running net=vpn\nvpn running net=base\nbase running\nother running net=vpn",
         agent("periphery"),
         expect![[r#"
-            base: agent-dependency (periphery uses its network)
+            base: agent-dependency (vpn uses its network)
             periphery: agent
             vpn: agent-dependency (periphery uses its network)
         "#]],
@@ -152,10 +152,10 @@ fn who_shares_a_network_depends_on_its_owner() {
         "periphery running net=a\na running net=b\nb running net=a",
         agent("periphery"),
         expect![[r#"
-        a: agent-dependency (periphery uses its network)
-        b: agent-dependency (periphery uses its network)
-        periphery: agent
-    "#]],
+            a: agent-dependency (periphery uses its network)
+            b: agent-dependency (a uses its network)
+            periphery: agent
+        "#]],
     );
     check(
         "periphery running net=periphery",
@@ -271,4 +271,147 @@ fn what_answers_for_core() {
         }
         assert_eq!(found.join(" "), expected, "{peer}");
     }
+}
+
+#[test]
+fn who_lives_in_the_namespaces_of_another_depends_on_it() {
+    check(
+        "periphery running pid=init ipc=shm\ninit running net=base\nshm running\nbase running\nother running pid=periphery",
+        agent("periphery"),
+        expect![[r#"
+            base: agent-dependency (init uses its network)
+            init: agent-dependency (periphery uses its PID namespace)
+            periphery: agent
+            shm: agent-dependency (periphery uses its IPC namespace)
+        "#]],
+    );
+}
+
+#[test]
+fn what_the_proxy_stands_on_is_needed_too() {
+    let path = ControlPath {
+        core_peer: Some("172.18.0.5:443".parse().unwrap()),
+        ..agent("periphery")
+    };
+    check(
+        "periphery running ip=172.18.0.2
+         vpn running ip=172.18.0.5
+         tunnel running net=vpn pid=helper
+         helper running ip=172.18.0.7
+         web running ip=172.18.0.8",
+        path,
+        expect![[r#"
+            helper: agent-dependency (tunnel uses its PID namespace)
+            periphery: agent
+            tunnel: agent-dependency (the agent reaches Core through it)
+            vpn: agent-dependency (the agent reaches Core through it)
+        "#]],
+    );
+}
+
+/// Inside a container loopback is its own network: what the host publishes does not answer there, a sidecar does.
+#[test]
+fn loopback_is_the_network_of_the_agents_own_container() {
+    let world = "
+        periphery running ip=172.18.0.2
+        sidecar running net=periphery
+        traefik running ip=172.18.0.5 ports=8443";
+    let path = ControlPath {
+        core_peer: Some("127.0.0.1:8443".parse().unwrap()),
+        host_addresses: vec!["172.18.0.2".parse().unwrap()],
+        ..agent("periphery")
+    };
+    check(
+        world,
+        path.clone(),
+        expect![[r#"
+        periphery: agent
+        sidecar: agent-dependency (the agent reaches Core through it)
+    "#]],
+    );
+    check(
+        &world.replace("ip=172.18.0.2", "hostnet"),
+        path.clone(),
+        expect![[r#"
+            periphery: agent
+            traefik: agent-dependency (the agent reaches Core through it)
+        "#]],
+    );
+    // The agent joins the network of the proxy, which is then the proxy for the Engine.
+    let path = ControlPath {
+        core_peer: None,
+        socket_proxy: Some("localhost:2375".into()),
+        engine_peer: Some("127.0.0.1:2375".parse().unwrap()),
+        ..path
+    };
+    check(
+        "periphery running net=docker-proxy
+         docker-proxy running ip=172.18.0.3
+         published running ip=172.18.0.5 ports=2375",
+        path,
+        expect![[r#"
+            docker-proxy: agent-dependency (the agent reaches the Engine through it)
+            periphery: agent
+        "#]],
+    );
+}
+
+/// The name in `DOCKER_HOST` may be an alias that only the network knows; the address tells.
+#[test]
+fn the_socket_proxy_is_what_the_connection_leads_to() {
+    let world = "
+        periphery running ip=172.18.0.2
+        proxy running ip=172.18.0.3 service=socket-proxy project=one
+        other running ip=172.18.0.4 service=socket-proxy project=two";
+    let mut path = ControlPath {
+        socket_proxy: Some("docker.alias:2375".into()),
+        engine_peer: Some("172.18.0.3:2375".parse().unwrap()),
+        ..agent("periphery")
+    };
+    check(
+        world,
+        path.clone(),
+        expect![[r#"
+        periphery: agent
+        proxy: agent-dependency (the agent reaches the Engine through it)
+    "#]],
+    );
+    path.socket_proxy = Some("socket-proxy:2375".into());
+    check(
+        world,
+        path.clone(),
+        expect![[r#"
+        periphery: agent
+        proxy: agent-dependency (the agent reaches the Engine through it)
+    "#]],
+    );
+    // Without an address, whatever has the name.
+    path.engine_peer = None;
+    check(
+        world,
+        path,
+        expect![[r#"
+        other: agent-dependency (the agent reaches the Engine through it)
+        periphery: agent
+        proxy: agent-dependency (the agent reaches the Engine through it)
+    "#]],
+    );
+}
+
+/// Core answers itself: the containers that share its network lead nowhere else.
+#[test]
+fn what_lives_in_the_network_of_core_is_not_the_way_to_it() {
+    let path = ControlPath {
+        core_peer: Some("172.18.0.9:9120".parse().unwrap()),
+        core_container: Some(id("core")),
+        ..ControlPath::default()
+    };
+    check(
+        "core running ip=172.18.0.9\nexporter running net=core",
+        path,
+        expect![[r#"
+            core: core
+            exporter: core-dependency (shares its network with Core, or is Core)
+        "#]],
+    );
 }
