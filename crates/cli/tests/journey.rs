@@ -198,7 +198,7 @@ async fn stop_all_shows_the_plan_and_spares_the_agent() {
         StopAllContainers on alpha
 
         Protected, left alone (2)
-          keeper     running  its label komodo.skip leaves it out of bulk operations (komodo.skip=true)
+          keeper     running  a label leaves it out of bulk operations (komodo.skip=true)
           periphery  running  it runs the agent; without it the server could not be controlled
 
         Will be stopped (2)
@@ -209,7 +209,7 @@ async fn stop_all_shows_the_plan_and_spares_the_agent() {
 
           done       db
           done       web
-          skipped    keeper  its label komodo.skip leaves it out of bulk operations (komodo.skip=true)
+          skipped    keeper  a label leaves it out of bulk operations (komodo.skip=true)
           skipped    periphery  it runs the agent; without it the server could not be controlled
         succeeded: 2 stopped, 1 unchanged, 2 left alone
     "#]].assert_eq(&steady(&ended.out));

@@ -87,17 +87,21 @@ fn help_of_an_operation_comes_from_its_type() {
               <CONTAINER>  Container, by name or id
 
             Options:
-                  --override <OVERRIDE>  Why a container that is part of the control path is acted on all the same; needs
-                                         Write, is audited
-                  --plan <PLAN>          Hash of the plan that was looked at; refused with `plan_drifted` when the world
-                                         changed since
-                  --signal <SIGNAL>      Signal to stop it with [possible values: SIGHUP, SIGINT, SIGQUIT, SIGTERM]
-                  --time <TIME>          Seconds to wait for its end before it is killed
-              -y, --yes                  Do not ask
-                  --wait                 Wait for the end; this is the default
-                  --no-wait              Return once Core has accepted the operation
-              -f, --format <FORMAT>      How the answer is printed [default: table] [possible values: table, json]
-              -h, --help                 Print help (see more with '--help')
+                  --expires-s <EXPIRES_S>    Seconds after which an operation that waits for its server is given up; a day
+                                             where it is not said
+                  --override <OVERRIDE>      Why a container that is part of the control path is acted on all the same;
+                                             needs Write, is audited
+                  --plan <PLAN>              Hash of the plan that was looked at; refused with `plan_drifted` when the
+                                             world changed since
+                  --signal <SIGNAL>          Signal to stop it with [possible values: SIGHUP, SIGINT, SIGQUIT, SIGTERM]
+                  --time <TIME>              Seconds to wait for its end before it is killed
+                  --when-back[=<WHEN_BACK>]  Where the server is away: keeps the operation, and carries it out once when
+                                             the server is back
+              -y, --yes                      Do not ask
+                  --wait                     Wait for the end; this is the default
+                  --no-wait                  Return once Core has accepted the operation
+              -f, --format <FORMAT>          How the answer is printed [default: table] [possible values: table, json]
+              -h, --help                     Print help (see more with '--help')
 
             Where Core is:
               -p, --profile <PROFILE>  Profile of the configuration
@@ -118,10 +122,14 @@ fn help_of_an_operation_comes_from_its_type() {
             Options:
                   --containers <CONTAINERS>  Containers, by name or id. Either this or `query`
                   --exclude <EXCLUDE>        Containers that are left alone, by name or id
+                  --expires-s <EXPIRES_S>    Seconds after which an operation that waits for its server is given up; a day
+                                             where it is not said
                   --plan <PLAN>              Hash of the plan that was looked at; refused with `plan_drifted` when the
                                              world changed since
                   --query <QUERY>            Which containers are meant. Either this or `containers`. JSON, or
                                              key=value&key=value; keys: images, labels, projects, states, terms
+                  --when-back[=<WHEN_BACK>]  Where the server is away: keeps the operation, and carries it out once when
+                                             the server is back
               -y, --yes                      Do not ask
                   --wait                     Wait for the end; this is the default
                   --no-wait                  Return once Core has accepted the operation
@@ -321,22 +329,22 @@ fn a_plan_says_first_what_is_spared_and_why() {
     show(
         &plan_of(items, counts),
         &expect![[r#"
-        StopAllContainers on alpha (as seen 2 s ago)
+            StopAllContainers on alpha (as seen 2 s ago)
 
-        Protected, left alone (1)
-          periphery  running  it runs the agent; without it the server could not be controlled; its label komodo.skip leaves it out of bulk operations (komodo.skip)
+            Protected, left alone (1)
+              periphery  running  it runs the agent; without it the server could not be controlled; a label leaves it out of bulk operations (komodo.skip)
 
-        Will be stopped (2)
-          web       running  felt by proxy; goes dark: 0.0.0.0:8080/tcp
-          database  paused   comes back after a restart of the Engine
+            Will be stopped (2)
+              web       running  felt by proxy; goes dark: 0.0.0.0:8080/tcp
+              database  paused   comes back after a restart of the Engine
 
-        Excluded by you (1)
-          mine  running
+            Excluded by you (1)
+              mine  running
 
-        Nothing to do for 1 container.
+            Nothing to do for 1 container.
 
-        Note: nothing else watches these containers
-    "#]],
+            Note: nothing else watches these containers
+        "#]],
     );
 }
 
