@@ -16,10 +16,14 @@ export type Params<M extends Module, N extends string> =
 export type Answer<M extends Module, N extends string> =
   Post<M, N> extends { responses: { 200: { content: { "application/json": infer B } } } } ? B : never;
 
-/** A request that acts on containers; each is planned before it is executed. */
-export type ContainerExecution = Name<"execute">;
+/** A request that acts on containers, or undoes one; each is planned before it is executed. */
+export type PlannedExecution = Exclude<Name<"execute">, "CancelUpdate">;
 
 /** An execute request, ready to be planned or sent. */
-export type ContainerRequest = {
-  [N in ContainerExecution]: { type: N; params: Params<"execute", N> };
-}[ContainerExecution];
+export type PlannedRequest = {
+  [N in PlannedExecution]: { type: N; params: Params<"execute", N> };
+}[PlannedExecution];
+
+/** One that names its containers and its server itself. */
+export type ContainerRequest = Exclude<PlannedRequest, { type: "UndoUpdate" }>;
+export type ContainerExecution = ContainerRequest["type"];

@@ -5,6 +5,8 @@ type Schemas = components["schemas"];
 
 export type ContainerState = Schemas["ContainerStateStatusEnum"];
 export type ContainerAction = Schemas["ContainerAction"];
+/** What a plan can be of: an action on containers, or bringing back what one changed. */
+export type PlannedAction = ContainerAction | "undo";
 export type ContainerListItem = Schemas["ContainerListItem"];
 export type ContainerCounts = Schemas["ContainerCounts"];
 export type Port = Schemas["Port"];
@@ -27,7 +29,12 @@ export type UpdateLog = Schemas["Log"];
 export type UpdateStatus = Schemas["UpdateStatus"];
 export type Verdict = Schemas["Verdict"];
 export type VerdictKind = Schemas["VerdictKind"];
+export type UpdateStage = Schemas["Stage"];
 export type WaitingFor = Schemas["WaitingFor"];
+
+export type Alert = Schemas["Alert"];
+export type AlertData = Schemas["AlertData"];
+export type SeverityLevel = Schemas["SeverityLevel"];
 
 export type ApiKey = Schemas["ApiKey"];
 export type OnboardingKey = Schemas["OnboardingKey"];

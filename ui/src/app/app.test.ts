@@ -1,11 +1,16 @@
 import { describe, expect, test } from "vitest";
+import { alertText, openAlerts, resolvedAlerts } from "../alerts/alert-words";
 import { toApiError } from "../api/client";
-import type { ServerListItem, UpdateListItem } from "../api/types";
+import type { Alert, ServerListItem, UpdateListItem } from "../api/types";
+import { en } from "../i18n/en";
+import { zhCn } from "../i18n/zh-cn";
 import { byName, nearly, sorted } from "../parts/data-grid";
 import { extend, keep, noSelection, toggle } from "../parts/selection";
 import { append, type Sample } from "../servers/history";
 import { containerCommand, isLoopback, programCommand, quoted } from "../servers/join-command";
-import { byNeed, serverLook } from "../servers/state";
+import { actionsOff, byNeed, isAway, serverLook } from "../servers/state";
+import { queuedFor } from "../updates/queue";
+import { targetText, updateLook } from "../updates/update-words";
 import { merged } from "../updates/updates-page";
 import { parsePreferences } from "./preferences";
 import { safeTarget } from "./router";
@@ -116,6 +121,71 @@ describe("the command that joins a server", () => {
 
 const server = (name: string, info: Partial<ServerListItem["info"]>): ServerListItem =>
   ({ id: name, name, info: { state: "Ok", region: "", ...info } }) as unknown as ServerListItem;
+
+test.each<[Partial<ServerListItem["info"]>, boolean, boolean]>([
+  [{}, false, true],
+  [{ state: "NotOk", reason: { code: "unreachable", why: "" } }, true, true],
+  [{ state: "NotOk", reason: { code: "agent_stopped", why: "" } }, true, true],
+  [{ state: "NotOk", reason: { code: "never_connected", why: "" } }, false, false],
+  [{ state: "NotOk", reason: { code: "docker", why: "" } }, false, false],
+  [{ state: "Disabled" }, false, false],
+])("of a server %j: away %j, can be asked at least for later %j", (info, away, asked) => {
+  const one = server("x", info);
+  expect(isAway(one)).toBe(away);
+  expect(actionsOff(en, one) === null).toBe(asked);
+});
+
+describe("what waits for a server", () => {
+  const update = (id: string, start_ts: number, part: Partial<UpdateListItem>) =>
+    ({ id, start_ts, status: "InProgress", target: { type: "Server", id: "nas" }, ...part }) as UpdateListItem;
+  test("is shown there, the oldest first", () => {
+    const all = [
+      update("new", 3, { stage: "queued" }),
+      update("old", 1, { stage: "queued" }),
+      update("over", 2, { stage: "queued", status: "Complete" }),
+      update("acting", 2, { stage: "acting" }),
+      update("elsewhere", 2, { stage: "queued", target: { type: "Server", id: "lab" } }),
+    ];
+    expect(queuedFor(all, "nas").map(({ id }) => id)).toEqual(["old", "new"]);
+  });
+  test("and what is canceled look like it in lists", () => {
+    expect(updateLook(update("a", 1, { stage: "queued" }))).toBe("queued");
+    expect(updateLook(update("a", 1, { stage: "canceling" }))).toBe("canceling");
+    expect(updateLook(update("a", 1, { stage: "canceling", status: "Complete", success: false }))).toBe("failed");
+  });
+  test("names its container", () => {
+    const one = update("a", 1, { operation: "StopContainer", container: "web" });
+    expect(targetText(en, one, [server("nas", {})])).toBe("web · nas");
+  });
+});
+
+describe("alerts", () => {
+  const alert = (part: Partial<Alert>): Alert => ({
+    ts: 0,
+    resolved: false,
+    level: "WARNING",
+    target: { type: "Server", id: "nas" },
+    data: { type: "Custom", data: { message: "m", details: "" } },
+    ...part,
+  });
+  test("that are open come first, the worst and newest before the others", () => {
+    const all = [
+      alert({ ts: 5 }),
+      alert({ ts: 9, resolved: true, level: "CRITICAL" }),
+      alert({ ts: 1, level: "CRITICAL" }),
+      alert({ ts: 7 }),
+    ];
+    expect(openAlerts(all).map(({ ts }) => ts)).toEqual([1, 7, 5]);
+    expect(resolvedAlerts(all).map(({ ts }) => ts)).toEqual([9]);
+  });
+  test("speak the language of the page where Core sends a code, else the words of Core", () => {
+    const away = alert({ data: { type: "ServerUnreachable", data: { id: "nas", name: "nas", err: null } } });
+    expect(alertText(zhCn, away, undefined).title).toBe("nas 无法连接");
+    expect(alertText(zhCn, alert({}), undefined)).toEqual({ title: "m", detail: null, english: true });
+    const other = alert({ data: { type: "ProcedureFailed", data: { id: "p", name: "nightly" } } });
+    expect(alertText(en, other, undefined).title).toBe("Procedure Failed: nightly");
+  });
+});
 
 test("servers that need somebody come first", () => {
   const all = [

@@ -98,6 +98,12 @@ const update = createRoute({
   component: lazyRouteComponent(() => import("../updates/update-panel"), "UpdatePanel"),
 });
 
+const alerts = createRoute({
+  getParentRoute: () => app,
+  path: "/alerts",
+  component: lazyRouteComponent(() => import("../alerts/alerts-page"), "AlertsPage"),
+});
+
 const settings = createRoute({
   getParentRoute: () => app,
   path: "/settings",
@@ -140,6 +146,7 @@ const tree = root.addChildren([
     server,
     container,
     activity.addChildren([update]),
+    alerts,
     settings.addChildren([settingsIndex, appearance, apiKeys, onboarding]),
     elsewhere,
   ]),

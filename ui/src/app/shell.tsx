@@ -1,15 +1,16 @@
 // What is around every page: rail, top bar, palette, and the dialogs that may come over any page.
 import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate } from "@tanstack/react-router";
-import { Activity, CircleUser, LogOut, RefreshCw, Search, Server, Settings } from "lucide-react";
+import { Activity, Bell, BellRing, CircleUser, LogOut, RefreshCw, Search, Server, Settings } from "lucide-react";
 import { lazy, type RefObject, Suspense, useRef, useState } from "react";
 import { Button as AriaButton, TooltipTrigger } from "react-aria-components";
+import { openAlerts } from "../alerts/alert-words";
 import { get } from "../api/client";
 import type { User } from "../api/types";
 import { useNow } from "../i18n/clock";
 import { duration } from "../i18n/format";
 import { useWords } from "../i18n/words";
-import { useConnection, useLost, useSocket, useUpdates } from "../live/live";
+import { useAlerts, useConnection, useLost, useSocket, useUpdates } from "../live/live";
 import { Button } from "../parts/button";
 import { Tip } from "../parts/tooltip";
 import { session } from "../session/session";
@@ -72,6 +73,7 @@ export function Shell() {
         </button>
         <div className={styles.side}>
           <ConnectionPill />
+          <OpenAlerts />
           <Account />
         </div>
       </header>
@@ -112,6 +114,25 @@ function RunningCount() {
       {running}
       <span className="visually-hidden"> {words.updates.running}</span>
     </span>
+  );
+}
+
+/** How many alerts are open; leads to them. */
+function OpenAlerts() {
+  const words = useWords();
+  const open = openAlerts(useAlerts().items);
+  const critical = open.some(({ level }) => level === "CRITICAL");
+  return (
+    <Link
+      to="/alerts"
+      className={styles.bell}
+      data-level={open.length === 0 ? undefined : critical ? "critical" : "warning"}
+      aria-label={`${words.nav.alerts}: ${words.alerts.open(open.length)}`}
+      title={words.alerts.open(open.length)}
+    >
+      {open.length > 0 ? <BellRing size={18} aria-hidden="true" /> : <Bell size={18} aria-hidden="true" />}
+      {open.length > 0 && <span aria-hidden="true">{open.length}</span>}
+    </Link>
   );
 }
 

@@ -1,17 +1,25 @@
 // Short messages about what the person at this page just did.
 import { CheckCircle2, X, XCircle } from "lucide-react";
-import { useEffect, useSyncExternalStore } from "react";
+import { useEffect, useState, useSyncExternalStore } from "react";
 import { useWords } from "../i18n/words";
 import { Button } from "../parts/button";
 import styles from "./toasts.module.css";
+
+interface ToastAction {
+  label: string;
+  act: () => void;
+}
 
 interface Toast {
   id: number;
   tone: "ok" | "bad";
   text: string;
+  actions: readonly ToastAction[];
 }
 
 const SHOWN_MS = 6_000;
+/** Longer where something can be pressed; it does not go while somebody is at it. */
+const SHOWN_WITH_ACTION_MS = 20_000;
 const TOASTS_MAX = 4;
 
 class Toasts {
@@ -27,8 +35,8 @@ class Toasts {
   };
   all = () => this.#all;
 
-  show(tone: Toast["tone"], text: string) {
-    this.#set([...this.#all.slice(1 - TOASTS_MAX), { id: this.#next++, tone, text }]);
+  show(tone: Toast["tone"], text: string, actions: readonly ToastAction[] = []) {
+    this.#set([...this.#all.slice(1 - TOASTS_MAX), { id: this.#next++, tone, text, actions }]);
   }
 
   close = (id: number) => this.#set(this.#all.filter((toast) => toast.id !== id));
@@ -54,19 +62,39 @@ export function ToastRegion() {
 
 function ToastView({ toast }: { toast: Toast }) {
   const words = useWords();
+  const [held, setHeld] = useState(false);
   useEffect(() => {
-    if (toast.tone === "bad") return;
-    const timer = setTimeout(() => toasts.close(toast.id), SHOWN_MS);
+    if (toast.tone === "bad" || held) return;
+    const timer = setTimeout(() => toasts.close(toast.id), toast.actions.length > 0 ? SHOWN_WITH_ACTION_MS : SHOWN_MS);
     return () => clearTimeout(timer);
-  }, [toast]);
+  }, [toast, held]);
   return (
-    <div className={styles.toast}>
+    // biome-ignore lint/a11y/noStaticElementInteractions: it only stays as long as somebody is at it
+    <div
+      className={styles.toast}
+      onPointerEnter={() => setHeld(true)}
+      onPointerLeave={() => setHeld(false)}
+      onFocus={() => setHeld(true)}
+      onBlur={() => setHeld(false)}
+    >
       {toast.tone === "ok" ? (
         <CheckCircle2 size={16} className={styles.ok} />
       ) : (
         <XCircle size={16} className={styles.bad} />
       )}
       <span>{toast.text}</span>
+      {toast.actions.map(({ label, act }) => (
+        <Button
+          key={label}
+          small
+          onPress={() => {
+            toasts.close(toast.id);
+            act();
+          }}
+        >
+          {label}
+        </Button>
+      ))}
       <Button
         look="quiet"
         small

@@ -1,12 +1,12 @@
 // The actions on containers as menu entries: which apply, and why others do not.
-import { CirclePause, CirclePlay, CircleStop, Eraser, FileText, Play, RotateCw, Trash2 } from "lucide-react";
+import { CirclePause, CirclePlay, CircleStop, Eraser, FileText, Play, RotateCw, Trash2, Undo2 } from "lucide-react";
 import type { ReactNode } from "react";
-import type { ContainerAction, ContainerState } from "../api/types";
+import type { ContainerState, PlannedAction, Reason } from "../api/types";
 import type { Words } from "../i18n/en";
 import type { MenuEntry } from "../parts/menu";
-import { type AllAction, allActions, type SingleAction, singleActions } from "./requests";
+import { type AllAction, allActions, type SingleAction, singleActions, takesAway } from "./requests";
 
-export const actionIcons: Record<ContainerAction, ReactNode> = {
+export const actionIcons: Record<PlannedAction, ReactNode> = {
   start: <Play size={15} aria-hidden="true" />,
   restart: <RotateCw size={15} aria-hidden="true" />,
   pause: <CirclePause size={15} aria-hidden="true" />,
@@ -14,6 +14,7 @@ export const actionIcons: Record<ContainerAction, ReactNode> = {
   stop: <CircleStop size={15} aria-hidden="true" />,
   destroy: <Trash2 size={15} aria-hidden="true" />,
   prune: <Eraser size={15} aria-hidden="true" />,
+  undo: <Undo2 size={15} aria-hidden="true" />,
 };
 
 export const logIcon = <FileText size={15} aria-hidden="true" />;
@@ -38,22 +39,44 @@ export function applies(action: SingleAction, state: ContainerState): boolean {
   }
 }
 
-/** Entries for one container: only those that apply to its state. */
+/** What the guard says to an action on one container that is named. */
+export function guarded(action: SingleAction, reasons: readonly Reason[] = []): "agent" | "core" | "asks" | null {
+  if (!takesAway(action)) return null;
+  const codes = new Set(reasons.map(({ reason }) => reason));
+  if (codes.has("agent")) return "agent";
+  if (codes.has("core")) return "core";
+  return codes.has("agent-dependency") || codes.has("core-dependency") || codes.has("declared") ? "asks" : null;
+}
+
+/** Why an action on one container is always refused; null where it is not. */
+export function refusedAlways(words: Words, action: SingleAction, reasons: readonly Reason[] = []): string | null {
+  const found = guarded(action, reasons);
+  if (found === "agent") return words.server.refusedAgent;
+  return found === "core" ? words.server.refusedCore : null;
+}
+
+interface OnOne {
+  state: ContainerState;
+  protected?: readonly Reason[];
+}
+
+/** Entries for one container: only those that apply to its state, and those that are refused with the reason. */
 export const entriesForOne = (
   words: Words,
-  state: ContainerState,
+  container: OnOne,
   off: string | null,
   act: (action: SingleAction) => void,
 ): MenuEntry[] =>
   singleActions
-    .filter((action) => applies(action, state))
+    .filter((action) => applies(action, container.state))
     .map((action) => ({
       id: action,
       label: words.actions[action].selected,
       icon: actionIcons[action],
       bad: action === "destroy",
       apart: action === "destroy",
-      off,
+      off: refusedAlways(words, action, container.protected) ?? off,
+      note: guarded(action, container.protected) === "asks" ? words.server.asksForReason : undefined,
       act: () => act(action),
     }));
 

@@ -49,6 +49,12 @@ export function reasonText(words: Words, reason: Reason): string {
   return reason.detail ? words.plan.reason(base, reason.detail) : base;
 }
 
+/** Why a container is protected, at the head of its menu; nothing where it is not. */
+export function protectedHead(words: Words, reasons: readonly Reason[] | undefined): string | null {
+  if (!reasons || reasons.length === 0) return null;
+  return `${words.server.protected}: ${reasons.map((reason) => reasonText(words, reason)).join(" · ")}`;
+}
+
 /** Shield and word; the reasons when it is asked. */
 export function ProtectedChip({ reasons, tabbable }: { reasons: readonly Reason[]; tabbable: boolean }) {
   const words = useWords();

@@ -10,7 +10,8 @@ import { Empty, Note, pageClass, TitleBar, useTitle } from "../parts/page";
 import serverStyles from "../servers/server.module.css";
 import { findServer } from "../servers/server-page";
 import { actionsOff, isStale } from "../servers/state";
-import { applies, entriesForOne } from "./actions";
+import { Queue } from "../updates/queue";
+import { applies, entriesForOne, refusedAlways } from "./actions";
 import { ProtectedChip, StateChip } from "./chips";
 import styles from "./container.module.css";
 import { InspectView } from "./inspect-view";
@@ -34,6 +35,7 @@ export function ContainerPage() {
   return (
     <div className={pageClass}>
       <Bar server={server} serverRef={params.server} container={container} name={params.container} />
+      {server && <Queue server={server} />}
       <nav className={serverStyles.tabs} aria-label={params.container}>
         {(["log", "inspect"] as const).map((id) => (
           <Link
@@ -85,7 +87,10 @@ function Bar({ server, serverRef, container, name }: BarProps) {
   const act = (action: SingleAction) =>
     operate({ request: onOne(action, serverRef, name), serverName: server?.name ?? serverRef });
   const state = container?.state ?? "";
-  const entries = entriesForOne(words, state, off, act).filter((entry) => !MAIN.some((action) => action === entry.id));
+  const reasons = container?.protected;
+  const entries = entriesForOne(words, { state, protected: reasons }, off, act).filter(
+    (entry) => !MAIN.some((action) => action === entry.id),
+  );
   return (
     <TitleBar
       title={
@@ -111,7 +116,7 @@ function Bar({ server, serverRef, container, name }: BarProps) {
       }
     >
       {MAIN.filter((action) => applies(action, state)).map((action) => (
-        <Button key={action} off={off} onPress={() => act(action)}>
+        <Button key={action} off={refusedAlways(words, action, reasons) ?? off} onPress={() => act(action)}>
           {words.actions[action].selected}
         </Button>
       ))}

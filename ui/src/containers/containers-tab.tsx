@@ -15,6 +15,7 @@ import { keep, noSelection, type Selection } from "../parts/selection";
 import styles from "../servers/server.module.css";
 import { actionsOff, isStale } from "../servers/state";
 import { entriesForOne, logIcon } from "./actions";
+import { protectedHead } from "./chips";
 import { containerColumns } from "./columns";
 import { parseFilter } from "./filter";
 import { containerKey } from "./look";
@@ -145,8 +146,9 @@ export function ContainersTab({ server }: { server: ServerListItem }) {
           onClose={() => setMenu(null)}
           entries={[
             { id: "log", label: words.server.logs, icon: logIcon, act: () => open(menu.container) },
-            ...entriesForOne(words, menu.container.state, off, (action) => one(action, menu.container)),
+            ...entriesForOne(words, menu.container, off, (action) => one(action, menu.container)),
           ]}
+          head={protectedHead(words, menu.container.protected)}
         />
       )}
     </>

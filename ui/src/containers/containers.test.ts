@@ -1,13 +1,14 @@
 import { describe, expect, test } from "vitest";
-import type { ContainerListItem, Plan, PlanItem, Update, Verdict } from "../api/types";
+import type { ContainerListItem, Plan, PlanItem, Reason, Update, Verdict } from "../api/types";
 import { en } from "../i18n/en";
 import { zhCn } from "../i18n/zh-cn";
-import { applies } from "./actions";
+import { applies, entriesForOne } from "./actions";
+import { expirySeconds } from "./away";
 import { parseFilter } from "./filter";
-import { containerAge, containerLook, plannedPorts, publishedPorts, shortImage } from "./look";
+import { containerAge, containerLook, containerTone, plannedPorts, publishedPorts, shortImage } from "./look";
 import { changes, groups, labelledButActed } from "./plan-groups";
 import { progress } from "./progress-count";
-import { actionOf, chosen, onAll, onOne, onSeveral } from "./requests";
+import { actionOf, chosen, onAll, onOne, onSeveral, undoOf } from "./requests";
 
 const container = (part: Partial<ContainerListItem>): ContainerListItem => ({ name: "web", state: "running", ...part });
 
@@ -79,11 +80,54 @@ describe("what lists show of a container", () => {
     );
   });
 
+  test("rows say who is unhealthy, by the same rule as the count", () => {
+    const all = [
+      container({ name: "ok", health: "healthy" }),
+      container({ name: "failing", health: "unhealthy" }),
+      container({ name: "crashing", state: "restarting", status: "Restarting (3) 5 seconds ago" }),
+      container({ name: "dead", state: "dead" }),
+      container({ name: "stopped", state: "exited", health: "unhealthy" }),
+    ];
+    const found = all.filter(parseFilter("is:unhealthy"));
+    expect(found.map(({ name }) => name)).toEqual(["failing", "crashing", "dead"]);
+    expect(found.every((one) => containerTone[containerLook(one)] === "bad")).toBe(true);
+    expect(containerAge(en, all[2] as ContainerListItem, 0)).toBe("Keeps exiting (3)");
+  });
+
   test("actions are offered where they make sense", () => {
     expect(applies("start", "exited")).toBe(true);
     expect(applies("start", "running")).toBe(false);
     expect(applies("unpause", "paused")).toBe(true);
     expect(applies("stop", "paused")).toBe(true);
+  });
+});
+
+describe("the menu of a protected container", () => {
+  const entries = (...codes: Reason["reason"][]) =>
+    entriesForOne(en, { state: "running", protected: codes.map((reason) => ({ reason })) }, null, () => {});
+  const find = (found: ReturnType<typeof entries>, id: string) => found.find((entry) => entry.id === id);
+
+  test.each<[Reason["reason"], string]>([
+    ["agent", en.server.refusedAgent],
+    ["core", en.server.refusedCore],
+  ])("of %s: what is always refused cannot be chosen, with the reason", (code, why) => {
+    const found = entries("label", code);
+    expect(found.map(({ id, off }) => `${id} ${off}`)).toEqual(
+      ["restart", "pause", "stop", "destroy"].map((action) => `${action} ${why}`),
+    );
+    const stopped = entriesForOne(en, { state: "exited", protected: [{ reason: code }] }, null, () => {});
+    expect(find(stopped, "start")?.off).toBeNull();
+  });
+
+  test.each<[Reason["reason"]]>([["agent-dependency"], ["core-dependency"], ["declared"]])(
+    "of %s: it can be chosen, and asks for a reason",
+    (code) => {
+      expect(find(entries(code), "stop")).toMatchObject({ off: null, note: en.server.asksForReason });
+    },
+  );
+
+  test("with only the label is like any other", () => {
+    expect(find(entries("label"), "stop")).toMatchObject({ off: null, note: undefined });
   });
 });
 
@@ -121,7 +165,20 @@ describe("requests", () => {
     });
   });
 
+  test("wait for a server that is away only for so long, and an undo carries nothing but its hash", () => {
+    expect(chosen(onOne("stop", "nas", "db"), { exclude: [], override: null, expiresS: 3_600 })).toEqual({
+      type: "StopContainer",
+      params: { server: "nas", container: "db", when_back: true, expires_s: 3_600 },
+    });
+    expect(chosen(undoOf("u"), { exclude: ["x"], override: "why", plan: "h", expiresS: 1 })).toEqual({
+      type: "UndoUpdate",
+      params: { id: "u", plan: "h" },
+    });
+    expect(Object.values(expirySeconds)).toEqual([3_600, 86_400, 7 * 86_400]);
+  });
+
   test("know their action", () => {
+    expect(actionOf(undoOf("u"))).toBe("undo");
     expect(actionOf(onAll("prune", "nas"))).toBe("prune");
     expect(actionOf(onOne("destroy", "nas", "x"))).toBe("destroy");
     expect(actionOf(onSeveral("pause", "nas", ["x"]))).toBe("pause");
@@ -158,11 +215,26 @@ describe("a plan", () => {
       item("new"),
     );
     expect(changes(before, after)).toEqual([
-      { kind: "state", name: "web", from: "running", to: "exited" },
-      { kind: "effect", name: "db" },
-      { kind: "added", name: "new" },
-      { kind: "removed", name: "gone" },
+      { kind: "state", id: "id-web", name: "web", from: "running", to: "exited" },
+      { kind: "effect", id: "id-db", name: "db" },
+      { kind: "added", id: "id-new", name: "new" },
+      { kind: "removed", id: "id-gone", name: "gone" },
     ]);
+  });
+
+  test.each<[string, Partial<PlanItem>]>([
+    ["a port", { ports: ["0.0.0.0:81/tcp"] }],
+    ["an image", { image: "web:2" }],
+    ["what depends on it", { dependants: ["db"] }],
+    ["a protection", { protected: [{ reason: "label" }] }],
+    ["whether it comes back", { comes_back: true }],
+    ["the bytes that go", { bytes: 7 }],
+  ])("that drifted by %s says so", (_, part) => {
+    const was = { ports: ["0.0.0.0:80/tcp"], image: "web:1" };
+    expect(changes(plan(item("web", was)), plan(item("web", { ...was, ...part })))).toEqual([
+      { kind: "facts", id: "id-web", name: "web" },
+    ]);
+    expect(changes(plan(item("web", was)), plan(item("web", { ...was })))).toEqual([]);
   });
 });
 
@@ -202,6 +274,13 @@ describe("progress", () => {
     );
     expect(over.lines[0]?.name).toBe("b");
     expect(over.counts.failed).toBe(1);
+  });
+
+  test("tells what was not tried because it was canceled from what was left alone for another reason", () => {
+    const untried: Verdict = { ...verdict("b", "skipped"), reason: { reason: "canceled" } };
+    const other: Verdict = { ...verdict("agent", "skipped"), reason: { reason: "agent" } };
+    const now = progress(looked, update({ status: "Complete", verdicts: [verdict("a", "done"), untried, other] }));
+    expect([now.counts.done, now.untried, now.kept]).toEqual([1, 1, 1]);
   });
 
   test("waits only while it is open", () => {

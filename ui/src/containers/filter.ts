@@ -1,6 +1,6 @@
 // The filter box above containers: words look at the name, `key:value` at one fact.
 import type { ContainerListItem } from "../api/types";
-import { containerLook } from "./look";
+import { containerLook, isUnhealthy } from "./look";
 
 type Test = (container: ContainerListItem) => boolean;
 
@@ -14,7 +14,8 @@ const facets: Record<string, (value: string) => Test> = {
   network: (value) => (c) => (c.networks ?? []).some((network) => has(network, value)),
   port: (value) => (c) =>
     (c.ports ?? []).some((port) => String(port.PublicPort ?? "") === value || String(port.PrivatePort ?? "") === value),
-  is: (value) => (c) => value === "protected" && (c.protected ?? []).length > 0,
+  is: (value) => (c) =>
+    (value === "protected" && (c.protected ?? []).length > 0) || (value === "unhealthy" && isUnhealthy(c)),
 };
 
 /** Reads a filter: all parts must hold; `-` before a part turns it round. An unknown key is a word like any other. */

@@ -16,7 +16,7 @@ export function containerLook(container: { state: ContainerState; health?: strin
 export const containerTone: Record<ContainerLook, Tone> = {
   running: "ok",
   created: "neutral",
-  restarting: "warn",
+  restarting: "bad",
   stopping: "warn",
   removing: "warn",
   paused: "warn",
@@ -26,6 +26,10 @@ export const containerTone: Record<ContainerLook, Tone> = {
   unhealthy: "bad",
   starting: "accent",
 };
+
+/** Whether it counts as unhealthy: its check fails, it crashes again and again, or the Engine gave it up. */
+export const isUnhealthy = (container: { state: ContainerState; health?: string | null }) =>
+  containerTone[containerLook(container)] === "bad";
 
 /** Published ports, each once: the Engine lists IPv4 and IPv6 apart. */
 export function publishedPorts(ports: readonly Port[] | undefined): string[] {
@@ -62,6 +66,8 @@ export function containerAge(words: Words, container: ContainerListItem, now: nu
   if ((state === "running" || state === "paused") && started_at) return lasting(words, now - started_at);
   const exit = /^Exited \((-?\d+)\)/.exec(status ?? "");
   if (exit?.[1]) return words.containerStates.exitCode(exit[1]);
+  const again = /^Restarting \((-?\d+)\)/.exec(status ?? "");
+  if (again?.[1]) return words.containerStates.keepsExiting(again[1]);
   if (state === "created" && created) return lasting(words, now - created * 1000);
   return "";
 }

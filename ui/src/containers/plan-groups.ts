@@ -33,11 +33,23 @@ export const labelledButActed = (plan: Plan): string[] =>
     .filter((item) => item.effect === "act" && (item.protected ?? []).some(({ reason }) => reason === "label"))
     .map((item) => item.id);
 
-export type Change =
-  | { kind: "added"; name: string }
-  | { kind: "removed"; name: string }
-  | { kind: "state"; name: string; from: PlanItem["state"]; to: PlanItem["state"] }
-  | { kind: "effect"; name: string };
+export type Change = { id: string; name: string } & (
+  | { kind: "added" | "removed" | "effect" | "facts" }
+  | { kind: "state"; from: PlanItem["state"]; to: PlanItem["state"] }
+);
+
+/** What else a plan shows of a container; the order of lists is no fact. */
+const facts = ({ image, project, reason, protected: reasons, dependants, ports, comes_back, bytes }: PlanItem) =>
+  JSON.stringify([
+    image ?? null,
+    project ?? null,
+    reason ?? null,
+    (reasons ?? []).map((found) => `${found.reason} ${found.detail ?? ""}`).sort(),
+    [...(dependants ?? [])].sort(),
+    [...(ports ?? [])].sort(),
+    comes_back ?? false,
+    bytes ?? null,
+  ]);
 
 /** What a person who looked at one plan must know of the other. */
 export function changes(before: Plan, after: Plan): Change[] {
@@ -46,11 +58,12 @@ export function changes(before: Plan, after: Plan): Change[] {
   for (const item of after.items) {
     const was = old.get(item.id);
     old.delete(item.id);
-    const name = item.container;
-    if (!was) found.push({ kind: "added", name });
-    else if (was.state !== item.state) found.push({ kind: "state", name, from: was.state, to: item.state });
-    else if (groupOf(was) !== groupOf(item)) found.push({ kind: "effect", name });
+    const { id, container: name } = item;
+    if (!was) found.push({ kind: "added", id, name });
+    else if (was.state !== item.state) found.push({ kind: "state", id, name, from: was.state, to: item.state });
+    else if (groupOf(was) !== groupOf(item)) found.push({ kind: "effect", id, name });
+    else if (facts(was) !== facts(item)) found.push({ kind: "facts", id, name });
   }
-  for (const item of old.values()) found.push({ kind: "removed", name: item.container });
+  for (const { id, container: name } of old.values()) found.push({ kind: "removed", id, name });
   return found;
 }

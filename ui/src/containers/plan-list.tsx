@@ -1,17 +1,18 @@
 // The containers of a plan or of a running operation, in groups, of any number.
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { CircleMinus, CircleSlash, ShieldCheck } from "lucide-react";
+import { CircleAlert, CircleMinus, CircleSlash, ShieldCheck } from "lucide-react";
 import { type ReactNode, useMemo, useRef, useState } from "react";
-import type { ContainerAction, PlanItem } from "../api/types";
+import type { ContainerState, PlanItem, PlannedAction } from "../api/types";
 import type { Words } from "../i18n/en";
 import { bytes } from "../i18n/format";
 import { useWords } from "../i18n/words";
+import { Chip } from "../parts/chip";
 import { Checkbox, SearchField } from "../parts/field";
 import { actionIcons } from "./actions";
 import { reasonText, StateChip } from "./chips";
 import { plannedPorts } from "./look";
 import styles from "./plan.module.css";
-import type { Group, GroupId } from "./plan-groups";
+import type { Change, Group, GroupId } from "./plan-groups";
 
 /** From how many rows on a filter helps. */
 const FILTER_FROM = 20;
@@ -20,12 +21,18 @@ type Line = { kind: "head"; group: Group } | { kind: "item"; group: GroupId; ite
 
 interface PlanListProps {
   groups: readonly Group[];
-  action: ContainerAction;
+  action: PlannedAction;
   /** Leaves out or takes in; absent where one container was named. */
   onInclude?: (id: string, include: boolean) => void;
+  /** What has changed since it was looked at; those rows are marked. */
+  changed?: readonly Change[] | null;
+  /** By id: the state that an undo brings it back to. */
+  backTo?: ReadonlyMap<string, ContainerState>;
+  /** Reason for which a protected one is acted on. */
+  override?: string | null;
 }
 
-function headWords(words: Words, action: ContainerAction, group: Group): string {
+function headWords(words: Words, action: PlannedAction, group: Group): string {
   const n = group.items.length;
   switch (group.id) {
     case "protected":
@@ -48,7 +55,7 @@ const headIcons: Record<Exclude<GroupId, "act">, ReactNode> = {
   nothing: <CircleSlash size={15} aria-hidden="true" />,
 };
 
-export function PlanList({ groups, action, onInclude }: PlanListProps) {
+export function PlanList({ groups, action, onInclude, changed, backTo, override }: PlanListProps) {
   const words = useWords();
   const [filter, setFilter] = useState("");
   const scroll = useRef<HTMLDivElement>(null);
@@ -63,6 +70,7 @@ export function PlanList({ groups, action, onInclude }: PlanListProps) {
       return [{ kind: "head", group }, ...items.map((item): Line => ({ kind: "item", group: group.id, item }))];
     });
   }, [groups, filter]);
+  const marked = useMemo(() => new Set(changed?.map(({ id }) => id)), [changed]);
   const virtual = useVirtualizer({
     count: lines.length,
     getScrollElement: () => scroll.current,
@@ -99,7 +107,15 @@ export function PlanList({ groups, action, onInclude }: PlanListProps) {
                     )}
                   </div>
                 ) : (
-                  <ItemLine item={line.item} group={line.group} action={action} onInclude={onInclude} />
+                  <ItemLine
+                    item={line.item}
+                    group={line.group}
+                    action={action}
+                    onInclude={onInclude}
+                    changed={marked.has(line.item.id)}
+                    backTo={backTo?.get(line.item.id)}
+                    override={override}
+                  />
                 )}
               </div>
             );
@@ -113,15 +129,18 @@ export function PlanList({ groups, action, onInclude }: PlanListProps) {
 interface ItemLineProps {
   item: PlanItem;
   group: GroupId;
-  action: ContainerAction;
+  action: PlannedAction;
   onInclude?: (id: string, include: boolean) => void;
+  changed: boolean;
+  backTo?: ContainerState;
+  override?: string | null;
 }
 
-function ItemLine({ item, group, action, onInclude }: ItemLineProps) {
+function ItemLine({ item, group, action, onInclude, changed, backTo, override }: ItemLineProps) {
   const words = useWords();
   const pickable = onInclude && (group === "act" || group === "excluded");
   return (
-    <div className={styles.item}>
+    <div className={styles.item} data-changed={changed || undefined}>
       {onInclude && (
         <span className={styles.pick}>
           {pickable && (
@@ -137,15 +156,20 @@ function ItemLine({ item, group, action, onInclude }: ItemLineProps) {
         <span className={styles.itemTitle}>
           <strong>{item.container}</strong>
           {item.project && <span className={styles.stack}>{item.project}</span>}
+          {changed && (
+            <Chip tone="warn" icon={<CircleAlert size={13} aria-hidden="true" />}>
+              {words.plan.changed}
+            </Chip>
+          )}
         </span>
-        <Consequences item={item} group={group} action={action} />
+        <Consequences item={item} group={group} action={action} backTo={backTo} override={override} />
       </div>
       <StateChip state={item.state} />
     </div>
   );
 }
 
-function Consequences({ item, group, action }: Omit<ItemLineProps, "onInclude">) {
+function Consequences({ item, group, action, backTo, override }: Omit<ItemLineProps, "onInclude" | "changed">) {
   const words = useWords();
   const facts: string[] = [];
   if (group === "protected" || group === "refused") {
@@ -154,11 +178,12 @@ function Consequences({ item, group, action }: Omit<ItemLineProps, "onInclude">)
   } else if (group === "nothing" && item.reason) {
     facts.push(reasonText(words, item.reason));
   } else if (group === "act") {
+    if (action === "undo" && backTo) facts.push(words.undo.back(words.containerStates[backTo]));
     if (item.ports?.length) facts.push(words.plan.ports(plannedPorts(item.ports).join(", ")));
     if (item.dependants?.length) facts.push(words.plan.dependants(item.dependants.join(", ")));
     if (action === "stop" && item.comes_back) facts.push(words.plan.comesBack);
     if (item.bytes) facts.push(words.plan.frees(bytes(words.locale, item.bytes)));
-    if (item.protected?.length) facts.push(words.plan.protectedActs);
+    if (item.protected?.length) facts.push(override ? words.plan.overridden(override) : words.plan.protectedActs);
   }
   return (
     <>

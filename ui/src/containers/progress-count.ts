@@ -14,11 +14,16 @@ export interface Progress {
   settled: number;
   total: number;
   counts: Record<VerdictKind, number>;
+  /** Those whose turn had not come when it was canceled. */
+  untried: number;
   /** Protected ones that were left alone. */
   kept: number;
   over: boolean;
   waiting: boolean;
 }
+
+/** Whether it was not tried because the operation was canceled before. */
+export const isUntried = (verdict: Verdict) => verdict.verdict === "skipped" && verdict.reason?.reason === "canceled";
 
 const verdictKey = (verdict: Verdict) => verdict.id || verdict.container;
 
@@ -49,6 +54,7 @@ export function progress(plan: Plan | null, update: Update | undefined): Progres
     settled,
     total: plan ? planned.length : (update?.targets ?? verdicts.length),
     counts,
+    untried: verdicts.filter(isUntried).length,
     kept: plan?.counts.protected ?? 0,
     over,
     waiting: !over && Boolean(update?.waiting_for),

@@ -1,22 +1,34 @@
 // An operation while it runs and after: one line for each container, as observed on the host.
-
 import { Link } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { CircleAlert, CircleCheck, CircleDashed, CircleHelp, CircleMinus, LoaderCircle } from "lucide-react";
-import { type ReactNode, useMemo, useRef } from "react";
+import {
+  CircleAlert,
+  CircleCheck,
+  CircleDashed,
+  CircleHelp,
+  CircleMinus,
+  CircleSlash,
+  LoaderCircle,
+} from "lucide-react";
+import { type ReactNode, useMemo, useRef, useState } from "react";
 import { ApiError } from "../api/client";
-import type { ContainerAction, Plan, Update, Verdict, VerdictKind, WaitingFor } from "../api/types";
-import { moment } from "../i18n/format";
+import type { Plan, PlannedAction, Update, Verdict, VerdictKind } from "../api/types";
+import type { Words } from "../i18n/en";
 import { useWords } from "../i18n/words";
 import { itemId } from "../live/collection";
 import { useUpdate } from "../live/live";
 import { Button, buttonClass } from "../parts/button";
 import { Chip, type Tone } from "../parts/chip";
 import { Dialog } from "../parts/dialog";
-import { Failure, Note } from "../parts/page";
+import { Failure } from "../parts/page";
+import { CancelDialog } from "../updates/cancel-dialog";
+import { StageNote } from "../updates/stage-note";
+import { operationText } from "../updates/update-words";
 import { reasonText } from "./chips";
+import { useFollow, useOperate } from "./operate";
 import styles from "./plan.module.css";
-import { type ProgressLine, progress } from "./progress-count";
+import { isUntried, type Progress, type ProgressLine, progress } from "./progress-count";
+import { undoOf } from "./requests";
 
 const verdictLooks: Record<VerdictKind, { tone: Tone; icon: ReactNode }> = {
   done: { tone: "ok", icon: <CircleCheck size={13} aria-hidden="true" /> },
@@ -36,98 +48,120 @@ export function VerdictChip({ verdict }: { verdict: VerdictKind }) {
   );
 }
 
-export function Waiting({ waiting }: { waiting: WaitingFor }) {
-  const words = useWords();
-  const { server, last_contact, why } = waiting;
-  return (
-    <Note tone="warn" live>
-      {last_contact
-        ? words.progress.waitingSince(server, moment(words.locale, last_contact, Date.now()))
-        : words.progress.waitingNow(server)}
-      {why && (
-        <div lang="en" className={styles.fact}>
-          {why}
-        </div>
-      )}
-    </Note>
-  );
-}
-
 interface ProgressDialogProps {
   update: Update;
-  plan: Plan;
-  action: ContainerAction;
+  /** The plan that was looked at; null where the server plans when it is back. */
+  plan: Plan | null;
+  action: PlannedAction;
+  title: string;
+  serverName: string;
   onClose: () => void;
 }
 
-export function ProgressDialog({ update, plan, action, onClose }: ProgressDialogProps) {
+export function ProgressDialog({ update, plan, action, title, serverName, onClose }: ProgressDialogProps) {
   const words = useWords();
   const id = itemId(update) ?? "";
   const live = useUpdate(id);
   const now = live.item ?? update;
+  const [canceling, setCanceling] = useState(false);
+  const operate = useOperate();
+  const follow = useFollow();
   const state = useMemo(() => progress(plan, now), [plan, now]);
-  const title =
-    plan.items.length === 1
-      ? words.actions[action].titleOne(plan.items[0]?.container ?? "")
-      : words.actions[action].title(plan.server_name);
-  const heading = state.over
-    ? now.success
-      ? words.progress.finished
-      : words.progress.finishedBad
-    : words.actions[action].doing(state.settled, state.total);
+  const leave = () => {
+    if (!state.over) follow({ update: id, title, serverName });
+    onClose();
+  };
+  const undo = () =>
+    operate({
+      request: undoOf(id),
+      serverName,
+      title: words.undo.title(operationText(words, now), now.container ?? serverName),
+    });
+  const share = state.total === 0 ? (state.over ? 1 : 0) : state.settled / state.total;
   return (
     <Dialog
       wide
       title={title}
-      onClose={onClose}
+      onClose={leave}
       foot={
         <>
           <Link
             to="/activity/$update"
             params={{ update: id }}
             className={buttonClass({ look: "quiet", children: true })}
-            onClick={onClose}
+            onClick={leave}
           >
             {words.progress.open}
           </Link>
-          <Button look={state.over ? "primary" : "plain"} onPress={onClose} autoFocus>
+          {!state.over && now.cancelable && <Button onPress={() => setCanceling(true)}>{words.cancel.action}</Button>}
+          {state.over && now.undoable && <Button onPress={undo}>{words.actions.undo.selected}</Button>}
+          <Button look={state.over ? "primary" : "plain"} onPress={leave} autoFocus>
             {state.over ? words.common.done : words.progress.background}
           </Button>
         </>
       }
     >
       <div className={styles.progressHead}>
-        <strong role="status">{heading}</strong>
-        <Summary counts={state.counts} kept={state.kept} action={action} />
+        <strong role="status">{progressHeading(words, now, state, action)}</strong>
+        <Summary state={state} action={action} />
       </div>
-      <div
-        className={styles.progress}
-        role="progressbar"
-        aria-label={words.progress.title}
-        aria-valuemin={0}
-        aria-valuemax={state.total}
-        aria-valuenow={state.over ? state.total : state.settled}
-        data-over={state.over ? (now.success ? "ok" : "bad") : undefined}
-      >
-        <span style={{ width: `${state.total === 0 || state.over ? 100 : (state.settled / state.total) * 100}%` }} />
-      </div>
-      {!state.over && now.waiting_for && <Waiting waiting={now.waiting_for} />}
+      {now.stage !== "queued" && (
+        <div
+          className={styles.progress}
+          role="progressbar"
+          aria-label={words.progress.title}
+          aria-valuemin={0}
+          aria-valuemax={state.total}
+          aria-valuenow={state.over ? state.total : state.settled}
+          data-over={state.over ? (now.success ? "ok" : "bad") : undefined}
+        >
+          <span style={{ width: `${(state.over ? 1 : share) * 100}%` }} />
+        </div>
+      )}
+      <StageNote update={now} />
       {live.error && <Failure error={new ApiError(live.error.code, live.error.error, 0)} />}
-      <VerdictList lines={state.lines} pending={state.over ? words.verdicts.unknown : words.actions[action].pending} />
+      {state.lines.length > 0 && (
+        <VerdictList
+          lines={state.lines}
+          pending={state.over ? words.verdicts.unknown : words.actions[action].pending}
+        />
+      )}
+      {canceling && (
+        <CancelDialog
+          id={id}
+          update={now}
+          what={operationText(words, now)}
+          server={serverName}
+          onClose={() => setCanceling(false)}
+        />
+      )}
     </Dialog>
   );
 }
 
-interface SummaryProps {
-  counts: Record<VerdictKind, number>;
-  kept: number;
-  action: ContainerAction;
+/** Where the operation is, in one line. */
+function progressHeading(words: Words, update: Update, state: Progress, action: PlannedAction): string {
+  if (state.over) {
+    if (update.canceled_by) return words.progress.canceled(update.canceled_by);
+    return update.success ? words.progress.finished : words.progress.finishedBad;
+  }
+  switch (update.stage) {
+    case "queued":
+    case "asking":
+      return words.stages[update.stage];
+    case "canceling":
+      return update.canceled_by ? words.progress.cancelingBy(update.canceled_by) : words.progress.canceling;
+    default:
+      return words.actions[action].doing(state.settled, state.total);
+  }
 }
 
-function Summary({ counts, kept, action }: SummaryProps) {
+function Summary({ state, action }: { state: Progress; action: PlannedAction }) {
   const words = useWords();
+  const { counts, kept, untried } = state;
   const parts: [number, string, string][] = [
     [counts.done, words.actions[action].did(counts.done), ""],
+    [untried, words.progress.untried(untried), styles.untriedText ?? ""],
     [kept, words.progress.kept(kept), styles.keptText ?? ""],
     [counts.unchanged, words.progress.unchanged(counts.unchanged), ""],
     [counts.failed, words.progress.failed(counts.failed), styles.failedText ?? ""],
@@ -177,7 +211,13 @@ export function VerdictList({ lines, pending }: { lines: readonly ProgressLine[]
                   {line.verdict && <VerdictDetail verdict={line.verdict} />}
                 </div>
                 {line.verdict ? (
-                  <VerdictChip verdict={line.verdict.verdict} />
+                  isUntried(line.verdict) ? (
+                    <Chip tone="neutral" icon={<CircleSlash size={13} aria-hidden="true" />}>
+                      {words.progress.notTried}
+                    </Chip>
+                  ) : (
+                    <VerdictChip verdict={line.verdict.verdict} />
+                  )
                 ) : (
                   <Chip tone="neutral" icon={<PendingIcon />}>
                     {pending}

@@ -1,6 +1,6 @@
 // From what a person chose to the execute request, and back.
-import type { ContainerExecution, ContainerRequest } from "../api/operations";
-import type { ContainerAction } from "../api/types";
+import type { ContainerExecution, ContainerRequest, PlannedRequest } from "../api/operations";
+import type { ContainerAction, PlannedAction } from "../api/types";
 
 export type SingleAction = Exclude<ContainerAction, "prune">;
 
@@ -42,8 +42,12 @@ export const onSeveral = (action: SingleAction, server: string, containers: stri
   params: { server, containers, action },
 });
 
+/** Brings back what an Update changed. */
+export const undoOf = (update: string): PlannedRequest => ({ type: "UndoUpdate", params: { id: update } });
+
 /** The action of a request. */
-export function actionOf(request: ContainerRequest): ContainerAction {
+export function actionOf(request: PlannedRequest): PlannedAction {
+  if (request.type === "UndoUpdate") return "undo";
   if (request.type === "BatchContainers") return request.params.action;
   const found =
     singleActions.find((action) => one[action] === request.type) ??
@@ -52,24 +56,36 @@ export function actionOf(request: ContainerRequest): ContainerAction {
 }
 
 /** The container that a request names alone; null where it is about several. */
-export const namedContainer = (request: ContainerRequest): string | null =>
+export const namedContainer = (request: PlannedRequest): string | null =>
   "container" in request.params ? request.params.container : null;
 
+/** Id of the Update that a request undoes; null where it undoes none. */
+export const undoneUpdate = (request: PlannedRequest): string | null =>
+  request.type === "UndoUpdate" ? request.params.id : null;
+
+export interface Choice {
+  exclude: readonly string[];
+  override: string | null;
+  /** Hash of the plan that was looked at. */
+  plan?: string;
+  /** Where the server is away: waits for it for so many seconds. */
+  expiresS?: number;
+}
+
 /** The request with what was chosen in its plan. */
-export function chosen(
-  request: ContainerRequest,
-  choice: { exclude: readonly string[]; override: string | null; plan?: string },
-): ContainerRequest {
+export function chosen(request: PlannedRequest, choice: Choice): PlannedRequest {
   const plan = choice.plan === undefined ? {} : { plan: choice.plan };
-  const params =
+  if (request.type === "UndoUpdate") return { type: request.type, params: { ...request.params, ...plan } };
+  const wait = choice.expiresS === undefined ? {} : { when_back: true, expires_s: choice.expiresS };
+  const own =
     namedContainer(request) === null
-      ? { ...request.params, ...(choice.exclude.length > 0 ? { exclude: [...choice.exclude] } : {}), ...plan }
-      : { ...request.params, ...(choice.override === null ? {} : { override: choice.override }), ...plan };
-  return { type: request.type, params } as ContainerRequest;
+      ? choice.exclude.length > 0 && { exclude: [...choice.exclude] }
+      : choice.override !== null && { override: choice.override };
+  return { type: request.type, params: { ...request.params, ...own, ...plan, ...wait } } as PlannedRequest;
 }
 
 /** Actions after which something does not run, or no longer exists, until somebody sees to it: their button is red. */
-export const endsThings = (action: ContainerAction) => action === "stop" || action === "destroy" || action === "prune";
+export const endsThings = (action: PlannedAction) => action === "stop" || action === "destroy" || action === "prune";
 
 /** Actions that interrupt something; on many containers the name of the server is asked for. */
-export const takesAway = (action: ContainerAction) => action !== "start" && action !== "unpause";
+export const takesAway = (action: PlannedAction) => action !== "start" && action !== "unpause" && action !== "undo";

@@ -1,205 +1,16 @@
 // The words of the pages. Every language has exactly these keys: what is missing there does not compile.
-import type { ContainerAction, ReasonCode, ServerReasonCode, VerdictKind } from "../api/types";
-
-const number = new Intl.NumberFormat("en");
-const count = (n: number, one: string, many: string) => `${number.format(n)} ${n === 1 ? one : many}`;
-const containers = (n: number) => count(n, "container", "containers");
-
-/** The words of one action on containers. */
-export interface ActionWords {
-  verb: string;
-  /** Menu entry for all containers of a server. */
-  all: string;
-  /** Menu entry for those that are selected. */
-  selected: string;
-  /** Heading of the plan. */
-  title: (server: string) => string;
-  titleOne: (container: string) => string;
-  /** Button that executes. */
-  button: (n: number) => string;
-  /** Heading of the group that is acted on. */
-  will: (n: number) => string;
-  /** Heading of the protected ones. */
-  keeps: (n: number) => string;
-  doing: (done: number, total: number) => string;
-  did: (n: number) => string;
-  pending: string;
-}
-
-const actions: Record<ContainerAction, ActionWords> = {
-  start: {
-    verb: "Start",
-    all: "Start all…",
-    selected: "Start…",
-    title: (s) => `Start containers on ${s}`,
-    titleOne: (c) => `Start ${c}`,
-    button: (n) => `Start ${containers(n)}`,
-    will: (n) => `${number.format(n)} will be started`,
-    keeps: (n) => `${number.format(n)} protected, will stay as they are`,
-    doing: (d, t) => `Starting: ${number.format(d)} of ${number.format(t)}`,
-    did: (n) => `${number.format(n)} started`,
-    pending: "Waiting to start",
-  },
-  restart: {
-    verb: "Restart",
-    all: "Restart all…",
-    selected: "Restart…",
-    title: (s) => `Restart containers on ${s}`,
-    titleOne: (c) => `Restart ${c}`,
-    button: (n) => `Restart ${containers(n)}`,
-    will: (n) => `${number.format(n)} will be restarted`,
-    keeps: (n) => `${number.format(n)} protected, will keep running`,
-    doing: (d, t) => `Restarting: ${number.format(d)} of ${number.format(t)}`,
-    did: (n) => `${number.format(n)} restarted`,
-    pending: "Waiting to restart",
-  },
-  pause: {
-    verb: "Pause",
-    all: "Pause all…",
-    selected: "Pause…",
-    title: (s) => `Pause containers on ${s}`,
-    titleOne: (c) => `Pause ${c}`,
-    button: (n) => `Pause ${containers(n)}`,
-    will: (n) => `${number.format(n)} will be paused`,
-    keeps: (n) => `${number.format(n)} protected, will keep running`,
-    doing: (d, t) => `Pausing: ${number.format(d)} of ${number.format(t)}`,
-    did: (n) => `${number.format(n)} paused`,
-    pending: "Waiting to pause",
-  },
-  unpause: {
-    verb: "Unpause",
-    all: "Unpause all…",
-    selected: "Unpause…",
-    title: (s) => `Unpause containers on ${s}`,
-    titleOne: (c) => `Unpause ${c}`,
-    button: (n) => `Unpause ${containers(n)}`,
-    will: (n) => `${number.format(n)} will be resumed`,
-    keeps: (n) => `${number.format(n)} protected, will stay as they are`,
-    doing: (d, t) => `Resuming: ${number.format(d)} of ${number.format(t)}`,
-    did: (n) => `${number.format(n)} resumed`,
-    pending: "Waiting to resume",
-  },
-  stop: {
-    verb: "Stop",
-    all: "Stop all…",
-    selected: "Stop…",
-    title: (s) => `Stop containers on ${s}`,
-    titleOne: (c) => `Stop ${c}`,
-    button: (n) => `Stop ${containers(n)}`,
-    will: (n) => `${number.format(n)} will be stopped`,
-    keeps: (n) => `${number.format(n)} protected, will keep running`,
-    doing: (d, t) => `Stopping: ${number.format(d)} of ${number.format(t)}`,
-    did: (n) => `${number.format(n)} stopped`,
-    pending: "Waiting to stop",
-  },
-  destroy: {
-    verb: "Destroy",
-    all: "Destroy all…",
-    selected: "Destroy…",
-    title: (s) => `Destroy containers on ${s}`,
-    titleOne: (c) => `Destroy ${c}`,
-    button: (n) => `Destroy ${containers(n)}`,
-    will: (n) => `${number.format(n)} will be stopped and removed`,
-    keeps: (n) => `${number.format(n)} protected, will be kept`,
-    doing: (d, t) => `Destroying: ${number.format(d)} of ${number.format(t)}`,
-    did: (n) => `${number.format(n)} removed`,
-    pending: "Waiting to be removed",
-  },
-  prune: {
-    verb: "Prune",
-    all: "Prune…",
-    selected: "Prune…",
-    title: (s) => `Remove stopped containers on ${s}`,
-    titleOne: (c) => `Remove ${c}`,
-    button: (n) => `Remove ${containers(n)}`,
-    will: (n) => `${number.format(n)} will be removed`,
-    keeps: (n) => `${number.format(n)} protected, will be kept`,
-    doing: (d, t) => `Removing: ${number.format(d)} of ${number.format(t)}`,
-    did: (n) => `${number.format(n)} removed`,
-    pending: "Waiting to be removed",
-  },
-};
-
-const reasons: Record<ReasonCode, string> = {
-  agent: "Runs this server’s agent: without it the server could not be controlled",
-  "agent-dependency": "This server’s agent depends on it",
-  core: "Runs Komodo Core",
-  "core-dependency": "Komodo Core depends on it",
-  declared: "Its owner declared it part of the control path",
-  label: "Its label leaves it out of bulk operations",
-  already: "Already in that state",
-  "not-applicable": "Does not apply to its state",
-  excluded: "Left out by you",
-  gone: "No longer there",
-};
-
-const serverReasons: Record<ServerReasonCode, string> = {
-  never_connected: "No agent has connected yet",
-  unreachable: "The agent is not connected",
-  agent_stopped: "The agent was stopped on the host",
-  key_refused: "An agent with another key asks to connect and is refused",
-  docker: "Docker does not answer on the host",
-};
-
-const verdicts: Record<VerdictKind, string> = {
-  done: "Done",
-  unchanged: "Unchanged",
-  skipped: "Skipped",
-  failed: "Failed",
-  unknown: "Unknown",
-};
-
-/** What errors mean, by their stable code. The sentence of Core follows as the detail. */
-const errors: Record<string, string> = {
-  bad_json: "The request could not be read",
-  invalid: "A value is not allowed",
-  unauthenticated: "Wrong name or password",
-  account_disabled: "This account is not enabled; an administrator can enable it",
-  forbidden: "You do not have the right to do this; an administrator can grant it",
-  not_found: "Not found, or not yours to read",
-  method_not_allowed: "Komodo Core does not know this request",
-  conflict: "The name is taken",
-  protected: "The container is protected",
-  busy: "Another operation is running on it",
-  plan_drifted: "Things changed since the plan was made",
-  body_too_large: "The request is too large",
-  unsupported_media_type: "The request could not be read",
-  unprocessable: "The request has the wrong form",
-  too_many_attempts: "Too many attempts; wait a moment",
-  internal: "Something went wrong inside Komodo Core",
-  not_built: "This is not built yet",
-  bad_agent: "The agent answered with something that cannot be understood",
-  server_unreachable: "The server’s agent is not connected",
-  engine_unreachable: "Docker does not answer on the server",
-  storage_full: "The disk of Komodo Core is full",
-  journal_full: "The journal of the agent is full",
-  deadline_exceeded: "No answer in time",
-  server_disabled: "The server is disabled",
-  network: "Komodo Core cannot be reached",
-  deadline: "No answer in time",
-};
-
-/** What was done, by the name of its request. */
-const operations: Record<string, string> = {
-  StartContainer: "Start container",
-  RestartContainer: "Restart container",
-  PauseContainer: "Pause container",
-  UnpauseContainer: "Unpause container",
-  StopContainer: "Stop container",
-  DestroyContainer: "Destroy container",
-  StartAllContainers: "Start all containers",
-  RestartAllContainers: "Restart all containers",
-  PauseAllContainers: "Pause all containers",
-  UnpauseAllContainers: "Unpause all containers",
-  StopAllContainers: "Stop all containers",
-  PruneContainers: "Prune containers",
-  BatchContainers: "Act on several containers",
-  CreateServer: "Create server",
-  UpdateServer: "Change server",
-  RenameServer: "Rename server",
-  DeleteServer: "Remove server",
-  UpdateServerKey: "Change key of server",
-};
+import {
+  actions,
+  containers,
+  count,
+  errors,
+  number,
+  operations,
+  reasons,
+  serverReasons,
+  stages,
+  verdicts,
+} from "./en-codes";
 
 export const en = {
   locale: "en",
@@ -208,6 +19,7 @@ export const en = {
   reasons,
   serverReasons,
   verdicts,
+  stages,
   errors,
   operations,
 
@@ -215,6 +27,7 @@ export const en = {
     label: "Main",
     servers: "Servers",
     activity: "Activity",
+    alerts: "Alerts",
     settings: "Settings",
     skip: "Skip to content",
     account: "Account",
@@ -353,6 +166,9 @@ export const en = {
       actions: "Actions",
     },
     protected: "Protected",
+    refusedAgent: "Always refused: it runs the agent",
+    refusedCore: "Always refused: it runs Komodo Core",
+    asksForReason: "Protected: asks for a reason",
     logs: "Log",
     inspect: "Inspect",
     os: "Operating system",
@@ -383,7 +199,7 @@ export const en = {
   containerStates: {
     running: "Running",
     created: "Created",
-    restarting: "Restarting",
+    restarting: "Keeps restarting",
     stopping: "Stopping",
     removing: "Removing",
     paused: "Paused",
@@ -394,6 +210,7 @@ export const en = {
     unhealthy: "Unhealthy",
     starting: "Starting",
     exitCode: (code: string) => `Exited (${code})`,
+    keepsExiting: (code: string) => `Keeps exiting (${code})`,
   },
 
   plan: {
@@ -411,12 +228,15 @@ export const en = {
     staysDown: "They stay stopped until somebody starts them, save where a row says otherwise.",
     frees: (bytes: string) => `Frees ${bytes}`,
     noUndo: "This cannot be undone.",
+    noUndoOf: (verb: string) => `${verb} has no undo: what runs now is not brought back as it was.`,
     typeName: (server: string) => `This is a large change. Type ${server} to confirm.`,
     drifted: "Things changed since you looked. Nothing was done. This is the new plan:",
     driftAdded: (name: string) => `${name} is new in the plan`,
     driftRemoved: (name: string) => `${name} is no longer there`,
     driftState: (name: string, from: string, to: string) => `${name} was ${from}, is now ${to}`,
     driftEffect: (name: string) => `${name} is now treated differently`,
+    driftFacts: (name: string) => `What the plan says of ${name} has changed`,
+    changed: "Changed",
     driftMore: (n: number) => `and ${number.format(n)} more changes`,
     driftUnseen: "The facts the plan rests on changed.",
     updating: "Updating the plan…",
@@ -427,7 +247,9 @@ export const en = {
     overrideHint:
       "This container is part of the path by which Komodo reaches the server. If you go on, the server may become unreachable.",
     overrideReason: "Why it must be done all the same",
-    overrideReasonHint: "Recorded with your name.",
+    overrideReasonHint: "Required, and recorded with your name. You need the right to write on this server.",
+    overrideMissing: "Say why.",
+    overridden: (reason: string) => `Is protected; acted on for the reason you gave: ${reason}`,
     overrideGo: (verb: string) => `${verb} it all the same`,
     reason: (text: string, detail: string) => `${text} (${detail})`,
     protectedActs: "Is protected, but named here, so it is acted on",
@@ -448,6 +270,62 @@ export const en = {
     unknown: (n: number) => `${number.format(n)} unknown`,
     open: "Open in Activity",
     pending: "Pending",
+    canceled: (by: string) => `Canceled by ${by}`,
+    canceling: "Being canceled: what is under way is awaited",
+    cancelingBy: (by: string) => `Being canceled by ${by}: what is under way is awaited`,
+    untried: (n: number) => `${number.format(n)} not tried`,
+    untriedOf: (done: number, untried: number) => `${number.format(done)} done, ${number.format(untried)} not tried`,
+    notTried: "Not tried",
+    asking: "Asking the agent to begin…",
+    settling: "The agent cannot tell how some of it ended. Komodo looks at the containers.",
+    queued: (server: string) =>
+      `Waits for ${server}. It is planned afresh and carried out once when the server is back.`,
+    queuedUntil: (at: string, left: string) => `Given up at ${at} if the server is not back by then (in ${left}).`,
+    lastContact: (at: string) => `Last contact ${at}.`,
+    mayActUntil: (at: string) => `May act until ${at}`,
+    ended: (what: string) => `${what}: finished`,
+    endedBad: (what: string) => `${what}: finished with problems`,
+    endedCanceled: (what: string) => `${what}: canceled`,
+  },
+
+  undo: {
+    title: (what: string, where: string) => `Undo “${what}” on ${where}`,
+    intro:
+      "Exactly the containers that this changed are brought back to the state it found, and nothing else. What somebody else changed since is left alone.",
+    back: (state: string) => `Back to: ${state}`,
+    undoes: "Undoes",
+    undoneBy: "Undone by",
+    nothing: "There is nothing left to bring back.",
+  },
+
+  cancel: {
+    action: "Cancel operation…",
+    title: (what: string, where: string) => `Cancel “${what}” on ${where}?`,
+    untouched: "Containers whose turn has not come are left alone.",
+    awaited: "What is under way is awaited, so that its result is known.",
+    done: "What is done stays done.",
+    queued: (server: string) => `It waits for ${server} and has not begun. Nothing was done, and nothing will be.`,
+    away: (server: string) =>
+      `The agent of ${server} is away. The operation ends at once: what is not known by then is recorded as unknown, and the agent is told to stop when it is back.`,
+    keep: "Let it go on",
+    go: "Cancel operation",
+    sent: (what: string) => `${what}: canceled`,
+    over: "It has ended already.",
+  },
+
+  away: {
+    since: (server: string, at: string, age: string) => `${server} has been unreachable since ${at} (${age}).`,
+    now: (server: string) => `${server} is unreachable.`,
+    queueHint:
+      "It can wait for the server. When it is back, Komodo looks at what is there then, plans afresh with the same protection, and carries it out once. Until then it can be canceled.",
+    giveUp: "Give up after",
+    expiries: { hour: "1 hour", day: "1 day", week: "7 days" },
+    go: "Carry out when it is back",
+    undoHint: "It can be undone when the server is back.",
+    queue: (n: number) => count(n, "operation waits for this server", "operations wait for this server"),
+    cancel: (what: string) => `Cancel: ${what}`,
+    until: (at: string) => `given up at ${at}`,
+    by: (name: string) => `asked by ${name}`,
   },
 
   log: {
@@ -477,6 +355,10 @@ export const en = {
     filter: "Filter by name or value",
     raw: "Raw JSON",
     copy: "Copy JSON",
+    copyMasked: "Copy JSON without the hidden values",
+    showAll: "Show hidden values",
+    show: (name: string) => `Show the value of ${name}`,
+    hidden: "hidden",
   },
 
   updates: {
@@ -488,6 +370,7 @@ export const en = {
     columns: { state: "Result", operation: "What", target: "On", by: "By", start: "Start", duration: "Duration" },
     running: "Running",
     queued: "Queued",
+    canceling: "Canceling",
     waiting: "Waiting",
     ok: "Successful",
     failed: "Failed",
@@ -514,6 +397,35 @@ export const en = {
       "Repo manager",
     ],
     closePanel: "Close details",
+    canceled: "Canceled by",
+    stage: "At",
+    expires: "Given up at",
+    deadline: "May act until",
+    onServer: (container: string, server: string) => `${container} · ${server}`,
+    actions: "Actions",
+    undoOf: (what: string) => `Undo: ${what}`,
+    cancelOf: (what: string) => `Cancel: ${what}`,
+  },
+
+  alerts: {
+    title: "Alerts",
+    open: (n: number) => (n === 0 ? "No open alerts" : count(n, "open alert", "open alerts")),
+    levels: { OK: "Over", WARNING: "Warning", CRITICAL: "Critical" },
+    none: "No alerts",
+    noneText: "What somebody should look at appears here, until it is over.",
+    noneOpen: "Nothing to look at now.",
+    openHead: "Open",
+    resolvedHead: "Over",
+    since: (at: string, age: string) => `since ${at} (${age})`,
+    lasted: (from: string, to: string) => `${from} to ${to}`,
+    toUpdate: "What was done",
+    unreachable: (server: string) => `${server} is unreachable`,
+    cpu: (server: string, used: string) => `${server}: the processor is at ${used}`,
+    memory: (server: string, used: string, total: string) => `${server}: ${used} of ${total} memory used`,
+    disk: (server: string, path: string, used: string, total: string) =>
+      `${server}: ${used} of ${total} used on ${path}`,
+    version: (server: string, agent: string, core: string) =>
+      `${server}: the agent is version ${agent}, Komodo Core is ${core}`,
   },
 
   settings: {

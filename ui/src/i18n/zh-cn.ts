@@ -1,118 +1,5 @@
-import type { ContainerAction, ReasonCode, ServerReasonCode, VerdictKind } from "../api/types";
-import type { ActionWords, Words } from "./en";
-
-const number = new Intl.NumberFormat("zh-CN");
-const n = (value: number) => number.format(value);
-const containers = (value: number) => `${n(value)} 个容器`;
-
-const action = (verb: string, all: string, keeps: string): ActionWords => ({
-  verb,
-  all,
-  selected: `${verb}…`,
-  title: (server) => `${verb} ${server} 上的容器`,
-  titleOne: (container) => `${verb} ${container}`,
-  button: (value) => `${verb} ${containers(value)}`,
-  will: (value) => `${containers(value)}将被${verb}`,
-  keeps: (value) => `${containers(value)}受保护，${keeps}`,
-  doing: (done, total) => `正在${verb}：${n(done)} / ${n(total)}`,
-  did: (value) => `已${verb} ${n(value)} 个`,
-  pending: `等待${verb}`,
-});
-
-const actions: Record<ContainerAction, ActionWords> = {
-  start: action("启动", "全部启动…", "保持原状"),
-  restart: action("重启", "全部重启…", "将继续运行"),
-  pause: action("暂停", "全部暂停…", "将继续运行"),
-  unpause: action("恢复", "全部恢复…", "保持原状"),
-  stop: action("停止", "全部停止…", "将继续运行"),
-  destroy: action("销毁", "全部销毁…", "将予以保留"),
-  prune: {
-    ...action("清理", "清理…", "将予以保留"),
-    title: (server) => `清理 ${server} 上已停止的容器`,
-    button: (value) => `删除 ${containers(value)}`,
-    will: (value) => `${containers(value)}将被删除`,
-    did: (value) => `已删除 ${n(value)} 个`,
-  },
-};
-
-const reasons: Record<ReasonCode, string> = {
-  agent: "运行此服务器的代理：没有它就无法控制此服务器",
-  "agent-dependency": "此服务器的代理依赖它",
-  core: "运行 Komodo Core",
-  "core-dependency": "Komodo Core 依赖它",
-  declared: "所有者已声明它属于控制路径",
-  label: "其标签使它不参与批量操作",
-  already: "已处于该状态",
-  "not-applicable": "不适用于其当前状态",
-  excluded: "已由您排除",
-  gone: "已不存在",
-};
-
-const serverReasons: Record<ServerReasonCode, string> = {
-  never_connected: "尚无代理连接",
-  unreachable: "代理未连接",
-  agent_stopped: "代理已在主机上被停止",
-  key_refused: "有使用其他密钥的代理请求连接，已被拒绝",
-  docker: "主机上的 Docker 没有响应",
-};
-
-const verdicts: Record<VerdictKind, string> = {
-  done: "完成",
-  unchanged: "未改变",
-  skipped: "已跳过",
-  failed: "失败",
-  unknown: "未知",
-};
-
-const errors: Record<string, string> = {
-  bad_json: "无法读取该请求",
-  invalid: "有不允许的值",
-  unauthenticated: "用户名或密码错误",
-  account_disabled: "此帐户尚未启用；管理员可以启用它",
-  forbidden: "您没有执行此操作的权限；管理员可以授予",
-  not_found: "未找到，或您无权读取",
-  method_not_allowed: "Komodo Core 不认识该请求",
-  conflict: "名称已被占用",
-  protected: "该容器受保护",
-  busy: "另一个操作正在其上运行",
-  plan_drifted: "自计划生成以来情况已改变",
-  body_too_large: "请求过大",
-  unsupported_media_type: "无法读取该请求",
-  unprocessable: "请求格式错误",
-  too_many_attempts: "尝试次数过多，请稍候",
-  internal: "Komodo Core 内部出错",
-  not_built: "此功能尚未实现",
-  bad_agent: "代理的回答无法理解",
-  server_unreachable: "服务器的代理未连接",
-  engine_unreachable: "服务器上的 Docker 没有响应",
-  storage_full: "Komodo Core 的磁盘已满",
-  journal_full: "代理的日志已满",
-  deadline_exceeded: "未能及时得到回答",
-  server_disabled: "该服务器已停用",
-  network: "无法连接 Komodo Core",
-  deadline: "未能及时得到回答",
-};
-
-const operations: Record<string, string> = {
-  StartContainer: "启动容器",
-  RestartContainer: "重启容器",
-  PauseContainer: "暂停容器",
-  UnpauseContainer: "恢复容器",
-  StopContainer: "停止容器",
-  DestroyContainer: "销毁容器",
-  StartAllContainers: "启动所有容器",
-  RestartAllContainers: "重启所有容器",
-  PauseAllContainers: "暂停所有容器",
-  UnpauseAllContainers: "恢复所有容器",
-  StopAllContainers: "停止所有容器",
-  PruneContainers: "清理容器",
-  BatchContainers: "对多个容器执行操作",
-  CreateServer: "创建服务器",
-  UpdateServer: "更改服务器",
-  RenameServer: "重命名服务器",
-  DeleteServer: "移除服务器",
-  UpdateServerKey: "更改服务器密钥",
-};
+import type { Words } from "./en";
+import { actions, containers, errors, n, operations, reasons, serverReasons, stages, verdicts } from "./zh-cn-codes";
 
 export const zhCn: Words = {
   locale: "zh-CN",
@@ -121,6 +8,7 @@ export const zhCn: Words = {
   reasons,
   serverReasons,
   verdicts,
+  stages,
   errors,
   operations,
 
@@ -128,6 +16,7 @@ export const zhCn: Words = {
     label: "主导航",
     servers: "服务器",
     activity: "操作记录",
+    alerts: "告警",
     settings: "设置",
     skip: "跳到内容",
     account: "帐户",
@@ -263,6 +152,9 @@ export const zhCn: Words = {
       actions: "操作",
     },
     protected: "受保护",
+    refusedAgent: "始终拒绝：它运行代理",
+    refusedCore: "始终拒绝：它运行 Komodo Core",
+    asksForReason: "受保护：需要说明理由",
     logs: "日志",
     inspect: "检查",
     os: "操作系统",
@@ -293,7 +185,7 @@ export const zhCn: Words = {
   containerStates: {
     running: "运行中",
     created: "已创建",
-    restarting: "正在重启",
+    restarting: "反复重启",
     stopping: "正在停止",
     removing: "正在删除",
     paused: "已暂停",
@@ -304,6 +196,7 @@ export const zhCn: Words = {
     unhealthy: "不健康",
     starting: "启动中",
     exitCode: (code) => `已退出（${code}）`,
+    keepsExiting: (code) => `反复退出（${code}）`,
   },
 
   plan: {
@@ -321,12 +214,15 @@ export const zhCn: Words = {
     staysDown: "除行内另有说明外，它们会保持停止，直到有人启动。",
     frees: (bytes) => `释放 ${bytes}`,
     noUndo: "此操作无法撤销。",
+    noUndoOf: (verb) => `${verb}没有撤销：当前运行的内容无法原样恢复。`,
     typeName: (server) => `这是一次大规模更改。输入 ${server} 以确认。`,
     drifted: "自您查看以来情况已改变，未执行任何操作。新的计划如下：",
     driftAdded: (name) => `计划中新增 ${name}`,
     driftRemoved: (name) => `${name} 已不存在`,
     driftState: (name, from, to) => `${name} 原为${from}，现为${to}`,
     driftEffect: (name) => `${name} 的处理方式已改变`,
+    driftFacts: (name) => `计划中关于 ${name} 的内容已改变`,
+    changed: "已改变",
     driftMore: (value) => `另有 ${n(value)} 处改变`,
     driftUnseen: "计划所依据的情况已改变。",
     updating: "正在更新计划…",
@@ -335,7 +231,9 @@ export const zhCn: Words = {
     refusedCore: "它运行 Komodo Core。Komodo 不会从这里关闭自己。如果确实需要，请在主机上执行：",
     overrideHint: "此容器是 Komodo 连接服务器的路径的一部分。继续操作可能导致服务器无法连接。",
     overrideReason: "仍须执行的理由",
-    overrideReasonHint: "将与您的名字一起记录。",
+    overrideReasonHint: "必填，将与您的名字一起记录。需要对此服务器的写入权限。",
+    overrideMissing: "请说明理由。",
+    overridden: (reason) => `受保护；因您给出的理由而执行：${reason}`,
     overrideGo: (verb) => `仍然${verb}`,
     reason: (text, detail) => `${text}（${detail}）`,
     protectedActs: "受保护，但在此被点名，因此会执行",
@@ -355,6 +253,59 @@ export const zhCn: Words = {
     unknown: (value) => `未知 ${n(value)} 个`,
     open: "在操作记录中打开",
     pending: "等待中",
+    canceled: (by) => `已被 ${by} 取消`,
+    canceling: "正在取消：等待进行中的部分结束",
+    cancelingBy: (by) => `${by} 正在取消：等待进行中的部分结束`,
+    untried: (value) => `未尝试 ${n(value)} 个`,
+    untriedOf: (done, untried) => `已完成 ${n(done)} 个，未尝试 ${n(untried)} 个`,
+    notTried: "未尝试",
+    asking: "正在请求代理开始…",
+    settling: "代理无法得知其中一部分的结果。Komodo 正在查看容器。",
+    queued: (server) => `正在等待 ${server}。服务器恢复后将重新生成计划并执行一次。`,
+    queuedUntil: (at, left) => `如果服务器到 ${at} 仍未恢复则放弃（还有 ${left}）。`,
+    lastContact: (at) => `最后联系 ${at}。`,
+    mayActUntil: (at) => `最迟执行至 ${at}`,
+    ended: (what) => `${what}：已完成`,
+    endedBad: (what) => `${what}：已完成，但有问题`,
+    endedCanceled: (what) => `${what}：已取消`,
+  },
+
+  undo: {
+    title: (what, where) => `撤销 ${where} 上的“${what}”`,
+    intro: "只将此操作改变过的容器恢复到它当时的状态，不涉及其他容器。之后被他人更改过的容器不作处理。",
+    back: (state) => `恢复为：${state}`,
+    undoes: "撤销的操作",
+    undoneBy: "已被撤销",
+    nothing: "没有可以恢复的内容。",
+  },
+
+  cancel: {
+    action: "取消操作…",
+    title: (what, where) => `取消 ${where} 上的“${what}”？`,
+    untouched: "尚未轮到的容器不作处理。",
+    awaited: "进行中的部分会等待结束，以便得知其结果。",
+    done: "已完成的保持完成。",
+    queued: (server) => `它正在等待 ${server}，尚未开始。什么都没有做，也不会再做。`,
+    away: (server) => `${server} 的代理不在线。操作将立即结束：届时未知的结果记为未知，代理恢复后会被告知停止。`,
+    keep: "让它继续",
+    go: "取消操作",
+    sent: (what) => `${what}：已取消`,
+    over: "它已经结束。",
+  },
+
+  away: {
+    since: (server, at, age) => `${server} 自 ${at} 起无法连接（${age}）。`,
+    now: (server) => `${server} 无法连接。`,
+    queueHint:
+      "可以等待该服务器。恢复后，Komodo 会查看当时的情况，以同样的保护重新生成计划，并执行一次。在此之前可以取消。",
+    giveUp: "多久后放弃",
+    expiries: { hour: "1 小时", day: "1 天", week: "7 天" },
+    go: "恢复后执行",
+    undoHint: "服务器恢复后可以撤销。",
+    queue: (value) => `${n(value)} 个操作正在等待此服务器`,
+    cancel: (what) => `取消：${what}`,
+    until: (at) => `到 ${at} 放弃`,
+    by: (name) => `由 ${name} 发起`,
   },
 
   log: {
@@ -383,6 +334,10 @@ export const zhCn: Words = {
     filter: "按名称或值筛选",
     raw: "原始 JSON",
     copy: "复制 JSON",
+    copyMasked: "复制 JSON（不含隐藏的值）",
+    showAll: "显示隐藏的值",
+    show: (name) => `显示 ${name} 的值`,
+    hidden: "已隐藏",
   },
 
   updates: {
@@ -394,6 +349,7 @@ export const zhCn: Words = {
     columns: { state: "结果", operation: "操作", target: "对象", by: "执行者", start: "开始", duration: "耗时" },
     running: "运行中",
     queued: "排队中",
+    canceling: "正在取消",
     waiting: "等待中",
     ok: "成功",
     failed: "失败",
@@ -409,6 +365,33 @@ export const zhCn: Words = {
     system: "Komodo",
     operators: ["系统", "流程", "动作", "Git 钩子", "自动重新部署", "资源同步", "堆栈向导", "构建管理", "仓库管理"],
     closePanel: "关闭详情",
+    canceled: "取消者",
+    stage: "阶段",
+    expires: "放弃时间",
+    deadline: "最迟执行至",
+    onServer: (container, server) => `${container}（${server}）`,
+    actions: "可执行的操作",
+    undoOf: (what) => `撤销：${what}`,
+    cancelOf: (what) => `取消：${what}`,
+  },
+
+  alerts: {
+    title: "告警",
+    open: (value) => (value === 0 ? "没有未结束的告警" : `${n(value)} 个未结束的告警`),
+    levels: { OK: "已结束", WARNING: "警告", CRITICAL: "严重" },
+    none: "没有告警",
+    noneText: "需要有人查看的情况会显示在这里，直到结束。",
+    noneOpen: "目前没有需要查看的。",
+    openHead: "未结束",
+    resolvedHead: "已结束",
+    since: (at, age) => `自 ${at}（${age}）`,
+    lasted: (from, to) => `${from} 至 ${to}`,
+    toUpdate: "相关操作",
+    unreachable: (server) => `${server} 无法连接`,
+    cpu: (server, used) => `${server}：处理器占用 ${used}`,
+    memory: (server, used, total) => `${server}：内存已用 ${used} / ${total}`,
+    disk: (server, path, used, total) => `${server}：${path} 已用 ${used} / ${total}`,
+    version: (server, agent, core) => `${server}：代理版本为 ${agent}，Komodo Core 为 ${core}`,
   },
 
   settings: {

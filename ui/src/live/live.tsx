@@ -3,7 +3,7 @@
 import { type QueryClient, useQuery, useQueryClient } from "@tanstack/react-query";
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useState, useSyncExternalStore } from "react";
 import { call } from "../api/client";
-import type { ContainerListItem, ServerListItem, Update, UpdateListItem } from "../api/types";
+import type { Alert, ContainerListItem, ServerListItem, Update, UpdateListItem } from "../api/types";
 import { session } from "../session/session";
 import { type Collection, fromList, reduce } from "./collection";
 import type { LiveMessage, Topic } from "./messages";
@@ -201,6 +201,13 @@ export const useUpdates = () =>
     topic: { topic: "updates" },
     key: ["live", "updates"],
     read: async (cancel) => (await call("read", "ListUpdates", { page: 0 }, cancel)).updates,
+  });
+
+export const useAlerts = () =>
+  useLive<Alert>({
+    topic: { topic: "alerts" },
+    key: ["live", "alerts"],
+    read: async (cancel) => (await call("read", "ListAlerts", { page: 0 }, cancel)).alerts,
   });
 
 export const useUpdate = (update: string): { item: Update | undefined; error: Live<Update>["error"] } => {

@@ -5,6 +5,7 @@ export type Topic =
   | { topic: "servers" }
   | { topic: "containers"; server: string }
   | { topic: "updates" }
+  | { topic: "alerts" }
   | { topic: "update"; update: string }
   | { topic: "container_log"; server: string; container: string; tail: number; since?: number };
 

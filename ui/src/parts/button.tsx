@@ -21,6 +21,8 @@ interface ButtonProps {
   ref?: Ref<HTMLButtonElement>;
   expanded?: boolean;
   controls?: "menu" | "dialog";
+  /** Whether Tab stops at it; in a row of a table only where the row is the current one. */
+  tabbable?: boolean;
 }
 
 const look = (props: { look?: Look; small?: boolean; label?: string; children?: ReactNode; className?: string }) =>
@@ -35,7 +37,7 @@ const look = (props: { look?: Look; small?: boolean; label?: string; children?: 
     .join(" ");
 
 export function Button(props: ButtonProps) {
-  const { children, icon, label, type = "button", off, onPress, autoFocus, ref } = props;
+  const { children, icon, label, type = "button", off, onPress, autoFocus, ref, tabbable = true } = props;
   if (off) {
     return (
       <TooltipTrigger delay={300}>
@@ -59,6 +61,7 @@ export function Button(props: ButtonProps) {
       aria-expanded={props.expanded}
       onPress={onPress}
       autoFocus={autoFocus}
+      excludeFromTabOrder={!tabbable}
     >
       {icon}
       {children}

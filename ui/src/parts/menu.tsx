@@ -17,6 +17,8 @@ export interface MenuEntry {
   bad?: boolean;
   /** Why it cannot be chosen now. */
   off?: string | null;
+  /** What to know before it is chosen. */
+  note?: string;
   /** A line before it. */
   apart?: boolean;
   href?: string;
@@ -43,7 +45,7 @@ function Entries({ label, entries, head, onClose }: EntriesProps & { onClose?: (
     >
       {entry.icon}
       {entry.label}
-      {entry.off && <span className={styles.why}>{entry.off}</span>}
+      {(entry.off || entry.note) && <span className={styles.why}>{entry.off || entry.note}</span>}
     </MenuItem>,
   ]);
   return (

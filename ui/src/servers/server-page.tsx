@@ -13,6 +13,7 @@ import { useServers } from "../live/live";
 import { Button } from "../parts/button";
 import { MenuButton } from "../parts/menu";
 import { ageText, Empty, Failure, pageClass, Skeleton, TitleBar, useTitle } from "../parts/page";
+import { Queue } from "../updates/queue";
 import { HostTab } from "./host-tab";
 import styles from "./server.module.css";
 import { ServerSettings } from "./server-settings";
@@ -56,6 +57,7 @@ export function ServerPage() {
     <div className={pageClass}>
       <Bar server={server} />
       {isStale(server) && <StaleBar server={server} />}
+      <Queue server={server} />
       <div className={isStale(server) ? styles.stale : undefined}>
         <StatsStrip server={server} />
       </div>

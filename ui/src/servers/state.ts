@@ -58,9 +58,16 @@ export function serverWhy(words: Words, server: ServerListItem): string | null {
   return reason ? words.serverReasons[reason.code] : words.servers.states.NotOk;
 }
 
-/** Why nothing can be done on the server now; null where it can. */
+/** Whether the server was there and is not now: what is asked of it can wait until it is back. */
+export function isAway(server: ServerListItem): boolean {
+  const look = serverLook(server);
+  return look === "unreachable" || look === "refused";
+}
+
+/** Why nothing can be asked of the server, not even for later; null where it can. */
 export function actionsOff(words: Words, server: ServerListItem | undefined): string | null {
-  const why = server ? serverWhy(words, server) : null;
+  if (!server || isAway(server)) return null;
+  const why = serverWhy(words, server);
   return why === null ? null : words.server.disabledBecause(why);
 }
 

@@ -1,4 +1,4 @@
-import { CircleCheck, CircleX, Hourglass, LoaderCircle } from "lucide-react";
+import { CircleCheck, CircleSlash, CircleX, Hourglass, LoaderCircle } from "lucide-react";
 import type { Update, UpdateListItem } from "../api/types";
 import { useWords } from "../i18n/words";
 import { Chip, type Tone } from "../parts/chip";
@@ -7,6 +7,7 @@ import { type UpdateLook, updateLook } from "./update-words";
 const looks: Record<UpdateLook, { tone: Tone; icon: typeof CircleCheck }> = {
   waiting: { tone: "warn", icon: Hourglass },
   running: { tone: "accent", icon: LoaderCircle },
+  canceling: { tone: "warn", icon: CircleSlash },
   queued: { tone: "neutral", icon: Hourglass },
   ok: { tone: "ok", icon: CircleCheck },
   failed: { tone: "bad", icon: CircleX },

@@ -2,7 +2,10 @@
 import type { ServerListItem, Update, UpdateListItem } from "../api/types";
 import type { Words } from "../i18n/en";
 
-type Head = Pick<Update | UpdateListItem, "operation" | "request" | "target" | "status" | "success" | "waiting_for">;
+type Head = Pick<
+  Update | UpdateListItem,
+  "operation" | "request" | "target" | "status" | "success" | "waiting_for" | "stage" | "container"
+>;
 
 /** What was done: the name of the request where the operation has no value for it. */
 export function operationText(words: Words, update: Head): string {
@@ -10,8 +13,14 @@ export function operationText(words: Words, update: Head): string {
   return words.operations[name] ?? name.replace(/([a-z])([A-Z])/g, "$1 $2");
 }
 
-/** On what: servers by name where they are known. */
+/** On what: the one container that was named, and the server by name where it is known. */
 export function targetText(words: Words, update: Head, servers: readonly ServerListItem[] | undefined): string {
+  const server = serverText(words, update, servers);
+  return update.container ? words.updates.onServer(update.container, server) : server;
+}
+
+/** On which server, or other target. */
+export function serverText(words: Words, update: Head, servers: readonly ServerListItem[] | undefined): string {
   const { type, id } = update.target;
   if (type === "System") return words.updates.system;
   const server = type === "Server" ? servers?.find((candidate) => candidate.id === id) : undefined;
@@ -24,10 +33,13 @@ export function operatorText(words: Words, name: string): string {
   return part === undefined ? name : (words.updates.operators[Number(part)] ?? words.updates.system);
 }
 
-export type UpdateLook = "waiting" | "running" | "queued" | "ok" | "failed";
+export type UpdateLook = "waiting" | "running" | "queued" | "canceling" | "ok" | "failed";
 
 export function updateLook(update: Head): UpdateLook {
-  if (update.status === "Queued") return "queued";
-  if (update.status === "InProgress") return update.waiting_for ? "waiting" : "running";
+  if (update.status !== "Complete") {
+    if (update.status === "Queued" || update.stage === "queued") return "queued";
+    if (update.stage === "canceling") return "canceling";
+    return update.waiting_for ? "waiting" : "running";
+  }
   return update.success ? "ok" : "failed";
 }

@@ -1,9 +1,11 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { getRouteApi, Outlet, useParams } from "@tanstack/react-router";
-import { History, SearchX } from "lucide-react";
-import { useMemo, useRef } from "react";
+import { CircleX, History, SearchX, Undo2 } from "lucide-react";
+import { useMemo, useRef, useState } from "react";
 import { ApiError, call } from "../api/client";
 import type { ServerListItem, UpdateListItem } from "../api/types";
+import { useOperate } from "../containers/operate";
+import { undoOf } from "../containers/requests";
 import { useCoarseNow, useNow } from "../i18n/clock";
 import type { Words } from "../i18n/en";
 import { elapsed, moment } from "../i18n/format";
@@ -13,13 +15,23 @@ import { Button } from "../parts/button";
 import { type Column, DataGrid } from "../parts/data-grid";
 import { SearchField } from "../parts/field";
 import { Empty, Failure, pageClass, Skeleton, TitleBar, useTitle } from "../parts/page";
+import { CancelDialog } from "./cancel-dialog";
 import { UpdateChip } from "./update-chip";
-import { operationText, operatorText, targetText } from "./update-words";
+import { operationText, operatorText, serverText, targetText } from "./update-words";
 import styles from "./updates.module.css";
 
 const route = getRouteApi("/_app/activity");
 
-const columns = (words: Words, servers: readonly ServerListItem[] | undefined): Column<UpdateListItem>[] => [
+interface Doing {
+  undo: (update: UpdateListItem) => void;
+  cancel: (update: UpdateListItem) => void;
+}
+
+const columns = (
+  words: Words,
+  servers: readonly ServerListItem[] | undefined,
+  doing: Doing,
+): Column<UpdateListItem>[] => [
   {
     id: "state",
     header: words.updates.columns.state,
@@ -74,7 +86,47 @@ const columns = (words: Words, servers: readonly ServerListItem[] | undefined): 
     end: true,
     cell: (update) => <Took update={update} />,
   },
+  {
+    id: "do",
+    header: words.updates.actions,
+    width: "6.5rem",
+    narrowWidth: "3.5rem",
+    cell: (update, active) => <Do update={update} tabbable={active} doing={doing} />,
+  },
 ];
+
+/** What can be done about an operation, where something can. */
+function Do({ update, tabbable, doing }: { update: UpdateListItem; tabbable: boolean; doing: Doing }) {
+  const words = useWords();
+  const what = operationText(words, update);
+  if (update.status !== "Complete" && update.cancelable) {
+    return (
+      <Button
+        look="quiet"
+        small
+        tabbable={tabbable}
+        label={words.updates.cancelOf(what)}
+        icon={<CircleX size={14} aria-hidden="true" />}
+        onPress={() => doing.cancel(update)}
+      >
+        <span className={styles.doText}>{words.common.cancel}</span>
+      </Button>
+    );
+  }
+  if (update.status !== "Complete" || !update.undoable) return null;
+  return (
+    <Button
+      look="quiet"
+      small
+      tabbable={tabbable}
+      label={words.updates.undoOf(what)}
+      icon={<Undo2 size={14} aria-hidden="true" />}
+      onPress={() => doing.undo(update)}
+    >
+      <span className={styles.doText}>{words.actions.undo.verb}</span>
+    </Button>
+  );
+}
 
 function Start({ at }: { at: number }) {
   const words = useWords();
@@ -132,7 +184,22 @@ export function UpdatesPage() {
         .includes(part),
     );
   }, [items, older.data, q, words, servers]);
-  const table = useMemo(() => columns(words, servers), [words, servers]);
+  const operate = useOperate();
+  const [canceling, setCanceling] = useState<UpdateListItem | null>(null);
+  const table = useMemo(
+    () =>
+      columns(words, servers, {
+        cancel: setCanceling,
+        undo: (update) => {
+          const serverName = serverText(words, update, servers);
+          const title = words.undo.title(operationText(words, update), update.container ?? serverName);
+          operate({ request: undoOf(update.id), serverName, title });
+        },
+      }),
+    [words, servers, operate],
+  );
+  const open = (update: string) =>
+    navigate({ to: "/activity/$update", params: { update }, search: { q: q || undefined } });
   const setFilter = (next: string) => navigate({ search: { q: next || undefined }, replace: true });
   const more = older.data ? older.hasNextPage : (items?.length ?? 0) >= 100;
 
@@ -161,9 +228,7 @@ export function UpdatesPage() {
             rowName={(update) => operationText(words, update)}
             columns={table}
             current={opened}
-            onOpen={(update) =>
-              navigate({ to: "/activity/$update", params: { update: update.id }, search: { q: q || undefined } })
-            }
+            onOpen={(update) => open(update.id)}
             empty={
               q ? (
                 <Empty icon={<SearchX size={28} strokeWidth={1.5} />} title={words.updates.noMatch(q)}>
@@ -189,6 +254,16 @@ export function UpdatesPage() {
         )}
       </div>
       <Outlet />
+      {canceling && (
+        <CancelDialog
+          id={canceling.id}
+          update={items?.find(({ id }) => id === canceling.id) ?? canceling}
+          what={operationText(words, canceling)}
+          server={serverText(words, canceling, servers)}
+          onClose={() => setCanceling(null)}
+          onCanceled={() => open(canceling.id)}
+        />
+      )}
     </div>
   );
 }

@@ -1,0 +1,65 @@
+// What an open operation is at, and what it waits for: since when, why, and until when at most.
+import type { Update, UpdateListItem, WaitingFor } from "../api/types";
+import { useCoarseNow } from "../i18n/clock";
+import { duration, exact, moment } from "../i18n/format";
+import { useWords } from "../i18n/words";
+import { Note } from "../parts/page";
+import styles from "./updates.module.css";
+
+/** Nothing where there is nothing to wait for, or where it has ended. */
+export function StageNote({ update }: { update: Update | UpdateListItem }) {
+  const words = useWords();
+  if (update.status === "Complete") return null;
+  const expires = "expires" in update ? (update.expires ?? null) : null;
+  const { waiting_for: waiting, stage } = update;
+  if (stage === "queued") return <Queued waiting={waiting ?? null} expires={expires} />;
+  if (stage === "settling") {
+    return (
+      <Note tone="warn" live>
+        {words.progress.settling}
+      </Note>
+    );
+  }
+  return waiting ? <Waiting waiting={waiting} /> : null;
+}
+
+function Waiting({ waiting }: { waiting: WaitingFor }) {
+  const words = useWords();
+  const { server, last_contact, why } = waiting;
+  return (
+    <Note tone="warn" live>
+      {last_contact
+        ? words.progress.waitingSince(server, moment(words.locale, last_contact, Date.now()))
+        : words.progress.waitingNow(server)}
+      <Why text={why} />
+    </Note>
+  );
+}
+
+function Queued({ waiting, expires }: { waiting: WaitingFor | null; expires: number | null }) {
+  const words = useWords();
+  const now = useCoarseNow();
+  return (
+    <Note tone="plain">
+      {waiting && <div>{words.progress.queued(waiting.server)}</div>}
+      {expires !== null && (
+        <div title={exact(words.locale, expires)}>
+          {words.progress.queuedUntil(moment(words.locale, expires, now), duration(words.locale, expires - now))}
+        </div>
+      )}
+      {waiting?.last_contact && (
+        <div className={styles.small}>
+          {words.progress.lastContact(moment(words.locale, waiting.last_contact, now))}
+        </div>
+      )}
+      <Why text={waiting?.why} />
+    </Note>
+  );
+}
+
+const Why = ({ text }: { text: string | null | undefined }) =>
+  text ? (
+    <div lang="en" className={styles.small}>
+      {text}
+    </div>
+  ) : null;
