@@ -1,5 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { KeyRound, Plus, Trash2 } from "lucide-react";
+import { KeyRound } from "lucide-react";
 import { type FormEvent, useState } from "react";
 import { call } from "../api/client";
 import type { ApiKey } from "../api/types";
@@ -8,8 +8,8 @@ import { useWords } from "../i18n/words";
 import { Button } from "../parts/button";
 import { Dialog } from "../parts/dialog";
 import { Segments, TextField } from "../parts/field";
-import { CopyText, Empty, Failure, Note, Skeleton } from "../parts/page";
-import { DeleteKey, type Expiry, expiresAt, expiryOptions, expiryText } from "./keys";
+import { CopyText, Failure, Note } from "../parts/page";
+import { type Expiry, expiresAt, expiryOptions, expiryText, Keys } from "./keys";
 import styles from "./settings.module.css";
 
 const KEYS = ["api-keys"];
@@ -18,79 +18,35 @@ export function ApiKeys() {
   const words = useWords();
   const client = useQueryClient();
   const [creating, setCreating] = useState(false);
-  const [deleting, setDeleting] = useState<ApiKey | null>(null);
   const keys = useQuery({ queryKey: KEYS, queryFn: ({ signal }) => call("read", "ListApiKeys", {}, signal) });
   const changed = () => client.invalidateQueries({ queryKey: KEYS });
-  const add = (
-    <Button look="primary" icon={<Plus size={16} />} onPress={() => setCreating(true)}>
-      {words.settings.newApiKey}
-    </Button>
-  );
   return (
-    <div className={styles.stack}>
-      <div className={styles.head}>
-        <p className={styles.hint}>{words.settings.apiKeysText}</p>
-        {keys.data && keys.data.length > 0 && add}
-      </div>
-      {keys.isPending && <Skeleton width="100%" height="6rem" />}
-      {keys.isError && <Failure error={keys.error} retry={() => keys.refetch()} />}
-      {keys.data?.length === 0 && (
-        <Empty icon={<KeyRound size={28} strokeWidth={1.5} />} title={words.settings.noApiKeys}>
-          {add}
-        </Empty>
-      )}
-      {keys.data && keys.data.length > 0 && (
-        <table className={styles.table} aria-label={words.settings.apiKeys}>
-          <thead>
-            <tr>
-              <th scope="col">{words.common.name}</th>
-              <th scope="col" className={styles.optional}>
-                {words.settings.key}
-              </th>
-              <th scope="col" className={styles.optional}>
-                {words.common.created}
-              </th>
-              <th scope="col">{words.common.expires}</th>
-              <th scope="col">
-                <span className="visually-hidden">{words.common.actions}</span>
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {keys.data.map((key) => (
-              <tr key={key.key}>
-                <td>{key.name}</td>
-                <td className={styles.optional}>
-                  <code>{key.key.slice(0, 10)}…</code>
-                </td>
-                <td className={styles.optional}>{date(words.locale, key.created_at)}</td>
-                <td>{expiryText(words, key.expires)}</td>
-                <td>
-                  <Button
-                    look="quiet"
-                    label={words.settings.deleteApiKey(key.name)}
-                    icon={<Trash2 size={15} />}
-                    onPress={() => setDeleting(key)}
-                  />
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      )}
-      {creating && <CreateKey onClose={() => setCreating(false)} onCreated={changed} />}
-      {deleting && (
-        <DeleteKey
-          title={words.settings.deleteApiKey(deleting.name)}
-          text={words.settings.deleteApiKeyText}
-          remove={async () => {
-            await call("auth/manage", "DeleteApiKey", { key: deleting.key });
+    <>
+      <Keys<ApiKey>
+        name={words.settings.apiKeys}
+        text={words.settings.apiKeysText}
+        icon={<KeyRound size={28} strokeWidth={1.5} />}
+        none={words.settings.noApiKeys}
+        keys={keys}
+        keyOf={({ key }) => key}
+        columns={[
+          { header: words.common.name, cell: ({ name }) => name },
+          { header: words.settings.key, optional: true, cell: ({ key }) => <code>{key.slice(0, 10)}…</code> },
+          { header: words.common.created, optional: true, cell: (key) => date(words.locale, key.created_at) },
+          { header: words.common.expires, cell: ({ expires }) => expiryText(words, expires) },
+        ]}
+        add={{ label: words.settings.newApiKey, act: () => setCreating(true) }}
+        remove={{
+          title: ({ name }) => words.settings.deleteApiKey(name),
+          text: words.settings.deleteApiKeyText,
+          act: async ({ key }) => {
+            await call("auth/manage", "DeleteApiKey", { key });
             await changed();
-          }}
-          onClose={() => setDeleting(null)}
-        />
-      )}
-    </div>
+          },
+        }}
+      />
+      {creating && <CreateKey onClose={() => setCreating(false)} onCreated={changed} />}
+    </>
   );
 }
 
