@@ -2,6 +2,10 @@
 //! operation safety. The tests are in `tests/`; here is only what several of them ask of Core in the same words. How the
 //! parts are started is in `komodo_testkit::installation`.
 
+pub mod truth;
+
+pub mod survival;
+
 use komodo_api::{
     container::{
         ContainerAction, PauseAllContainers, PruneContainers, RestartAllContainers,

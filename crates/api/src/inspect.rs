@@ -1,5 +1,5 @@
 //! What the Engine answers to an inspect of a container, in the form of the contract: its names, a default where the
-//! Engine says nothing or null, nothing that the contract does not know. Types only.
+//! Engine says nothing or null, nothing that the contract does not know but why it is protected. Types only.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::engine::ContainerStateStatusEnum;
+use crate::{engine::ContainerStateStatusEnum, plan::Reason};
 
 /// Reads a value, or the default where there is null or something else: one odd field of an Engine must not hide all others.
 fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
@@ -52,7 +52,7 @@ macro_rules! engine_types {
 }
 
 engine_types! {
-    /// A container as the Engine knows it.
+    /// A container as the Engine knows it; besides, why it is protected.
     Container {
         id: Option<String>, by "lenient";
         created: Option<String>, by "lenient";
@@ -79,6 +79,7 @@ engine_types! {
         mounts: Vec<MountPoint>, by "lenient";
         config: Option<ContainerConfig>, by "lenient";
         network_settings: Option<NetworkSettings>, by "lenient";
+        protected as "protected": Vec<Reason>, by "lenient";
     }
 
     /// Run state of a container.

@@ -415,6 +415,25 @@ impl Core {
     }
 }
 
+/// A container that forwards what comes to a port of its own to `target` (`HOST:PORT` or `unix:/path`), as tunnels,
+/// reverse proxies and socket proxies do.
+///
+/// # Errors
+/// When the image cannot be made.
+pub async fn forwarder(
+    engine: &Engine,
+    name: &str,
+    port: u16,
+    target: &str,
+) -> Result<Container, Failure> {
+    engine
+        .image_from_binary(&program("komodo-forward")?, FORWARD_IMAGE)
+        .await?;
+    Ok(Container::from_image(name, FORWARD_IMAGE)
+        .command([format!("0.0.0.0:{port}"), target.to_owned()]))
+}
+
+const FORWARD_IMAGE: &str = "komodo-test/forward:1";
 /// Image of the agent's containers.
 pub const AGENT_IMAGE: &str = "komodo-test/periphery:1";
 const JOIN_FILE: &str = "onboarding_key";

@@ -160,7 +160,10 @@ impl Handle<InspectContainer> for App {
                     );
                     Error::new(komodo_api::Code::BadAgent, text)
                 };
-                let container = Container::from_document(document).ok_or_else(no_document)?;
+                let mut container = Container::from_document(document).ok_or_else(no_document)?;
+                container.protected = view
+                    .reasons(container.id.as_deref().unwrap_or_default())
+                    .to_vec();
                 return Ok(told_of(container.into(), &view, now));
             }
             Err(error) => error,
@@ -177,8 +180,10 @@ impl Handle<InspectContainer> for App {
             return Err(error);
         };
         let since = view.stale_since.unwrap_or(now);
-        let reply =
-            Reply::from(Container::from_document(document(container).into()).unwrap_or_default());
+        let mut remembered =
+            Container::from_document(document(container).into()).unwrap_or_default();
+        remembered.protected = view.reasons(&container.id).to_vec();
+        let reply = Reply::from(remembered);
         Ok(with_times(reply, view.as_of(now), Some(since)))
     }
 }
