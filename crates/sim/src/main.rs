@@ -5,8 +5,10 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use clap::Parser;
+use komodo_agent_api::Container;
+use komodo_api::container::ContainerAction;
 use komodo_link::{JoinString, agent::CoreAddress, agent::LinkState};
-use komodo_sim::{AgentOptions, DialOptions, SimHost, World, dial};
+use komodo_sim::{AgentOptions, DialOptions, SimHost, World, dial, parse_container};
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +28,15 @@ struct Options {
     /// Containers on each.
     #[arg(long, default_value_t = 30)]
     containers: usize,
+    /// A further container on each, as a line: `dns running protect=true`. Can be said more than once.
+    #[arg(long, value_parser = parse_container)]
+    container: Vec<Container>,
+    /// Name of the container that the agent of each runs in; it is one of theirs.
+    #[arg(long)]
+    agent_container: Option<String>,
+    /// How long the Engine takes for each action on a container, in ms.
+    #[arg(long, default_value_t = 0)]
+    latency: u64,
     /// How names begin.
     #[arg(long, default_value = "sim-")]
     name: String,
@@ -83,10 +94,19 @@ async fn run(options: Options) -> anyhow::Result<()> {
         let seed = options.seed.wrapping_add(u64::from(at));
         let world = World::beginning_at(seed, beginning);
         world.populate(seed, options.containers);
+        for container in &options.container {
+            world.create(container.clone());
+        }
+        if options.latency > 0 {
+            use ContainerAction::*;
+            for action in [Start, Restart, Pause, Unpause, Stop, Destroy] {
+                world.set_latency(action, Duration::from_millis(options.latency));
+            }
+        }
         let host = SimHost::new(
             world.clone(),
             AgentOptions {
-                container: None,
+                container: options.agent_container.clone(),
                 host_name: name.clone(),
             },
         );
