@@ -55,6 +55,34 @@ function start(name: string, args: string[], env: Record<string, string>, log: s
   });
 }
 
+/** What the tests read of an Update. */
+export interface Update {
+  _id: { $oid: string };
+  status: string;
+  success: boolean;
+  stage?: string;
+  canceled_by?: string;
+  undoes?: string;
+  undone_by?: string;
+  other_data?: string;
+  verdicts?: { container: string; verdict: string; reason?: { reason: string } }[];
+}
+
+/** Simulated servers. */
+export interface SimOptions {
+  servers: number;
+  containers: number;
+  /** How their names begin. */
+  name?: string;
+  key?: string;
+  /** Further containers, as lines: `dns running protect=true`. */
+  also?: readonly string[];
+  /** The container that the agent runs in; one of those in `also`. */
+  agentContainer?: string;
+  /** How long each action on a container takes, ms. */
+  latency?: number;
+}
+
 export interface CoreOptions {
   /** Tests with the same name share one Core. */
   name?: string;
@@ -162,13 +190,8 @@ export class Core {
   }
 
   /** Simulated servers that dial this Core; returns how to end them. */
-  async simulate(options: {
-    servers: number;
-    containers: number;
-    name?: string;
-    key?: string;
-  }): Promise<() => Promise<void>> {
-    const { servers, containers, name = "sim-" } = options;
+  async simulate(options: SimOptions): Promise<() => Promise<void>> {
+    const { servers, containers, name = "sim-", also = [], agentContainer, latency = 0 } = options;
     const key = options.key ?? (await this.joinKey());
     const child = start(
       "komodo-sim",
@@ -181,6 +204,13 @@ export class Core {
         String(containers),
         "--name",
         name,
+        // With the same name they come back as the same servers.
+        "--keys",
+        join(this.directory, "keys"),
+        "--latency",
+        String(latency),
+        ...also.flatMap((line) => ["--container", line]),
+        ...(agentContainer ? ["--agent-container", agentContainer] : []),
       ],
       { KOMODO_SIM_ONBOARDING_KEY: key },
       join(this.directory, "sim.log"),
@@ -211,13 +241,26 @@ export class Core {
     );
   }
 
-  /** Does something to containers and waits for its end. */
-  async execute(name: string, params: object) {
-    const { _id } = await this.call<{ _id: { $oid: string } }>(`execute/${name}`, params);
-    await until(`${name} has ended`, async () => {
-      const update = await this.call<{ status: string }>("read/GetUpdate", { id: _id.$oid });
-      return update.status === "Complete";
-    });
+  update(id: string) {
+    return this.call<Update>("read/GetUpdate", { id });
+  }
+
+  /** The newest Update. */
+  async newest() {
+    const { updates } = await this.call<{ updates: { id: string }[] }>("read/ListUpdates", { page: 0 });
+    return this.update(updates[0]?.id ?? "");
+  }
+
+  /** Does something to containers, waits for its end, and returns the id of its Update. */
+  async execute(name: string, params: object): Promise<string> {
+    const { _id } = await this.call<Update>(`execute/${name}`, params);
+    await until(`${name} has ended`, async () => (await this.update(_id.$oid)).status === "Complete");
+    return _id.$oid;
+  }
+
+  /** By name, the states of the containers of a server. */
+  async states(server: string): Promise<Record<string, string>> {
+    return Object.fromEntries((await this.containers(server)).map(({ name, state }) => [name, state]));
   }
 }
 
@@ -262,7 +305,7 @@ export class Engine {
     this.#load("images");
     for (const name of names) {
       this.docker(
-        "run", "--detach", "--init", "--name", name, "komodo-test/busybox:1",
+        "run", "--detach", "--init", "--name", name, "--env", "TZ=UTC", "--env", "DB_PASSWORD=hunter2", "komodo-test/busybox:1",
         "sh", "-c", "n=0; while true; do n=$((n+1)); echo line $n of $HOSTNAME; echo warning $n >&2; sleep 0.5; done",
       ); // biome-ignore format: one word after the other, as in a shell
     }

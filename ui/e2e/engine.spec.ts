@@ -1,7 +1,7 @@
 // The main job on a real Docker Engine, with the agent in a container on it.
 import { appendFileSync } from "node:fs";
 import { Core, Engine, until } from "./core";
-import { expect, row, signIn, test } from "./test";
+import { expect, palette, row, signIn, test } from "./test";
 
 const APPS = ["web", "db", "cache", "queue", "mail"];
 const AGENT = "komodo-periphery";
@@ -58,12 +58,43 @@ test("stop all spares the agent, says so before and after, and everything else i
   expect(running).toBe(AGENT);
 });
 
+test("undo of stop all: exactly the set that ran before runs again, and nothing else", async ({ page }) => {
+  const running = () => engine.docker("ps", "--format", "{{.Names}}").split("\n").sort();
+  await core.execute("StartAllContainers", { server });
+  engine.docker("stop", "--time", "1", "mail");
+  engine.docker("pause", "queue");
+  await until("what was done by hand is seen", async () => {
+    const states = await core.states(server);
+    return states.mail === "exited" && states.queue === "paused";
+  });
+  const before = running();
+  await page.goto(`${core.url}/servers/${server}`);
+  await page.getByRole("button", { name: "Stop all…" }).click();
+  await page.getByRole("button", { name: `Stop ${APPS.length - 1} containers` }).click();
+  await expect(page.getByText("Finished", { exact: true })).toBeVisible({ timeout: 30_000 });
+  expect(running()).toEqual([AGENT]);
+  await page.getByRole("button", { name: "Undo…" }).click();
+  const dialog = page.getByRole("dialog", { name: "Undo “Stop all containers” on nas" });
+  await expect(dialog.getByRole("listitem").filter({ hasText: "queue" })).toContainText("Back to: Paused");
+  await dialog.getByRole("button", { name: `Bring back ${APPS.length - 1} containers` }).click();
+  await expect(page.getByText("Finished", { exact: true })).toBeVisible({ timeout: 30_000 });
+  await expect(page.getByText(`${APPS.length - 1} brought back`)).toBeVisible();
+  expect(running()).toEqual(before);
+  expect(engine.docker("inspect", "--format", "{{.State.Status}}", "queue")).toBe("paused");
+  expect(engine.docker("inspect", "--format", "{{.State.Status}}", "mail")).toBe("exited");
+  engine.docker("unpause", "queue");
+});
+
 test("the agent itself, by name, is refused with the reason and the way", async ({ page }) => {
   await page.goto(`${core.url}/servers/${server}`);
   await row(page, AGENT)
     .getByRole("button", { name: `Actions for ${AGENT}` })
     .click();
-  await page.getByRole("menuitem", { name: "Stop…" }).click();
+  await expect(page.getByRole("menuitem", { name: "Stop…" })).toHaveAttribute("aria-disabled", "true");
+  await expect(page.getByRole("menuitem", { name: "Stop…" })).toContainText("Always refused: it runs the agent");
+  await page.keyboard.press("Escape");
+  await palette(page, `stop ${AGENT}`);
+  await page.getByRole("menuitem", { name: `Stop ${AGENT}` }).click();
   const dialog = page.getByRole("alertdialog", { name: `Stop ${AGENT}` });
   await expect(dialog.getByText("It is the agent itself.")).toBeVisible();
   await expect(dialog.getByRole("region", { name: "Join command" })).toHaveText(`docker stop ${AGENT}`);
@@ -119,6 +150,14 @@ test("inspect shows what the Engine knows, and finds in it", async ({ page }) =>
   await expect(page.getByText(id, { exact: true })).toBeVisible();
   await page.getByRole("searchbox").fill("komodo-test/busybox");
   await expect(page.getByText("komodo-test/busybox:1").first()).toBeVisible();
+  // Values whose name looks like a secret are not shown before they are asked for.
+  await page.getByRole("searchbox").fill("");
+  await page.getByText("Config", { exact: true }).click();
+  await page.getByText("Env", { exact: true }).click();
+  await expect(page.getByText("TZ=UTC")).toBeVisible();
+  await expect(page.getByText("hunter2")).toHaveCount(0);
+  await page.getByRole("button", { name: "Show the value of DB_PASSWORD" }).click();
+  await expect(page.getByText("DB_PASSWORD=hunter2")).toBeVisible();
   await expect(page.getByText(id, { exact: true })).toBeHidden();
 });
 
@@ -150,8 +189,12 @@ test("the agent stopped by hand on the host is said, with the last view", async 
   engine.docker("stop", AGENT);
   await expect(page.getByText("The agent was stopped on the host.")).toBeVisible({ timeout: 20_000 });
   await expect(row(page, "web")).toBeVisible();
-  await expect(page.getByRole("button", { name: "Stop all…" })).toHaveAttribute("aria-disabled", "true");
+  await page.getByRole("button", { name: "Stop all…" }).click();
+  const dialog = page.getByRole("alertdialog", { name: "Stop containers on nas" });
+  await expect(dialog.getByText(/^nas has been unreachable since/)).toBeVisible();
+  await expect(dialog.getByText(/stopped/)).toBeVisible();
   engine.docker("start", AGENT);
   await expect(page.getByText("The agent was stopped on the host.")).toBeHidden({ timeout: 30_000 });
-  await expect(page.getByRole("button", { name: "Stop all…" })).not.toHaveAttribute("aria-disabled", "true");
+  // The dialog that was left open has the plan now.
+  await expect(dialog.getByRole("button", { name: /^Stop \d+ containers$/ })).toBeVisible();
 });

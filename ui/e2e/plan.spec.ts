@@ -17,12 +17,9 @@ async function open(core: Core, page: Page) {
   return id;
 }
 
-const states = async (core: Core, id: string) =>
-  Object.fromEntries((await core.containers(id)).map(({ name, state }) => [name, state]));
-
 test("shows what will happen, does exactly that, and says what happened", async ({ core, signedIn: page }) => {
   const id = await open(core, page);
-  const names = Object.keys(await states(core, id));
+  const names = Object.keys(await core.states(id));
   const spared = names[3] ?? "";
   await page.getByRole("button", { name: "Stop all…" }).click();
   const dialog = page.getByRole("alertdialog", { name: "Stop containers on sim-0000" });
@@ -36,7 +33,7 @@ test("shows what will happen, does exactly that, and says what happened", async 
   await expect(progress.getByText(`${CONTAINERS - 1} stopped`)).toBeVisible();
   await expect(progress.getByRole("listitem").filter({ hasText: names[0] ?? "" })).toContainText("Done");
   await progress.getByRole("button", { name: "Done" }).click();
-  const after = await states(core, id);
+  const after = await core.states(id);
   expect(after[spared]).toBe("running");
   expect(Object.values(after).filter((state) => state === "running")).toHaveLength(1);
   await expect(row(page, spared)).toContainText("Running");
@@ -53,7 +50,7 @@ test("nothing to do is said, and cannot be pressed", async ({ core, signedIn: pa
 
 test("a plan that is out of date does nothing, says what changed, and asks again", async ({ core, signedIn: page }) => {
   const id = await open(core, page);
-  const [name = "", other = ""] = Object.keys(await states(core, id));
+  const [name = "", other = ""] = Object.keys(await core.states(id));
   await page.getByRole("button", { name: "Stop all…" }).click();
   const dialog = page.getByRole("alertdialog");
   const button = dialog.getByRole("button", { name: `Stop ${CONTAINERS} containers` });
@@ -62,10 +59,13 @@ test("a plan that is out of date does nothing, says what changed, and asks again
   await button.click();
   await expect(dialog.getByText("Things changed since you looked. Nothing was done.")).toBeVisible();
   await expect(dialog.getByText(`${name} was Running, is now Exited`)).toBeVisible();
-  expect((await states(core, id))[other]).toBe("running");
+  const marked = dialog.getByRole("listitem").filter({ hasText: "Changed" }).filter({ hasText: name });
+  await expect(marked).toContainText("Exited");
+  await expect(dialog.getByRole("listitem").filter({ hasText: other })).not.toContainText("Changed");
+  expect((await core.states(id))[other]).toBe("running");
   await dialog.getByRole("button", { name: `Stop ${CONTAINERS - 1} containers` }).click();
   await expect(page.getByText("Finished")).toBeVisible();
-  expect(Object.values(await states(core, id)).every((state) => state === "exited")).toBe(true);
+  expect(Object.values(await core.states(id)).every((state) => state === "exited")).toBe(true);
 });
 
 test("a selection by keyboard alone is acted on", async ({ core, signedIn: page }) => {
@@ -83,7 +83,7 @@ test("a selection by keyboard alone is acted on", async ({ core, signedIn: page 
   await page.getByRole("button", { name: "Stop 3 containers" }).focus();
   await page.keyboard.press("Enter");
   await expect(page.getByText("Finished")).toBeVisible();
-  const stopped = Object.entries(await states(core, id)).filter(([, state]) => state === "exited");
+  const stopped = Object.entries(await core.states(id)).filter(([, state]) => state === "exited");
   expect(stopped.map(([name]) => name).sort()).toEqual(chosen.sort());
   await page.keyboard.press("Escape");
   await expect(page.getByRole("dialog")).toBeHidden();
@@ -91,7 +91,7 @@ test("a selection by keyboard alone is acted on", async ({ core, signedIn: page 
 
 test("one container, from its row and from the palette", async ({ core, signedIn: page }) => {
   const id = await open(core, page);
-  const [name = ""] = Object.keys(await states(core, id));
+  const [name = ""] = Object.keys(await core.states(id));
   await row(page, name)
     .getByRole("button", { name: `Actions for ${name}` })
     .click();

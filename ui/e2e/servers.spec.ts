@@ -58,10 +58,7 @@ test("a quiet page asks nothing between two heartbeats", async ({ core, signedIn
   expect(asked).toEqual([]);
 });
 
-test("a server that went away stays, with its age, and says why nothing can be done", async ({
-  core,
-  signedIn: page,
-}) => {
+test("a server that went away stays, with its age, and says since when and why", async ({ core, signedIn: page }) => {
   const end = await core.simulate({ servers: 1, containers: 8, name: "lab-" });
   const lab = (await core.servers()).find((server) => server.name === "lab-0000");
   await page.goto(`${core.url}/servers/${lab?.id}`);
@@ -70,10 +67,12 @@ test("a server that went away stays, with its age, and says why nothing can be d
   await expect(page.getByText(/The agent is not connected\./)).toBeVisible();
   await expect(page.getByText(/Last seen .* showing the state of/)).toBeVisible();
   await expect(page.getByText("8 containers")).toBeVisible();
-  const stop = page.getByRole("button", { name: "Stop all…" });
-  await expect(stop).toHaveAttribute("aria-disabled", "true");
-  await stop.focus();
-  await expect(page.getByRole("tooltip")).toContainText("The agent is not connected");
+  // It can be asked for, but only for later.
+  await page.getByRole("button", { name: "Stop all…" }).click();
+  const dialog = page.getByRole("alertdialog");
+  await expect(dialog.getByText(/lab-0000 has been unreachable since/)).toBeVisible();
+  await expect(dialog.getByRole("button", { name: /^Stop \d+/ })).toHaveCount(0);
+  await dialog.getByRole("button", { name: "Cancel" }).click();
   await page.goto(core.url);
   await expect(page.getByRole("listitem").filter({ hasText: "lab-0000" })).toContainText("Unreachable");
 });

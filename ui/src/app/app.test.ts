@@ -127,7 +127,7 @@ test.each<[Partial<ServerListItem["info"]>, boolean, boolean]>([
   [{ state: "NotOk", reason: { code: "unreachable", why: "" } }, true, true],
   [{ state: "NotOk", reason: { code: "agent_stopped", why: "" } }, true, true],
   [{ state: "NotOk", reason: { code: "never_connected", why: "" } }, false, false],
-  [{ state: "NotOk", reason: { code: "docker", why: "" } }, false, false],
+  [{ state: "NotOk", reason: { code: "docker", why: "" } }, true, true],
   [{ state: "Disabled" }, false, false],
 ])("of a server %j: away %j, can be asked at least for later %j", (info, away, asked) => {
   const one = server("x", info);

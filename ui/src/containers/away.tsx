@@ -12,9 +12,9 @@ export type Expiry = "hour" | "day" | "week";
 /** How long something waits for its server, s. */
 export const expirySeconds: Record<Expiry, number> = { hour: 3_600, day: 86_400, week: 604_800 };
 
-/** Whether Core refused because the agent of the server is not connected. */
+/** Whether Core refused because the agent of the server is not connected, or Docker does not answer there. */
 export const isAwayError = (error: unknown): error is ApiError =>
-  error instanceof ApiError && error.code === "server_unreachable";
+  error instanceof ApiError && (error.code === "server_unreachable" || error.code === "engine_unreachable");
 
 const time = (value: unknown) => (typeof value === "number" && value > 0 ? value : null);
 const text = (value: unknown) => (typeof value === "string" ? value : null);
@@ -31,14 +31,15 @@ export function Away({ error, queue }: AwayProps) {
   const server = text(error.params.server) ?? "";
   const since = time(error.params.since) ?? time(error.params.last_contact);
   const why = text(error.params.why);
+  const say = error.code === "engine_unreachable" ? words.away.engine : words.away.agent;
   return (
     <>
       <Note tone="warn">
         {since === null ? (
-          <strong>{words.away.now(server)}</strong>
+          <strong>{say.now(server)}</strong>
         ) : (
           <strong title={exact(words.locale, since)}>
-            {words.away.since(server, moment(words.locale, since, now), ageText(words, since, now))}
+            {say.since(server, moment(words.locale, since, now), ageText(words, since, now))}
           </strong>
         )}
         {why && (
@@ -57,7 +58,7 @@ export function Away({ error, queue }: AwayProps) {
         />
       )}
       <span className="visually-hidden" role="status">
-        {words.away.now(server)}
+        {say.now(server)}
       </span>
     </>
   );

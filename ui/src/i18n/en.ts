@@ -314,8 +314,14 @@ export const en = {
   },
 
   away: {
-    since: (server: string, at: string, age: string) => `${server} has been unreachable since ${at} (${age}).`,
-    now: (server: string) => `${server} is unreachable.`,
+    agent: {
+      since: (server: string, at: string, age: string) => `${server} has been unreachable since ${at} (${age}).`,
+      now: (server: string) => `${server} is unreachable.`,
+    },
+    engine: {
+      since: (server: string, at: string, age: string) => `Docker on ${server} has not answered since ${at} (${age}).`,
+      now: (server: string) => `Docker on ${server} does not answer.`,
+    },
     queueHint:
       "It can wait for the server. When it is back, Komodo looks at what is there then, plans afresh with the same protection, and carries it out once. Until then it can be canceled.",
     giveUp: "Give up after",

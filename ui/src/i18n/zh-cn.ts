@@ -294,8 +294,14 @@ export const zhCn: Words = {
   },
 
   away: {
-    since: (server, at, age) => `${server} 自 ${at} 起无法连接（${age}）。`,
-    now: (server) => `${server} 无法连接。`,
+    agent: {
+      since: (server, at, age) => `${server} 自 ${at} 起无法连接（${age}）。`,
+      now: (server) => `${server} 无法连接。`,
+    },
+    engine: {
+      since: (server, at, age) => `${server} 上的 Docker 自 ${at} 起没有响应（${age}）。`,
+      now: (server) => `${server} 上的 Docker 没有响应。`,
+    },
     queueHint:
       "可以等待该服务器。恢复后，Komodo 会查看当时的情况，以同样的保护重新生成计划，并执行一次。在此之前可以取消。",
     giveUp: "多久后放弃",

@@ -148,7 +148,14 @@ export function Counts({ server }: { server: ServerListItem }) {
       {counts.unhealthy > 0 && (
         <>
           {" · "}
-          <span className={styles.bad}>{words.servers.unhealthy(counts.unhealthy)}</span>
+          <Link
+            to="/servers/$server"
+            params={{ server: server.id }}
+            search={{ q: "is:unhealthy" }}
+            className={styles.bad}
+          >
+            {words.servers.unhealthy(counts.unhealthy)}
+          </Link>
         </>
       )}
     </p>

@@ -58,11 +58,10 @@ export function serverWhy(words: Words, server: ServerListItem): string | null {
   return reason ? words.serverReasons[reason.code] : words.servers.states.NotOk;
 }
 
+const AWAY: readonly ServerLook[] = ["unreachable", "refused", "docker"];
+
 /** Whether the server was there and is not now: what is asked of it can wait until it is back. */
-export function isAway(server: ServerListItem): boolean {
-  const look = serverLook(server);
-  return look === "unreachable" || look === "refused";
-}
+export const isAway = (server: ServerListItem) => AWAY.includes(serverLook(server));
 
 /** Why nothing can be asked of the server, not even for later; null where it can. */
 export function actionsOff(words: Words, server: ServerListItem | undefined): string | null {
