@@ -144,6 +144,19 @@ impl Agent {
         })
     }
 
+    /// Refuses the order of a Core that was replaced, be it by a newer one of the same or by another.
+    fn see_order(&self, core_id: Option<&str>, epoch: u64) -> Result<(), AgentError> {
+        let known = self.epoch.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known.is_of(core_id) {
+            return Err(AgentError::new(
+                AgentErrorCode::StaleEpoch,
+                "this Core has been replaced by another one",
+            ));
+        }
+        drop(known);
+        self.see_epoch(None, epoch)
+    }
+
     /// The id that a reference means; what is not in view may have appeared this moment, and the Engine knows.
     fn resolve(&self, container: &ContainerRef) -> Result<String, AgentError> {
         self.observatory.read(|view: &View| {
@@ -284,7 +297,7 @@ impl AgentApi for Agent {
         operation: AgentOperation,
     ) -> Result<AgentStream<OperationEvent>, AgentError> {
         if !self.operations.knows(&operation.id) {
-            self.see_epoch(None, operation.epoch)?;
+            self.see_order(operation.core_id.as_deref(), operation.epoch)?;
         }
         self.operations.operate(operation).await
     }
@@ -297,11 +310,8 @@ impl AgentApi for Agent {
         self.operations.follow(&operation, seq).await
     }
 
-    async fn cancel(&self, operation: String, _by: String) -> Result<(), AgentError> {
-        Err(AgentError::new(
-            AgentErrorCode::Internal,
-            format!("operation '{operation}' cannot be canceled yet"),
-        ))
+    async fn cancel(&self, operation: String, by: String) -> Result<(), AgentError> {
+        self.operations.cancel(&operation, &by).await
     }
 
     async fn acknowledge(&self, operation: String) -> Result<(), AgentError> {

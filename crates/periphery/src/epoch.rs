@@ -54,6 +54,11 @@ impl EpochFile {
         Ok(())
     }
 
+    /// Whether the newest Core that was seen has this id; one without an id may be it.
+    pub(crate) fn is_of(&self, core_id: Option<&str>) -> bool {
+        core_id.is_none_or(|id| self.newest.core_id.is_empty() || id == self.newest.core_id)
+    }
+
     fn save(&self) -> io::Result<()> {
         let staged = self.path.with_extension("new");
         fs::write(&staged, serde_json::to_vec(&self.newest)?)?;
@@ -81,5 +86,7 @@ mod tests {
             Ok(()),
             "another Core counts from its own beginning"
         );
+        assert!(file.is_of(Some("b")) && file.is_of(None));
+        assert!(!file.is_of(Some("a")), "it has been replaced");
     }
 }

@@ -41,6 +41,8 @@ struct Entry {
     touched: Mark,
     /// Whether it was inspected since it appeared.
     inspected: bool,
+    /// Whether the times of its run are those that the Engine keeps, and not those of an event.
+    dated: bool,
 }
 
 /// All that an agent observes.
@@ -113,6 +115,11 @@ impl View {
     /// A container by id.
     pub fn by_id(&self, id: &str) -> Option<&Arc<Container>> {
         self.containers.get(id).map(|entry| &entry.container)
+    }
+
+    /// Whether the times of a container's run are known exactly, so that it can be told from another run.
+    pub fn is_dated(&self, id: &str) -> bool {
+        self.containers.get(id).is_some_and(|entry| entry.dated)
     }
 
     /// The containers that a reference means: the one of that name or id, else all whose id begins so.
@@ -269,6 +276,7 @@ impl View {
                 container: Arc::new(created(event)),
                 touched: self.mark,
                 inspected: false,
+                dated: false,
             };
             self.containers.insert(id.to_owned(), entry);
         }
@@ -282,6 +290,7 @@ impl View {
         let (relevant, inspect) = follow(&mut container, event);
         let changed = relevant && (*entry.container != container || !known);
         let renamed = entry.container.name != container.name;
+        entry.dated &= entry.container.run() == container.run();
         entry.container = Arc::new(container);
         if changed {
             change.upsert(&entry.container);
@@ -311,16 +320,22 @@ impl View {
         if container.id.is_empty() || self.was_removed_since(&container.id, asked) {
             return change;
         }
+        let mut dated = true;
         if let Some(entry) = self.containers.get(&container.id) {
             container.size_rw = entry.container.size_rw;
             if entry.touched > asked {
                 keep_state(&mut container, &entry.container);
+                dated = entry.dated;
                 change.inspect.insert(container.id.clone());
             } else {
                 container.state_at_ns = container.state_at_ns.max(entry.container.state_at_ns);
             }
         }
+        let id = container.id.clone();
         self.put(container, true, &mut change);
+        if let Some(entry) = self.containers.get_mut(&id) {
+            entry.dated = dated;
+        }
         change
     }
 
@@ -334,11 +349,14 @@ impl View {
                 continue;
             }
             present.insert(container.id.clone());
-            let Some(entry) = self.containers.get(&container.id) else {
+            let listed = self.listed;
+            let Some(entry) = self.containers.get_mut(&container.id) else {
                 change.inspect.insert(container.id.clone());
                 self.put(container, false, &mut change);
                 continue;
             };
+            // It may have run anew while nobody told.
+            entry.dated &= listed && entry.container.state == container.state;
             let known = &entry.container;
             let same = entry.inspected
                 && known.state == container.state
@@ -393,6 +411,7 @@ impl View {
             container: Arc::new(container),
             touched,
             inspected,
+            dated: before.is_some_and(|before| before.dated),
         };
         self.containers.insert(entry.container.id.clone(), entry);
         if protects {

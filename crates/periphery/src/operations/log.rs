@@ -6,23 +6,38 @@ use futures_util::{StreamExt, stream};
 use komodo_agent_api::{
     AgentError, AgentErrorCode, AgentStream, OperationEvent, OperationEventBody, OperationState,
 };
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Mutex as AsyncMutex, oneshot, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock,
     journal::{Journal, JournalError, JournalFile},
 };
 
+/// Characters of the name of who canceled.
+const BY_CHARS_MAX: usize = 200;
+
 /// An operation's events, in the journal and for those who follow it.
 #[derive(Debug)]
 pub struct OperationLog {
     id: String,
     file: JournalFile,
-    /// Number of the event that was handed to the journal last; held while it is handed over, which keeps the order.
-    last: Mutex<u64>,
+    /// Held while events are handed to the journal, which keeps their order.
+    last: Mutex<Last>,
+    canceled: CancellationToken,
+    /// Whether the journal holds that it is canceled; held while it is written.
+    cancel_kept: AsyncMutex<bool>,
     told: Mutex<Told>,
     /// Number of the event that was told last, and whether it was the end.
     seq: watch::Sender<(u64, bool)>,
+}
+
+/// How far the events are that were handed to the journal.
+#[derive(Debug)]
+struct Last {
+    seq: u64,
+    canceled: bool,
+    ended: bool,
 }
 
 /// What those who follow have been told or are yet to be.
@@ -41,10 +56,23 @@ impl OperationLog {
     pub fn new(id: String, file: JournalFile, events: Vec<OperationEvent>) -> Arc<Self> {
         let last = events.len() as u64;
         let ended = events.last().is_some_and(is_end);
+        let is_cancel =
+            |event: &OperationEvent| matches!(event.body, OperationEventBody::Canceled { .. });
+        let is_canceled = events.iter().any(is_cancel);
+        let canceled = CancellationToken::new();
+        if is_canceled {
+            canceled.cancel();
+        }
         Arc::new(OperationLog {
             id,
             file,
-            last: Mutex::new(last),
+            last: Mutex::new(Last {
+                seq: last,
+                canceled: is_canceled,
+                ended,
+            }),
+            canceled,
+            cancel_kept: AsyncMutex::new(is_canceled),
             told: Mutex::new(Told {
                 events: if ended { Vec::new() } else { events },
                 stored: ended,
@@ -72,15 +100,67 @@ impl OperationLog {
         journal: &Journal,
         bodies: impl IntoIterator<Item = OperationEventBody>,
     ) -> oneshot::Receiver<Result<(), JournalError>> {
-        let (sender, receiver) = oneshot::channel();
+        self.hand_over(&mut lock(&self.last), journal, bodies)
+    }
+
+    /// As [`append`](Self::append), that the Engine is about to be asked for a target that was not begun; `None` where
+    /// the operation is canceled, after which none begins.
+    pub fn begin(
+        self: &Arc<Self>,
+        journal: &Journal,
+        id: &str,
+    ) -> Option<oneshot::Receiver<Result<(), JournalError>>> {
         let mut last = lock(&self.last);
+        let body = OperationEventBody::Started { id: id.to_owned() };
+        (!last.canceled).then(|| self.hand_over(&mut last, journal, [body]))
+    }
+
+    /// Lets no new target begin, and keeps that on disk. One that has ended, or is canceled already, stays as it is.
+    ///
+    /// # Errors
+    /// [`JournalError`] where the disk fails: it is canceled all the same, but not after a restart.
+    pub async fn cancel(self: &Arc<Self>, journal: &Journal, by: &str) -> Result<(), JournalError> {
+        let mut kept = self.cancel_kept.lock().await;
+        let durable = {
+            let mut last = lock(&self.last);
+            if last.ended || *kept {
+                return Ok(());
+            }
+            last.canceled = true;
+            let by = by.chars().take(BY_CHARS_MAX).collect();
+            self.hand_over(&mut last, journal, [OperationEventBody::Canceled { by }])
+        };
+        self.canceled.cancel();
+        durable.await.unwrap_or(Err(JournalError::Busy))?;
+        *kept = true;
+        Ok(())
+    }
+
+    /// Waits until it is canceled.
+    pub async fn canceled(&self) {
+        self.canceled.cancelled().await;
+    }
+
+    /// Whether it is canceled.
+    pub fn is_canceled(&self) -> bool {
+        self.canceled.is_cancelled()
+    }
+
+    fn hand_over(
+        self: &Arc<Self>,
+        last: &mut Last,
+        journal: &Journal,
+        bodies: impl IntoIterator<Item = OperationEventBody>,
+    ) -> oneshot::Receiver<Result<(), JournalError>> {
+        let (sender, receiver) = oneshot::channel();
         let at = clock::now_ms();
         let events: Vec<OperationEvent> = bodies
             .into_iter()
             .map(|body| {
-                *last += 1;
+                last.seq += 1;
+                last.ended |= matches!(body, OperationEventBody::Ended { .. });
                 OperationEvent {
-                    seq: *last,
+                    seq: last.seq,
                     at,
                     body,
                 }

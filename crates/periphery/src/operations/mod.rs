@@ -1,8 +1,10 @@
 //! Operations: accepted once by their id, carried out to their end whoever listens, kept until Core has their end.
 
 mod log;
+mod look;
 mod recover;
 mod run;
+mod target;
 
 use std::{
     collections::BTreeMap,
@@ -10,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use komodo_agent_api::{
     AgentError, AgentErrorCode, AgentOperation, AgentStream, EngineState, OperationEvent,
     OperationEventBody, OperationState,
@@ -37,6 +40,11 @@ use run::Means;
 const ID_CHARS_MAX: usize = 64;
 /// Time an order waits for an Engine that has just come back to be looked at.
 const READY_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Time a cancel waits for its operation to be accepted.
+const CANCEL_PATIENCE: Duration = Duration::from_secs(8);
+/// Containers looked at at the same time before an order is planned that expects them to be as they were.
+const LOOKS_MAX: usize = 16;
 
 /// All operations that the agent keeps.
 #[derive(Debug)]
@@ -165,6 +173,27 @@ impl Operations {
         log.follow(&self.shared.means.journal, seq).await
     }
 
+    /// Cancels a known operation. One that is being accepted is waited for.
+    ///
+    /// # Errors
+    /// `not_found`; and those of the journal: no new target starts then all the same, as long as the agent runs.
+    pub async fn cancel(&self, id: &str, by: &str) -> Result<(), AgentError> {
+        if self.shared.callers().contains_key(id) {
+            let accepted = timeout(CANCEL_PATIENCE, self.shared.accepting.acquire()).await;
+            drop(accepted);
+        }
+        let log = self.shared.logs().get(id).cloned();
+        let log =
+            log.ok_or_else(|| AgentError::new(AgentErrorCode::NotFound, "no such operation"))?;
+        failpoint!("cancel.asked");
+        log.cancel(&self.shared.means.journal, by)
+            .await
+            .map_err(journal_error)?;
+        failpoint!("cancel.kept");
+        tracing::info!(operation.id = id, by, "an operation is canceled");
+        Ok(())
+    }
+
     /// Forgets an operation that has ended. One that is not known was forgotten before.
     ///
     /// # Errors
@@ -291,6 +320,7 @@ impl Shared {
         observatory.refresh(engine).await.map_err(|error| {
             AgentError::new(AgentErrorCode::EngineUnreachable, redact(&error.chain()))
         })?;
+        self.date(operation).await?;
         let plan = observatory.read(|view: &View| {
             let containers = view.containers().map(|container| &**container);
             plan_containers(
@@ -328,6 +358,30 @@ impl Shared {
         let log = OperationLog::new(operation.id.clone(), file, vec![first]);
         self.logs().insert(operation.id.clone(), Arc::clone(&log));
         Ok((log, plan, Instant::now() + Duration::from_millis(length_ms)))
+    }
+}
+
+impl Shared {
+    /// Looks at the containers of which an order says as what they are to be found: only the Engine itself dates a run
+    /// so exactly that it can be told from another.
+    async fn date(&self, operation: &AgentOperation) -> Result<(), AgentError> {
+        let Means {
+            engine,
+            observatory,
+            ..
+        } = &self.means;
+        let there: Vec<String> = observatory.read(|view: &View| {
+            let ids = operation.expected.keys();
+            ids.filter(|id| view.by_id(id).is_some()).cloned().collect()
+        });
+        stream::iter(there)
+            .map(|id| async move { observatory.look(engine, &id).await.map(drop) })
+            .buffer_unordered(LOOKS_MAX)
+            .try_for_each(|_| std::future::ready(Ok(())))
+            .await
+            .map_err(|error| {
+                AgentError::new(AgentErrorCode::EngineUnreachable, redact(&error.chain()))
+            })
     }
 }
 

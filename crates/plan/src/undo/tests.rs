@@ -360,5 +360,6 @@ fn one_that_was_paused_is_back_only_when_it_is_paused() {
         web running to running: Unchanged it is in that state already
         to paused: Skipped it is no longer there
         to running: Skipped it is no longer there
-    "#]].assert_eq(&printed);
+    "#]]
+    .assert_eq(&printed);
 }
