@@ -18,6 +18,7 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, timeout_at},
 };
+use tokio_util::either::Either;
 
 use crate::{
     Endpoint,
@@ -56,7 +57,19 @@ impl Deadline {
 
 /// The task that drives a connection; it ends with whatever holds this.
 #[derive(Debug)]
-struct Connection(JoinHandle<()>);
+pub(crate) struct Connection(JoinHandle<()>);
+
+impl Connection {
+    /// Drives a connection.
+    pub(crate) fn drive(
+        connection: impl Future<Output = Result<(), hyper::Error>> + Send + 'static,
+    ) -> Self {
+        Connection(tokio::spawn(async move {
+            // Whatever ends the connection reaches the one who reads the answer.
+            let _ = connection.await;
+        }))
+    }
+}
 
 impl Drop for Connection {
     fn drop(&mut self) {
@@ -130,6 +143,19 @@ impl Client {
             .await
     }
 
+    /// A connection of its own.
+    pub(crate) async fn open(&self) -> Result<Either<UnixStream, TcpStream>, EngineError> {
+        Ok(match &*self.endpoint {
+            Endpoint::Unix(socket) => {
+                Either::Left(self.connect(UnixStream::connect(socket)).await?)
+            }
+            Endpoint::Tcp { host, port } => {
+                let connecting = TcpStream::connect((host.as_str(), *port));
+                Either::Right(self.connect(connecting).await?)
+            }
+        })
+    }
+
     async fn connect<S>(
         &self,
         connecting: impl Future<Output = io::Result<S>>,
@@ -162,10 +188,7 @@ impl Client {
         let (mut sender, connection) = hyper::client::conn::http1::handshake(io)
             .await
             .map_err(EngineError::Broken)?;
-        let connection = Connection(tokio::spawn(async move {
-            // Whatever ends the connection reaches the one who reads the answer.
-            let _ = connection.await;
-        }));
+        let connection = Connection::drive(connection);
         let request = Request::builder()
             .method(method)
             .uri(path)

@@ -25,7 +25,7 @@ const LIST_DEADLINE: Duration = Duration::from_secs(30);
 /// Bytes of a list: 10,000 containers with many labels.
 const LIST_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of one document.
-const DOCUMENT_BYTES_MAX: usize = 8 * 1024 * 1024;
+pub(crate) const DOCUMENT_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Characters of a name or id.
 const REFERENCE_CHARS_MAX: usize = 255;
 
@@ -81,7 +81,7 @@ pub enum Outcome {
 /// An Engine. Cheap to clone; all clones share the negotiated version.
 #[derive(Debug, Clone)]
 pub struct Engine {
-    client: Client,
+    pub(crate) client: Client,
     api_minor: Arc<AtomicU32>,
 }
 
@@ -375,7 +375,7 @@ impl Engine {
         Ok(outcome)
     }
 
-    async fn get<T: DeserializeOwned>(
+    pub(crate) async fn get<T: DeserializeOwned>(
         &self,
         what: &'static str,
         path: &str,

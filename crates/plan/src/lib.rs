@@ -4,9 +4,11 @@
 //! or depend on the order of a hash map: the same facts give the same answer on Core, on an agent and in a test.
 
 mod containers;
+mod engine_request;
 mod graph;
 mod guard;
 mod index;
+mod objects;
 mod own_container;
 mod protected;
 mod settle;
@@ -22,7 +24,12 @@ mod table;
 pub use containers::{
     ContainersPlan, Observed, PlanError, PlanInput, WARNINGS_MAX, plan_containers, plan_hash,
 };
+pub use engine_request::{
+    BadAddress, ContainerVerb, EngineChange, EngineRefusal, EngineRequest, Facts, Filters,
+    ObjectKind, Pruned, Resolved, judge, never_refused,
+};
 pub use guard::{Decision, Form, guard, refusal};
+pub use objects::{ObjectUser, ProtectedObjects};
 pub use own_container::{own_container_candidates, root_upper_dir};
 pub use protected::{ControlPath, protected_set};
 pub use settle::{operation_deadline_ms, settle, settle_back, settle_skip, target_deadline_ms};
