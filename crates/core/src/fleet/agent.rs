@@ -120,6 +120,11 @@ impl Agent {
         within_raw(ACCEPT, self.api.follow(operation.to_owned(), seq)).await
     }
 
+    /// Cancels an operation that the agent knows.
+    pub(crate) async fn cancel(&self, operation: &str, by: &str) -> Result<(), AgentError> {
+        within_raw(ACCEPT, self.api.cancel(operation.to_owned(), by.to_owned())).await
+    }
+
     /// What the agent sees now, not what it told before: its view of the Engine may have come a long way since.
     ///
     /// # Errors

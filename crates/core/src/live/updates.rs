@@ -53,7 +53,7 @@ pub(super) async fn newest(app: &App, account: &Arc<Account>) -> Result<Vec<Stri
         .updates()
         .list(UpdateFilter::all(), 0, Arc::new(eyes))
         .await?;
-    app.background.tasks.freshen(&mut items);
+    app.background.tasks.freshen(&mut items).await?;
     // Lists are the newest first, changes the newest last.
     Ok(items
         .iter()

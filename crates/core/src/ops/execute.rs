@@ -14,7 +14,7 @@ use crate::{
     App,
     auth::access,
     dispatch::{Cx, Granted, Handle, Reply},
-    tasks::Ask,
+    tasks::{Ask, By},
 };
 
 async fn execute<O: ExecuteContainers>(
@@ -23,21 +23,23 @@ async fn execute<O: ExecuteContainers>(
     cx: &Cx,
 ) -> Result<Reply<Update>, Error> {
     let (server, _) = granted.server()?;
-    let caller = cx.caller()?;
-    let held = access(
-        &cx.state,
-        caller,
-        &ResourceTarget::Server(server.to_string()),
-    );
     let ask = Ask {
         request: O::NAME,
         server,
-        operator: caller.id.to_string(),
-        username: caller.user.username.clone(),
-        may_override: held.level >= PermissionLevel::Write,
+        by: by(cx, &ResourceTarget::Server(server.to_string()))?,
         operation: granted.op.containers(),
     };
     Ok(app.background.tasks.order(ask).await?.into())
+}
+
+/// Who asks for something on a target.
+pub(super) fn by(cx: &Cx, target: &ResourceTarget) -> Result<By, Error> {
+    let caller = cx.caller()?;
+    Ok(By {
+        operator: caller.id.to_string(),
+        username: caller.user.username.clone(),
+        may_override: access(&cx.state, caller, target).level >= PermissionLevel::Write,
+    })
 }
 
 // One that is missing here does not compile: the table of operations asks for it.

@@ -3,10 +3,12 @@
 use std::{marker::PhantomData, sync::Arc};
 
 use komodo_api::{
-    Code, Error, Operation,
+    Code, Error, Guard, Module, Operation,
     container::{ContainerOperation, ExecuteContainers},
     for_each_operation,
+    id::Oid,
     plan::{Plan, PlanOperation},
+    update::UndoUpdate,
 };
 use serde_json::Value;
 
@@ -21,39 +23,83 @@ impl Handle<PlanOperation> for App {
         granted: Granted<PlanOperation>,
         _: &Cx,
     ) -> Result<Reply<Plan>, Error> {
-        let (server, _) = granted.server()?;
         let PlanOperation { operation, params } = &granted.op;
-        let (name, operation) = read(operation, &Value::Object(params.clone()))?;
-        Ok(self.background.tasks.plan(name, server, &operation)?.into())
+        let request = read(operation, &Value::Object(params.clone()))?;
+        let tasks = &self.background.tasks;
+        let plan = match request {
+            Request::Containers(name, operation) => {
+                let (server, _) = granted.server()?;
+                tasks.plan(name, server, operation)?
+            }
+            Request::Undo => match granted.into_update()?.id {
+                Some(Oid(id)) => tasks.plan_undo(id).await?,
+                None => return Err(Error::new(Code::Internal, "an Update without an id")),
+            },
+        };
+        Ok(plan.into())
     }
 }
 
-type Read = fn(&[u8]) -> Result<ContainerOperation, Error>;
-
-/// The request of that name in the common form, with its name as it is declared.
-fn read(operation: &str, params: &Value) -> Result<(&'static str, ContainerOperation), Error> {
-    let shown: String = operation.chars().take(100).collect();
-    let unknown = || {
-        Error::new(
-            Code::Unprocessable,
-            format!("'{shown}' is no execute request that can be planned"),
-        )
-        .param("request", &shown)
-    };
-    let (name, read) = find(operation).ok_or_else(unknown)?;
-    Ok((name, read(params.to_string().as_bytes())?))
+/// What can be planned.
+#[derive(Debug)]
+enum Request {
+    /// An operation on containers, with its name as it is declared.
+    Containers(&'static str, ContainerOperation),
+    /// An undo.
+    Undo,
 }
 
-fn find(operation: &str) -> Option<(&'static str, Read)> {
+/// Reads the parameters of a request.
+type Read = fn(&[u8]) -> Result<Request, Error>;
+
+/// The request of that name.
+fn read(operation: &str, params: &Value) -> Result<Request, Error> {
+    let shown: String = operation.chars().take(100).collect();
+    let refuse = |why: &str| {
+        Error::new(Code::Unprocessable, format!("'{shown}' {why}")).param("request", &shown)
+    };
+    let read = match find(operation) {
+        Found::Plannable(read) => read,
+        Found::Ends => {
+            return Err(refuse("only ends what another operation does: there is nothing to plan"));
+        }
+        Found::NoExecute => return Err(refuse("is no execute request; only those have a plan")),
+        Found::Unknown => return Err(refuse("is no request that this Core knows")),
+    };
+    let names_server = params.get("server").is_some();
+    match read(params.to_string().as_bytes())? {
+        // What it was granted for is the server, then, and not the Update.
+        Request::Undo if names_server => Err(refuse("takes an Update and no server")),
+        request => Ok(request),
+    }
+}
+
+/// What there is by a name.
+enum Found {
+    Plannable(Read),
+    Ends,
+    NoExecute,
+    Unknown,
+}
+
+fn find(operation: &str) -> Found {
     macro_rules! find {
         ($($candidate:ty),* $(,)?) => { $(
             if <$candidate>::NAME == operation || <$candidate>::ALIASES.contains(&operation) {
-                return Some((<$candidate>::NAME, (&Probe::<$candidate>(PhantomData)).reader()?));
+                return match (<$candidate>::MODULE, <$candidate>::GUARD, (&Probe::<$candidate>(PhantomData)).reader()) {
+                    (Module::Execute, Some(Guard::Ends), _) => Found::Ends,
+                    (Module::Execute, _, Some(read)) => Found::Plannable(read),
+                    // The one that is planned from what another one did.
+                    (Module::Execute, ..) if <$candidate>::NAME == UndoUpdate::NAME => {
+                        Found::Plannable(|params| parse::<UndoUpdate>(params).map(|_| Request::Undo))
+                    }
+                    _ => Found::NoExecute,
+                };
             }
         )* };
     }
     for_each_operation!(find);
-    None
+    Found::Unknown
 }
 
 /// Asks of a type whether it is an operation on containers: where it is, the method of [`Plannable`] is nearer than the
@@ -66,7 +112,7 @@ trait Plannable {
 
 impl<O: ExecuteContainers> Plannable for Probe<O> {
     fn reader(&self) -> Option<Read> {
-        Some(|params| Ok(parse::<O>(params)?.containers()))
+        Some(|params| Ok(Request::Containers(O::NAME, parse::<O>(params)?.containers())))
     }
 }
 
@@ -82,37 +128,45 @@ impl<O> NotPlannable for &Probe<O> {
 
 #[cfg(test)]
 mod tests {
-    use komodo_api::{Module, operations};
+    use komodo_api::operations;
 
     use super::*;
 
     #[test]
-    fn every_execute_request_can_be_planned_and_nothing_else() {
+    fn every_execute_request_can_be_planned_but_those_that_only_end_another() {
         for spec in operations() {
-            assert_eq!(
-                find(spec.name).is_some(),
-                spec.module == Module::Execute,
-                "{}",
-                spec.name
-            );
+            let found = find(spec.name);
+            let fits = match (spec.module, spec.guard) {
+                (Module::Execute, Some(Guard::Ends)) => matches!(found, Found::Ends),
+                (Module::Execute, _) => matches!(found, Found::Plannable(_)),
+                _ => matches!(found, Found::NoExecute),
+            };
+            assert!(fits, "{}", spec.name);
         }
-        assert!(find("Nonsense").is_none());
+        assert!(matches!(find("Nonsense"), Found::Unknown));
     }
 
     #[test]
     fn parameters_are_read_like_those_of_the_request() {
         let params = serde_json::json!({ "server": "s", "exclude": ["web"] });
-        let (name, operation) = read("StopAllContainers", &params).expect("they fit");
+        let Ok(Request::Containers(name, operation)) = read("StopAllContainers", &params) else {
+            panic!("they fit");
+        };
         assert_eq!((name, operation.exclude.len()), ("StopAllContainers", 1));
-        assert_eq!(
-            read("StopContainer", &params)
-                .expect_err("no container")
-                .code,
-            Code::Unprocessable
-        );
-        assert_eq!(
-            read("ListServers", &params).expect_err("a read").code,
-            Code::Unprocessable
-        );
+        let undo = serde_json::json!({ "id": "0123" });
+        assert!(matches!(read("UndoUpdate", &undo), Ok(Request::Undo)));
+        let both = serde_json::json!({ "id": "0123", "server": "s" });
+        for (request, params, says) in [
+            ("StopContainer", &params, "container"),
+            ("ListServers", &params, "no execute request"),
+            ("CancelUpdate", &undo, "nothing to plan"),
+            ("Nonsense", &params, "no request that this Core knows"),
+            ("UndoUpdate", &params, "id"),
+            ("UndoUpdate", &both, "no server"),
+        ] {
+            let error = read(request, params).expect_err(request);
+            assert_eq!(error.code, Code::Unprocessable, "{request}");
+            assert!(error.error.contains(says), "{request}: {}", error.error);
+        }
     }
 }

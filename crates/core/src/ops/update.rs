@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use komodo_api::{
     Code, Error,
-    id::Oid,
+    id::{Id, Oid},
     update::{
         CancelUpdate, GetUpdate, ListUpdates, ListUpdatesResponse, UndoUpdate, Update, UpdateStatus,
     },
 };
 
+use super::execute::by;
 use crate::{
     App,
     dispatch::{Cx, Granted, Handle, Reply},
     live::Eyes,
     store::UpdateFilter,
+    tasks::By,
 };
 
 impl Handle<ListUpdates> for App {
@@ -39,7 +41,7 @@ impl Handle<ListUpdates> for App {
             .updates()
             .list(filter, page, Arc::new(eyes))
             .await?;
-        self.background.tasks.freshen(&mut updates);
+        self.background.tasks.freshen(&mut updates).await?;
         Ok(ListUpdatesResponse { updates, next_page }.into())
     }
 }
@@ -69,19 +71,32 @@ impl Handle<GetUpdate> for App {
 impl Handle<UndoUpdate> for App {
     async fn handle(
         self: &Arc<Self>,
-        _granted: Granted<UndoUpdate>,
-        _cx: &Cx,
+        granted: Granted<UndoUpdate>,
+        cx: &Cx,
     ) -> Result<Reply<Update>, Error> {
-        Err(Error::new(Code::NotBuilt, "not built yet"))
+        let plan = granted.op.plan.clone();
+        let (id, by) = aimed_at(granted.into_update()?, cx)?;
+        Ok(self.background.tasks.undo(id, by, plan).await?.into())
     }
 }
 
 impl Handle<CancelUpdate> for App {
     async fn handle(
         self: &Arc<Self>,
-        _granted: Granted<CancelUpdate>,
-        _cx: &Cx,
+        granted: Granted<CancelUpdate>,
+        cx: &Cx,
     ) -> Result<Reply<Update>, Error> {
-        Err(Error::new(Code::NotBuilt, "not built yet"))
+        let (id, by) = aimed_at(granted.into_update()?, cx)?;
+        let update = self.background.tasks.cancel(id, &by).await?;
+        Ok(Update::clone(&update).into())
     }
+}
+
+/// Id of an Update, and what the caller may do to it.
+fn aimed_at(update: Update, cx: &Cx) -> Result<(Id, By), Error> {
+    let by = by(cx, &update.target)?;
+    let Some(Oid(id)) = update.id else {
+        return Err(Error::new(Code::Internal, "an Update without an id"));
+    };
+    Ok((id, by))
 }

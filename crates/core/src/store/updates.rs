@@ -49,22 +49,7 @@ impl Updates<'_> {
         let columns = Columns::of(update)?;
         let ordered = ordered.map(Value::to_string);
         let insert = move |connection: &Connection| {
-            connection
-                .prepare_cached(
-                    "INSERT INTO entry (id, start_ts, open, operation, target_type, target_id, head, document, ordered)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                )?
-                .execute(params![
-                    columns.id.as_str(),
-                    columns.start_ts,
-                    columns.open,
-                    columns.operation,
-                    columns.target_type,
-                    columns.target_id,
-                    columns.head,
-                    columns.document,
-                    ordered
-                ])?;
+            columns.insert(connection, ordered.as_deref())?;
             Ok(((), None))
         };
         self.store.journal().call(insert).await
@@ -74,26 +59,93 @@ impl Updates<'_> {
     pub async fn save(&self, update: &Update) -> Result<(), StoreError> {
         let columns = Columns::of(update)?;
         let save = move |connection: &Connection| {
-            let changed = connection
-                .prepare_cached(
-                    "UPDATE entry SET open = ?2, operation = ?3, target_type = ?4, target_id = ?5, head = ?6, document = ?7
-                     WHERE id = ?1",
-                )?
-                .execute(params![
-                    columns.id.as_str(),
-                    columns.open,
-                    columns.operation,
-                    columns.target_type,
-                    columns.target_id,
-                    columns.head,
-                    columns.document
-                ])?;
-            match changed {
-                0 => Err(StoreError::NotFound),
-                _ => Ok(((), None)),
-            }
+            columns.save(connection)?;
+            Ok(((), None))
         };
         self.store.journal().call(save).await
+    }
+
+    /// As [`Updates::insert`]; the Update that it undoes, which must have ended, is marked in the same step, and returned.
+    pub async fn insert_undo(
+        &self,
+        update: &Update,
+        ordered: Option<&Value>,
+        undoes: Option<Id>,
+    ) -> Result<Option<Update>, StoreError> {
+        let columns = Columns::of(update)?;
+        let (id, ordered) = (columns.id, ordered.map(Value::to_string));
+        let insert = move |connection: &Connection| {
+            columns.insert(connection, ordered.as_deref())?;
+            let original = match undoes {
+                None => None,
+                Some(undoes) => Some(amend(connection, undoes, |original| {
+                    original.undone_by = Some(id.to_string());
+                    original.undoable = false;
+                })?),
+            };
+            Ok((original, None))
+        };
+        self.store.journal().call(insert).await
+    }
+
+    /// Stores the end of an Update; whether the one that it undid can be undone once more is stored in the same step,
+    /// and that one is returned.
+    pub async fn save_end(
+        &self,
+        update: &Update,
+        undone: Option<(Id, bool)>,
+    ) -> Result<Option<Update>, StoreError> {
+        let columns = Columns::of(update)?;
+        let save = move |connection: &Connection| {
+            columns.save(connection)?;
+            let original = match undone {
+                None => None,
+                Some((id, undoable)) => {
+                    match amend(connection, id, |original| original.undoable = undoable) {
+                        Ok(original) => Some(original),
+                        Err(StoreError::NotFound) => None,
+                        Err(error) => return Err(error),
+                    }
+                }
+            };
+            Ok((original, None))
+        };
+        self.store.journal().call(save).await
+    }
+
+    /// Stores that an Update begins which waited before, with what is ordered of its agent.
+    pub async fn begin(&self, update: &Update, ordered: &Value) -> Result<(), StoreError> {
+        let columns = Columns::of(update)?;
+        let ordered = ordered.to_string();
+        let begin = move |connection: &Connection| {
+            columns.save(connection)?;
+            connection
+                .prepare_cached("UPDATE entry SET ordered = ?2 WHERE id = ?1")?
+                .execute(params![columns.id.as_str(), ordered])?;
+            Ok(((), None))
+        };
+        self.store.journal().call(begin).await
+    }
+
+    /// The Update with that id, and what was ordered for it.
+    pub async fn get_ordered(&self, id: Id) -> Result<Option<(Update, Option<Value>)>, StoreError> {
+        let get = move |connection: &Connection| {
+            let found = connection
+                .prepare_cached("SELECT document, ordered FROM entry WHERE id = ?1")?
+                .query_row(params![id.as_str()], |row| {
+                    Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?))
+                })
+                .optional()?;
+            let found = match found {
+                None => None,
+                Some((document, ordered)) => Some((
+                    read(&document)?,
+                    ordered.map(|ordered| read(&ordered)).transpose()?,
+                )),
+            };
+            Ok((found, None))
+        };
+        self.store.reader().call(get).await
     }
 
     /// The Update with that id.
@@ -176,6 +228,64 @@ impl Columns {
             document: write(update)?,
         })
     }
+
+    fn insert(&self, connection: &Connection, ordered: Option<&str>) -> Result<(), StoreError> {
+        connection
+            .prepare_cached(
+                "INSERT INTO entry (id, start_ts, open, operation, target_type, target_id, head, document, ordered)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            )?
+            .execute(params![
+                self.id.as_str(),
+                self.start_ts,
+                self.open,
+                self.operation,
+                self.target_type,
+                self.target_id,
+                self.head,
+                self.document,
+                ordered
+            ])?;
+        Ok(())
+    }
+
+    fn save(&self, connection: &Connection) -> Result<(), StoreError> {
+        let changed = connection
+            .prepare_cached(
+                "UPDATE entry SET open = ?2, operation = ?3, target_type = ?4, target_id = ?5, head = ?6, document = ?7
+                 WHERE id = ?1",
+            )?
+            .execute(params![
+                self.id.as_str(),
+                self.open,
+                self.operation,
+                self.target_type,
+                self.target_id,
+                self.head,
+                self.document
+            ])?;
+        match changed {
+            0 => Err(StoreError::NotFound),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Changes an Update that has ended, and returns it.
+fn amend(
+    connection: &Connection,
+    id: Id,
+    change: impl FnOnce(&mut Update),
+) -> Result<Update, StoreError> {
+    let document = connection
+        .prepare_cached("SELECT document FROM entry WHERE id = ?1 AND NOT open")?
+        .query_row(params![id.as_str()], |row| row.get::<_, String>(0))
+        .optional()?
+        .ok_or(StoreError::NotFound)?;
+    let mut update: Update = read(&document)?;
+    change(&mut update);
+    Columns::of(&update)?.save(connection)?;
+    Ok(update)
 }
 
 fn page_of(

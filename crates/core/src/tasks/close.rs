@@ -1,14 +1,21 @@
 //! The end of an operation: its Update complete, shown, on disk, and forgotten by the agent.
 
-use std::{sync::PoisonError, time::Duration};
+use std::time::Duration;
 
 use komodo_agent_api::AgentErrorCode;
-use komodo_api::update::{Log, UpdateStatus, VerdictKind};
+use komodo_api::{
+    id::Id,
+    plan::ReasonCode,
+    update::{Log, Update, VerdictKind},
+};
 use komodo_failpoint::failpoint;
 use komodo_plan::{update_logs, update_success};
 use tokio::time::{Instant, sleep_until};
 
-use super::run::{Run, note};
+use super::{
+    run::{Run, note},
+    stage::{At, mark},
+};
 use crate::fleet::Agent;
 
 /// How long an end waits until the view of the server shows what the verdicts say.
@@ -27,12 +34,15 @@ impl Run {
         let notes = std::mem::take(&mut update.logs);
         update.success = error.is_none()
             && update_success(&update.verdicts)
+            && update.canceled_by.is_none()
             && notes.iter().all(|log| log.success);
+        let canceled = cancel_log(update, now);
         let action = self.ordered.operation.action;
         if error.is_none() || !update.verdicts.is_empty() {
             update.logs = update_logs(action, &update.verdicts, update.start_ts, now);
         }
         update.logs.extend(notes);
+        update.logs.extend(canceled);
         if let Some(error) = error {
             update.logs.push(Log {
                 stage: "Order".into(),
@@ -51,9 +61,15 @@ impl Run {
         }
         update.waiting_for = None;
         update.end_ts = Some(now);
-        update.status = UpdateStatus::Complete;
+        mark(update, &self.ordered.operation, At::End);
         // Who sees the end may begin the next operation at once.
         self.held = None;
+    }
+
+    /// The Update that this one undid, and whether that can be undone once more.
+    fn undone(&self) -> Option<(Id, bool)> {
+        let original = self.update.undoes.as_ref()?.parse().ok()?;
+        Some((original, !self.update.success))
     }
 
     /// Waits a moment until the view shows what the verdicts say, so that who sees the end reads it there too.
@@ -92,9 +108,11 @@ impl Run {
         self.tasks.publish(&self.update);
         failpoint!("end.storing");
         let mut pause = self.tasks.settings.retry;
-        loop {
-            let error = match self.tasks.store.updates().save(&self.update).await {
-                Ok(()) => break,
+        let undone = self.undone();
+        let original = loop {
+            let saved = self.tasks.store.updates().save_end(&self.update, undone).await;
+            let error = match saved {
+                Ok(original) => break original,
                 Err(error) => error,
             };
             tracing::error!(update.id = %self.id, %error, "the end of an operation could not be stored; it is tried again");
@@ -106,13 +124,15 @@ impl Run {
                 () = tokio::time::sleep(pause) => {}
             }
             pause = (pause * 2).min(STORE_RETRY_MAX);
-        }
+        };
         failpoint!("end.stored");
-        self.tasks
-            .open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.id);
+        if let Some(original) = original {
+            self.tasks.publish(&original);
+        }
+        self.tasks.open.remove(self.id);
+        // Who waits for it to be stored looks again.
+        self.show_now();
+        self.resolve_overdue().await;
         failpoint!("end.acknowledging");
         if let Some(agent) = agent
             && let Err(error) = agent.acknowledge(&self.ordered.operation.id).await
@@ -122,4 +142,31 @@ impl Run {
             tracing::info!(update.id = %self.id, %error, "the agent could not be told to forget an operation");
         }
     }
+}
+
+/// How far a canceled operation came.
+fn cancel_log(update: &Update, now: komodo_api::UnixMs) -> Option<Log> {
+    let by = update.canceled_by.as_ref()?;
+    let count = |fits: &dyn Fn(&komodo_api::update::Verdict) -> bool| {
+        update.verdicts.iter().filter(|verdict| fits(verdict)).count()
+    };
+    let done = count(&|verdict| verdict.verdict == VerdictKind::Done);
+    let untried = count(&|verdict| {
+        verdict
+            .reason
+            .as_ref()
+            .is_some_and(|reason| reason.code == ReasonCode::Canceled)
+    });
+    let unknown = count(&|verdict| verdict.verdict == VerdictKind::Unknown);
+    let mut text = format!("canceled by {by}: {done} done, {untried} not tried");
+    if unknown > 0 {
+        text.push_str(&format!(", {unknown} unknown, since its server was away"));
+    }
+    Some(Log {
+        stage: "Cancel".into(),
+        stderr: text,
+        start_ts: now,
+        end_ts: now,
+        ..Log::default()
+    })
 }

@@ -9,6 +9,7 @@ use std::{
 use komodo_api::{
     Code, Error, UnixMs, container::ContainerAction, id::Id, server::ServerActionState,
 };
+use tokio::sync::watch;
 
 /// Operations that may hold leases on one server at the same time.
 const OPERATIONS_PER_SERVER_MAX: usize = 256;
@@ -42,7 +43,13 @@ type Leased = BTreeMap<Key, Arc<Holder>>;
 
 /// All leases, by server. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Leases(Arc<Mutex<BTreeMap<Id, Leased>>>);
+pub(super) struct Leases(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    all: Mutex<BTreeMap<Id, Leased>>,
+    freed: watch::Sender<u64>,
+}
 
 /// The leases of one operation; gives back what is left when it is dropped.
 #[derive(Debug)]
@@ -64,7 +71,7 @@ impl Leases {
         holder: Holder,
     ) -> Result<Held, Error> {
         let keys: Vec<_> = keys.into_iter().collect();
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.all.lock().unwrap_or_else(PoisonError::into_inner);
         let leased = all.entry(server).or_default();
         if let Some((name, other)) = keys
             .iter()
@@ -92,9 +99,19 @@ impl Leases {
         })
     }
 
+    /// Tells whenever something is given back.
+    pub(super) fn freed(&self) -> watch::Receiver<u64> {
+        self.0.freed.subscribe()
+    }
+
+    /// Lets whoever waits look again.
+    pub(super) fn free(&self) {
+        self.0.freed.send_modify(|times| *times += 1);
+    }
+
     /// What is being done on a server.
     pub(super) fn action_state(&self, server: Id) -> ServerActionState {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.0.all.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = ServerActionState::default();
         for (key, holder) in all.get(&server).into_iter().flatten() {
             let count = match (key, holder.action) {
@@ -119,7 +136,7 @@ impl Leases {
 impl Held {
     /// Takes further keys where nobody holds them.
     pub(super) fn extend(&self, keys: impl IntoIterator<Item = Key>) {
-        let mut all = self.leases.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.leases.0.all.lock().unwrap_or_else(PoisonError::into_inner);
         let leased = all.entry(self.server).or_default();
         for key in keys {
             leased
@@ -135,13 +152,15 @@ impl Held {
     }
 
     fn retain(&self, keep: impl Fn(&Key) -> bool) {
-        let mut all = self.leases.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.leases.0.all.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(leased) = all.get_mut(&self.server) {
             leased.retain(|key, holder| holder.update != self.holder.update || keep(key));
             if leased.is_empty() {
                 all.remove(&self.server);
             }
         }
+        drop(all);
+        self.leases.free();
     }
 }
 
@@ -247,7 +266,7 @@ mod tests {
             ServerActionState::default()
         );
         assert!(
-            leases.0.lock().unwrap().is_empty(),
+            leases.0.all.lock().unwrap().is_empty(),
             "nothing is kept of a server without leases"
         );
     }

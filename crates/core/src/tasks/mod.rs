@@ -5,11 +5,18 @@
 //! side. The verdict always comes from the agent's journal or from what is observed, never from the state of a link.
 //! What an operation means is decided in `komodo_plan`.
 
+mod ask;
 mod close;
 mod lease;
+mod open;
 mod order;
+mod overdue;
+mod queue;
 mod run;
 mod settle;
+mod stage;
+mod tidy;
+mod undo;
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +26,7 @@ use std::{
 };
 
 use komodo_api::{
-    Error, UnixMs,
+    Code, Error, UnixMs,
     id::{Id, Oid},
     resource::ResourceTarget,
     server::ServerActionState,
@@ -34,7 +41,7 @@ use tokio_util::{
     task::TaskTracker,
 };
 
-pub use order::Ask;
+pub use order::{Ask, By};
 
 use crate::{
     alerts::Alerts,
@@ -45,11 +52,15 @@ use crate::{
     store::{OpenUpdate, Store, StoreError, list_item},
 };
 use lease::Leases;
+use open::OpenUpdates;
 use order::Ordered;
-use run::Run;
+use queue::Queued;
+use run::{Run, server_of};
 
 /// How long an end of Core waits for what runs to be saved.
 const SHUT_DOWN: Duration = Duration::from_secs(5);
+/// How long a cancel waits until whoever runs the operation has noticed it.
+const CANCEL_NOTICED: Duration = Duration::from_secs(5);
 /// Time within which the same refusal is recorded once.
 const REFUSAL_ONCE_MS: UnixMs = 60_000;
 /// Refusals that are remembered to record them once.
@@ -85,7 +96,7 @@ pub struct Tasks {
 impl fmt::Debug for Tasks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tasks")
-            .field("open", &self.inner.open.lock().map(|open| open.len()))
+            .field("open", &self.inner.open.len())
             .finish_non_exhaustive()
     }
 }
@@ -98,7 +109,9 @@ struct Inner {
     alerts: Arc<Alerts>,
     settings: TaskSettings,
     leases: Leases,
-    open: Mutex<BTreeMap<Id, watch::Sender<Arc<Update>>>>,
+    open: OpenUpdates,
+    /// Held while an operation that waits is stored.
+    queueing: tokio::sync::Mutex<()>,
     feed: ItemsFeed,
     refusals: Mutex<BTreeMap<String, UnixMs>>,
     running: TaskTracker,
@@ -169,7 +182,8 @@ impl Tasks {
             alerts,
             settings,
             leases: Leases::default(),
-            open: Mutex::default(),
+            open: OpenUpdates::default(),
+            queueing: tokio::sync::Mutex::default(),
             feed,
             refusals: Mutex::default(),
             running: TaskTracker::new(),
@@ -192,9 +206,52 @@ impl Tasks {
             let ordered =
                 ordered.and_then(|ordered| serde_json::from_value::<Ordered>(ordered).ok());
             tracing::info!(update.id = %id, "an operation that was open when Core ended is taken up");
-            Run::resumed(&self.inner, id, update, ordered);
+            match ordered {
+                Some(ordered) if ordered.queued => {
+                    Queued::start(&self.inner, id, server_of(&update), update, ordered);
+                }
+                ordered => Run::resumed(&self.inner, id, update, ordered),
+            }
+        }
+        // What ended while its alert could not be stored as resolved.
+        for about in self.inner.store.alerts().open().await? {
+            if about.parse().is_ok_and(|id| !self.inner.open.contains(id)) {
+                self.inner.alerts.resolve_of_update(&about).await?;
+            }
         }
         Ok(())
+    }
+
+    /// Cancels an Update, and answers how it is then: over, where it waited; else about to end.
+    ///
+    /// # Errors
+    /// 409 `not_cancelable` where it has ended, 403 where it has an override and the caller does not hold Write.
+    pub async fn cancel(&self, id: Id, by: &By) -> Result<Arc<Update>, Error> {
+        let ended = || {
+            Error::new(
+                Code::NotCancelable,
+                "this has ended already, so there is nothing to cancel",
+            )
+        };
+        let open = self.inner.open.get(id).ok_or_else(ended)?;
+        if open.update().status == UpdateStatus::Complete {
+            return Err(ended());
+        }
+        if open.overridden && !by.may_override {
+            return Err(Error::new(
+                Code::Forbidden,
+                "what was begun with an override needs Write on the server to be canceled",
+            ));
+        }
+        let mut shown = open.watch();
+        open.cancel(&by.username);
+        let noticed = shown.wait_for(|update| {
+            update.status == UpdateStatus::Complete
+                || (update.canceled_by.is_some() && update.waiting_for.is_none())
+        });
+        // Where it takes longer, it is told all the same.
+        let _ = timeout(CANCEL_NOTICED, noticed).await;
+        Ok(open.update())
     }
 
     /// Records something that is over. Durable before it returns.
@@ -261,22 +318,12 @@ impl Tasks {
 
     /// An Update that has not ended, or whose end is not on disk yet.
     pub fn open(&self, id: Id) -> Option<Arc<Update>> {
-        let open = self
-            .inner
-            .open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        open.get(&id).map(|update| Arc::clone(&update.borrow()))
+        Some(self.inner.open.get(id)?.update())
     }
 
     /// Follows an Update that has not ended; at most 20 changes a second. The channel closes after the last one.
     pub fn watch(&self, id: Id) -> Option<watch::Receiver<Arc<Update>>> {
-        let open = self
-            .inner
-            .open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        open.get(&id).map(watch::Sender::subscribe)
+        Some(self.inner.open.get(id)?.watch())
     }
 
     /// An Update, open or ended.
@@ -291,20 +338,20 @@ impl Tasks {
     }
 
     /// Brings list items that were read from disk up to what is known.
-    pub fn freshen(&self, items: &mut [UpdateListItem]) {
-        let open = self
-            .inner
-            .open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if open.is_empty() {
-            return;
-        }
+    ///
+    /// # Errors
+    /// Where one that has ended since cannot be read.
+    pub async fn freshen(&self, items: &mut [UpdateListItem]) -> Result<(), StoreError> {
         for item in items {
-            if let Some(update) = item.id.parse().ok().and_then(|id: Id| open.get(&id)) {
-                *item = list_item(&update.borrow(), std::mem::take(&mut item.username));
+            if item.status == UpdateStatus::Complete {
+                continue;
+            }
+            let Ok(id) = item.id.parse() else { continue };
+            if let Some(update) = self.get(id).await? {
+                *item = list_item(&update, std::mem::take(&mut item.username));
             }
         }
+        Ok(())
     }
 
     /// What is being done on a server.
@@ -369,56 +416,5 @@ impl Inner {
         let username = self.desired.snapshot().username(&update.operator);
         let item = list_item(update, username);
         self.feed.publish(&item.id, &item.target, &item);
-    }
-
-    /// Lets agents that connect forget operations whose end is stored: an acknowledgement can get lost.
-    async fn tidy(self: Arc<Self>, mut connected: mpsc::Receiver<Arc<Agent>>) {
-        loop {
-            let agent = tokio::select! {
-                biased;
-                () = self.end.cancelled() => return,
-                agent = connected.recv() => match agent {
-                    Some(agent) => agent,
-                    None => return,
-                },
-            };
-            let held: Vec<_> = agent
-                .hello()
-                .open_operations
-                .iter()
-                .filter(|held| held.ended)
-                .cloned()
-                .collect();
-            if held.is_empty() {
-                continue;
-            }
-            // In a task of its own: an agent that hangs must not hold up the others.
-            let inner = Arc::clone(&self);
-            self.running.spawn(async move {
-                for operation in held {
-                    let Ok(id) = operation.id.parse::<Id>() else { continue };
-                    if inner.open.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&id) {
-                        continue;
-                    }
-                    let over = match inner.store.updates().get(id).await {
-                        // An operation of a database that was restored from a backup is nobody's any more.
-                        Ok(found) => found.is_none_or(|update| update.status == UpdateStatus::Complete),
-                        Err(_) => false,
-                    };
-                    if !over {
-                        continue;
-                    }
-                    let forget = tokio::select! {
-                        biased;
-                        () = inner.end.cancelled() => return,
-                        forget = agent.acknowledge(&operation.id) => forget,
-                    };
-                    if let Err(error) = forget {
-                        tracing::info!(update.id = %id, %error, "an agent could not be told to forget an operation");
-                        return;
-                    }
-                }
-            });
-        }
     }
 }

@@ -1,15 +1,15 @@
 //! From a request to an operation that runs: refusals, plan, leases, the durable Update.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use komodo_agent_api::AgentOperation;
 use komodo_api::{
     Code, Error, UnixMs,
-    container::{ContainerAction, ContainerOperation, Scope},
+    container::{ContainerAction, ContainerOperation, EXPIRES_S_MAX, Scope, WhenAway},
     id::{Id, Oid},
     plan::{Plan, PlanItem},
     resource::{ContainerRef, ResourceTarget},
-    update::Update,
+    update::{Update, WaitingFor},
 };
 use komodo_failpoint::failpoint;
 use komodo_plan::{
@@ -20,8 +20,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Inner, Tasks,
-    lease::{Holder, Key},
-    run::Run,
+    lease::Key,
+    queue::{QUEUED_PER_SERVER_MAX, Queued},
+    run::{Run, holder},
+    stage::{At, mark},
 };
 use crate::fleet::{ServerView, engine_unreachable, unreachable};
 
@@ -37,14 +39,21 @@ pub struct Ask {
     pub request: &'static str,
     /// Id of the server.
     pub server: Id,
+    /// Who asks.
+    pub by: By,
+    /// What is asked.
+    pub operation: ContainerOperation,
+}
+
+/// Who asks for something.
+#[derive(Debug, Clone)]
+pub struct By {
     /// Id of the user.
     pub operator: String,
     /// Name of the user.
     pub username: String,
     /// Whether the user holds Write on the server, which an override needs.
     pub may_override: bool,
-    /// What is asked.
-    pub operation: ContainerOperation,
 }
 
 /// What is kept with an open Update to settle it after a restart.
@@ -52,16 +61,77 @@ pub struct Ask {
 pub(super) struct Ordered {
     /// As the agent was told, or was going to be.
     pub(super) operation: AgentOperation,
-    /// What it was going to do.
+    /// What it was going to do; nothing while it waits for its server.
     pub(super) items: Vec<PlanItem>,
     /// Start of the run that each target was in.
     pub(super) runs: BTreeMap<String, UnixMs>,
+    /// Whether it still waits for its server.
+    #[serde(default)]
+    pub(super) queued: bool,
+    /// When it was planned, where it had waited for its server before.
+    #[serde(default)]
+    pub(super) ordered_at: Option<UnixMs>,
+}
+
+impl Ordered {
+    /// Takes over a plan, and what follows from it for the Update.
+    pub(super) fn plan(
+        &mut self,
+        view: &ServerView,
+        plan: ContainersPlan,
+        now: UnixMs,
+        update: &mut Update,
+    ) {
+        let within = operation_deadline_ms(&plan, self.operation.concurrency);
+        let within = UnixMs::try_from(within).unwrap_or(UnixMs::MAX);
+        update.deadline = Some(now.saturating_add(within));
+        update.targets = Some(u32::try_from(plan.items.len()).unwrap_or(u32::MAX));
+        if let Some(name) = name_of_one(&self.operation, &plan.items) {
+            update.container = Some(name);
+        }
+        self.runs = runs(view, &plan);
+        self.items = plan.items;
+        self.ordered_at = self.queued.then_some(now);
+    }
+
+    /// As it is kept.
+    pub(super) fn kept(&self) -> Result<serde_json::Value, Error> {
+        serde_json::to_value(self)
+            .map_err(|error| Error::new(Code::Internal, "the order cannot be written").cause(error))
+    }
+}
+
+/// What is asked of the tasks: an operation, by whom, and what it undoes.
+pub(super) struct Wish {
+    pub(super) request: &'static str,
+    pub(super) server: Id,
+    pub(super) by: By,
+    pub(super) operation: AgentOperation,
+    /// Hash of the plan that was looked at.
+    pub(super) plan: Option<String>,
+    pub(super) when_away: WhenAway,
+    /// The Update that it undoes.
+    pub(super) undoes: Option<Id>,
+}
+
+impl Wish {
+    /// What the hash of its plan is over, besides the plan.
+    fn hashed_as(&self) -> String {
+        hashed_as(self.request, self.undoes)
+    }
+}
+
+fn hashed_as(request: &str, undoes: Option<Id>) -> String {
+    match undoes {
+        Some(id) => format!("{request} {id}"),
+        None => request.to_owned(),
+    }
 }
 
 /// A server that can be asked, with its view.
-struct Ready {
+pub(super) struct Ready {
     name: String,
-    view: std::sync::Arc<ServerView>,
+    pub(super) view: std::sync::Arc<ServerView>,
 }
 
 impl Tasks {
@@ -73,23 +143,47 @@ impl Tasks {
         &self,
         request: &str,
         server: Id,
-        operation: &ContainerOperation,
+        operation: ContainerOperation,
     ) -> Result<Plan, Error> {
-        check(operation)?;
-        let ready = self.inner.ready(server)?;
-        let plan = plan_of(&ready.view, operation)?;
-        Ok(self.inner.shown(request, &ready, operation.action, plan))
+        check(&operation)?;
+        let operation = self.inner.agent_operation(operation, "");
+        self.inner.plan(request, server, &operation, None)
     }
 
-    /// Begins an operation: answers its Update once that is on disk.
+    /// Begins an operation: answers its Update once that is on disk. One whose server is away, and that may wait for it,
+    /// is kept; a plan cannot be given with it, since it is planned afresh when the server is back.
     ///
     /// # Errors
     /// What is known before anything begins: 404 no such container, 403 override without Write, 409 `protected`,
-    /// `plan_drifted`, `busy` or `server_disabled`, 503 `server_unreachable` or `engine_unreachable`, 507 `storage_full`.
+    /// `plan_drifted`, `busy` or `server_disabled`, 422 what does not go together, 503 `server_unreachable` or
+    /// `engine_unreachable`, 507 `storage_full`.
     pub async fn order(&self, ask: Ask) -> Result<Update, Error> {
-        let (operator, request) = (ask.operator.clone(), ask.request);
-        let target = ResourceTarget::Server(ask.server.to_string());
-        let ordered = self.begin(ask).await;
+        let Ask {
+            request,
+            server,
+            by,
+            mut operation,
+        } = ask;
+        let (plan, when_away) = (operation.plan.take(), operation.when_away);
+        let checked = check(&operation).and_then(|()| check_expiry(when_away));
+        let wish = Wish {
+            request,
+            server,
+            operation: self.inner.agent_operation(operation, &by.username),
+            by,
+            plan,
+            when_away,
+            undoes: None,
+        };
+        checked?;
+        self.wish(wish).await
+    }
+
+    /// Begins what is wished; what is refused is recorded.
+    pub(super) async fn wish(&self, wish: Wish) -> Result<Update, Error> {
+        let (operator, request) = (wish.by.operator.clone(), wish.request);
+        let target = ResourceTarget::Server(wish.server.to_string());
+        let ordered = self.begin(wish).await;
         if let Err(error) = &ordered
             && matches!(
                 error.code,
@@ -101,101 +195,190 @@ impl Tasks {
         ordered
     }
 
-    async fn begin(&self, ask: Ask) -> Result<Update, Error> {
-        let Ask {
-            request,
-            server,
-            operator,
-            username,
-            may_override,
-            operation,
-        } = ask;
-        check(&operation)?;
-        let ready = self.inner.ready(server)?;
-        if operation.override_reason.is_some() && !may_override {
-            return Err(Error::new(
-                Code::Forbidden,
-                format!("an override needs Write on server '{}'", ready.name),
-            ));
-        }
-        let plan = plan_of(&ready.view, &operation)?;
+    async fn begin(&self, wish: Wish) -> Result<Update, Error> {
+        let inner = &self.inner;
+        let ready = match inner.ready(wish.server) {
+            Ok(ready) => ready,
+            Err(away) => return inner.queue(wish, away).await,
+        };
+        inner.may_override(&wish)?;
+        let plan = plan_of(&ready.view, &wish.operation)?;
+        let action = wish.operation.action;
         if let Some(item) = plan.refused() {
-            return Err(protected(item, operation.action));
+            return Err(protected(item, action));
         }
-        if let Some(hash) = &operation.plan
-            && plan_hash(request, server.as_str(), &plan) != *hash
+        let hashed_as = wish.hashed_as();
+        if let Some(hash) = &wish.plan
+            && plan_hash(&hashed_as, wish.server.as_str(), &plan) != *hash
         {
-            let shown = self.inner.shown(request, &ready, operation.action, plan);
+            let shown = inner.shown(wish.request, &hashed_as, &ready, action, plan);
             return Err(Error::new(
                 Code::PlanDrifted,
                 "the world has changed since the plan was made; nothing was done. Look at the new plan and ask again",
             )
             .param("plan", shown));
         }
-
-        let inner = &self.inner;
-        let mut update = inner.new_update(
-            &operator,
-            request,
-            ResourceTarget::Server(server.to_string()),
-        );
-        let Some(Oid(id)) = update.id else {
-            return Err(Error::new(Code::Internal, "an Update without an id"));
-        };
-        let holder = Holder {
-            update: id,
-            operation: request.to_owned(),
-            username: username.clone(),
-            since: update.start_ts,
-            action: operation.action,
-        };
+        if wish.undoes.is_some() && plan.acts().next().is_none() {
+            let shown = inner.shown(wish.request, &hashed_as, &ready, action, plan);
+            return Err(Error::new(
+                Code::NotUndoable,
+                "nothing is left to undo: every container that it changed was changed again since, or is gone",
+            )
+            .param("plan", shown));
+        }
+        let (id, mut update, mut ordered) = inner.update_of(&wish)?;
+        let holder = holder(id, &update, &ordered);
         let held = inner
             .leases
-            .take(server, keys(operation.action, &plan), holder)?;
-        let concurrency = inner.settings.concurrency;
-        let within = operation_deadline_ms(&plan, concurrency);
-        update.deadline = Some(
-            update
-                .start_ts
-                .saturating_add(UnixMs::try_from(within).unwrap_or(UnixMs::MAX)),
-        );
-        update.targets = Some(u32::try_from(plan.items.len()).unwrap_or(u32::MAX));
-        if let Some(reason) = &operation.override_reason {
-            update.other_data = format!("override: {reason}");
-        }
-        let ordered = Ordered {
-            runs: runs(&ready.view, &plan),
-            items: plan.items,
-            operation: AgentOperation {
-                id: id.to_string(),
-                epoch: inner.store.epoch(),
-                action: operation.action,
-                scope: operation.scope,
-                exclude: operation.exclude,
-                signal: operation.signal,
-                time: operation.time,
-                override_reason: operation.override_reason,
-                core_id: None,
-                expected: Default::default(),
-                concurrency,
-                operator: username,
-            },
-        };
-        let kept = serde_json::to_value(&ordered).map_err(|error| {
-            Error::new(Code::Internal, "the order cannot be written").cause(error)
-        })?;
+            .take(wish.server, keys(action, &plan), holder)?;
+        ordered.plan(&ready.view, plan, update.start_ts, &mut update);
+        mark(&mut update, &ordered.operation, At::Asking);
         failpoint!("update.inserting");
-        inner.store.updates().insert(&update, Some(&kept)).await?;
+        let original = inner
+            .store
+            .updates()
+            .insert_undo(&update, Some(&ordered.kept()?), wish.undoes)
+            .await?;
         failpoint!("update.inserted");
         inner.publish(&update);
-        Run::begun(inner, id, update.clone(), ordered, held);
+        if let Some(original) = original {
+            inner.publish(&original);
+        }
+        Run::begun(inner, id, update.clone(), ordered, held, None);
         Ok(update)
     }
 }
 
 impl Inner {
+    /// What an operation would do now.
+    pub(super) fn plan(
+        &self,
+        request: &str,
+        server: Id,
+        operation: &AgentOperation,
+        undoes: Option<Id>,
+    ) -> Result<Plan, Error> {
+        let ready = self.ready(server)?;
+        let plan = plan_of(&ready.view, operation)?;
+        let hashed_as = hashed_as(request, undoes);
+        Ok(self.shown(request, &hashed_as, &ready, operation.action, plan))
+    }
+
+    /// An operation as an agent is told, but for its id.
+    pub(super) fn agent_operation(
+        &self,
+        operation: ContainerOperation,
+        username: &str,
+    ) -> AgentOperation {
+        AgentOperation {
+            id: String::new(),
+            epoch: self.store.epoch(),
+            core_id: Some(self.store.core_id().to_owned()),
+            action: operation.action,
+            scope: operation.scope,
+            exclude: operation.exclude,
+            signal: operation.signal,
+            time: operation.time,
+            override_reason: operation.override_reason,
+            expected: BTreeMap::new(),
+            concurrency: self.settings.concurrency,
+            operator: username.to_owned(),
+        }
+    }
+
+    /// Keeps an operation whose server is away, where it may wait.
+    async fn queue(self: &Arc<Self>, wish: Wish, away: Error) -> Result<Update, Error> {
+        let WhenAway::Queue { expires_s } = wish.when_away else {
+            return Err(away);
+        };
+        if !matches!(away.code, Code::ServerUnreachable | Code::EngineUnreachable) {
+            return Err(away);
+        }
+        self.may_override(&wish)?;
+        if wish.plan.is_some() {
+            return Err(Error::new(
+                Code::Unprocessable,
+                "a plan cannot bind an operation that waits for its server, since it is planned afresh when the server is \
+                 back: leave out `plan`, or `when_back`",
+            ));
+        }
+        // Held until it counts itself, or two at a time would pass the limit.
+        let _one_at_a_time = self.queueing.lock().await;
+        let waiting = self.open.queued(wish.server).len();
+        if waiting >= QUEUED_PER_SERVER_MAX {
+            return Err(Error::new(
+                Code::Busy,
+                format!("{waiting} operations wait for this server already; cancel some of them first"),
+            )
+            .param("operations", waiting));
+        }
+        let (id, mut update, mut ordered) = self.update_of(&wish)?;
+        ordered.queued = true;
+        update.expires = Some(
+            update
+                .start_ts
+                .saturating_add(UnixMs::from(expires_s).saturating_mul(1000)),
+        );
+        update.waiting_for = Some(self.waiting_for(wish.server, away.error));
+        mark(&mut update, &ordered.operation, At::Queue);
+        failpoint!("queue.inserting");
+        self.store
+            .updates()
+            .insert(&update, Some(&ordered.kept()?))
+            .await?;
+        failpoint!("queue.inserted");
+        self.publish(&update);
+        Queued::start(self, id, wish.server, update.clone(), ordered);
+        Ok(update)
+    }
+
+    /// A new Update for what is wished, and what is kept with it.
+    fn update_of(&self, wish: &Wish) -> Result<(Id, Update, Ordered), Error> {
+        let target = ResourceTarget::Server(wish.server.to_string());
+        let mut update = self.new_update(&wish.by.operator, wish.request, target);
+        let Some(Oid(id)) = update.id else {
+            return Err(Error::new(Code::Internal, "an Update without an id"));
+        };
+        let operation = AgentOperation {
+            id: id.to_string(),
+            ..wish.operation.clone()
+        };
+        if let Some(reason) = &operation.override_reason {
+            update.other_data = format!("override: {reason}");
+        }
+        update.undoes = wish.undoes.map(|id| id.to_string());
+        // Until it is planned, as it was named.
+        update.container = match &operation.scope {
+            Scope::One(ContainerRef(name)) => Some(name.clone()),
+            Scope::Listed(_) | Scope::Matching(_) | Scope::All => None,
+        };
+        let ordered = Ordered {
+            operation,
+            items: Vec::new(),
+            runs: BTreeMap::new(),
+            queued: false,
+            ordered_at: None,
+        };
+        Ok((id, update, ordered))
+    }
+
+    fn may_override(&self, wish: &Wish) -> Result<(), Error> {
+        if wish.operation.override_reason.is_none() || wish.by.may_override {
+            return Ok(());
+        }
+        let desired = self.desired.snapshot();
+        let name = desired
+            .servers
+            .get(&wish.server)
+            .map_or(wish.server.as_str(), |server| &server.name);
+        Err(Error::new(
+            Code::Forbidden,
+            format!("an override needs Write on server '{name}'"),
+        ))
+    }
+
     /// The server, when it can be asked.
-    fn ready(&self, server: Id) -> Result<Ready, Error> {
+    pub(super) fn ready(&self, server: Id) -> Result<Ready, Error> {
         let desired = self.desired.snapshot();
         let (Some(known), Some(view)) = (desired.servers.get(&server), self.fleet.view(server))
         else {
@@ -213,16 +396,34 @@ impl Inner {
         })
     }
 
+    /// What an Update waits for, in words.
+    pub(super) fn waiting_for(&self, server: Id, why: String) -> WaitingFor {
+        let desired = self.desired.snapshot();
+        let view = self.fleet.view(server);
+        WaitingFor {
+            server: desired
+                .servers
+                .get(&server)
+                .map_or_else(|| server.to_string(), |server| server.name.clone()),
+            last_contact: view.and_then(|view| match view.is_live() {
+                true => Some(self.clock.now()),
+                false => view.last_contact,
+            }),
+            why: Some(why),
+        }
+    }
+
     fn shown(
         &self,
         request: &str,
+        hashed_as: &str,
         ready: &Ready,
         action: ContainerAction,
         plan: ContainersPlan,
     ) -> Plan {
         let server = ready.view.server;
         Plan {
-            hash: plan_hash(request, server.as_str(), &plan),
+            hash: plan_hash(hashed_as, server.as_str(), &plan),
             operation: request.to_owned(),
             server: server.to_string(),
             server_name: ready.name.clone(),
@@ -232,6 +433,27 @@ impl Inner {
             undo: has_undo(action),
             as_of: self.clock.now(),
         }
+    }
+}
+
+/// Name of the one container that an operation is about, where its request named one.
+fn name_of_one(operation: &AgentOperation, items: &[PlanItem]) -> Option<String> {
+    match (&operation.scope, items) {
+        (Scope::One(_), [item]) => Some(item.container.clone()),
+        _ => None,
+    }
+}
+
+fn check_expiry(when_away: WhenAway) -> Result<(), Error> {
+    match when_away {
+        WhenAway::Queue { expires_s } if !(1..=EXPIRES_S_MAX).contains(&expires_s) => {
+            Err(Error::new(
+                Code::Unprocessable,
+                format!("`expires_s` is between 1 and {EXPIRES_S_MAX} (seven days)"),
+            )
+            .param("path", "expires_s"))
+        }
+        WhenAway::Queue { .. } | WhenAway::Refuse => Ok(()),
     }
 }
 
@@ -259,7 +481,10 @@ fn check(operation: &ContainerOperation) -> Result<(), Error> {
     }
 }
 
-fn plan_of(view: &ServerView, operation: &ContainerOperation) -> Result<ContainersPlan, Error> {
+pub(super) fn plan_of(
+    view: &ServerView,
+    operation: &AgentOperation,
+) -> Result<ContainersPlan, Error> {
     let observed = Observed::new(
         view.containers.iter().map(|container| &**container),
         &view.protected,
@@ -278,7 +503,7 @@ fn plan_of(view: &ServerView, operation: &ContainerOperation) -> Result<Containe
     })
 }
 
-fn protected(item: &PlanItem, action: ContainerAction) -> Error {
+pub(super) fn protected(item: &PlanItem, action: ContainerAction) -> Error {
     let Some(reason) = &item.reason else {
         return Error::new(
             Code::Protected,
@@ -295,7 +520,7 @@ fn protected(item: &PlanItem, action: ContainerAction) -> Error {
     .param("detail", &reason.detail)
 }
 
-fn keys(action: ContainerAction, plan: &ContainersPlan) -> Vec<(Key, &str)> {
+pub(super) fn keys(action: ContainerAction, plan: &ContainersPlan) -> Vec<(Key, &str)> {
     let mut keys: Vec<_> = plan
         .acts()
         .map(|(item, _)| (Key::Container(item.id.clone()), item.container.as_str()))

@@ -1,34 +1,32 @@
 //! The run of one operation: follows the agent until every target has a verdict, however often the link is lost.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeSet, pin::pin, sync::Arc, time::Duration};
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt, future::BoxFuture};
 use komodo_agent_api::{
     AgentError, AgentErrorCode, AgentStream, OperationEvent, OperationEventBody,
 };
 use komodo_api::{
     UnixMs,
+    container::ContainerAction,
     id::Id,
     plan::{Effect, PlanItem},
     resource::ResourceTarget,
-    update::{Log, Update, UpdateStatus, Verdict, VerdictKind, WaitingFor},
+    update::{Log, Update, Verdict, VerdictKind},
 };
 use komodo_failpoint::failpoint;
 use komodo_plan::update_success;
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep_until},
-};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Inner,
+    ask::{Asked, Known, ask},
     lease::{Held, Holder, Key},
+    open::{Open, Wanted},
     order::Ordered,
+    overdue::Overdue,
+    stage::{At, mark},
 };
 use crate::fleet::{Agent, lost};
 
@@ -48,17 +46,28 @@ pub(super) struct Run {
     pub(super) update: Update,
     pub(super) ordered: Ordered,
     pub(super) held: Option<Held>,
-    show: watch::Sender<Arc<Update>>,
+    pub(super) open: Arc<Open>,
+    /// Where it is, apart from what it waits for.
+    pub(super) at: At,
     /// Place of the last event in the agent's journal.
     seq: u64,
     /// Place after which the agent was asked to tell.
     from: u64,
     /// Whether the agent is known to have, or have had, the operation.
     pub(super) accepted: bool,
-    /// Whether the agent was asked in this start of Core, so that it may be asked again where it knows nothing.
+    /// Whether it may be asked again of an agent that knows nothing of it.
     pub(super) orderable: bool,
+    /// Whether the agent may have been asked, in this start of Core or an earlier one.
+    pub(super) asked: bool,
+    /// Whether it is of an earlier start of Core, whose agent may have begun it.
+    pub(super) earlier: bool,
     /// Targets that the agent has begun to act on.
     pub(super) begun: BTreeSet<String>,
+    /// How often it was wanted to be canceled, as far as that was seen.
+    wanted: u32,
+    /// Whether the agent has told that it cancels.
+    pub(super) cancels: bool,
+    pub(super) overdue: Overdue,
     show_at: Option<Instant>,
     save_at: Option<Instant>,
     /// Whether the Update says already that a save failed.
@@ -75,14 +84,24 @@ enum Stop {
     Away(String),
     /// Nobody will ever tell.
     Never(String),
+    /// Somebody does not want to wait for an agent that is away.
+    Canceled,
     /// Core ends.
     Core,
 }
 
 impl Run {
-    /// Follows a new operation, which the agent is still to be asked for.
-    pub(super) fn begun(tasks: &Arc<Inner>, id: Id, update: Update, ordered: Ordered, held: Held) {
-        Run::start(tasks, id, update, ordered, Some(held), true);
+    /// Follows a new operation, which the agent is still to be asked for; `open` is where it was shown before, if it
+    /// waited.
+    pub(super) fn begun(
+        tasks: &Arc<Inner>,
+        id: Id,
+        update: Update,
+        ordered: Ordered,
+        held: Held,
+        open: Option<Arc<Open>>,
+    ) {
+        Run::start(tasks, id, update, ordered, Some(held), open, true);
     }
 
     /// Takes up an operation of an earlier start of Core. Its agent may know it from beginning to end, or not at all.
@@ -101,7 +120,8 @@ impl Run {
                     "Core ended while it ran, and kept nothing to settle it by: nobody can tell how it ended",
                     now,
                 ));
-                (update.success, update.end_ts, update.status) = (false, Some(now), UpdateStatus::Complete);
+                (update.success, update.end_ts, update.stage) = (false, Some(now), None);
+                (update.status, update.cancelable) = (komodo_api::update::UpdateStatus::Complete, false);
                 if let Err(error) = tasks.store.updates().save(&update).await {
                     tracing::warn!(update.id = %id, %error, "an Update could not be closed");
                 }
@@ -109,21 +129,8 @@ impl Run {
             });
             return;
         };
-        let holder = Holder {
-            update: id,
-            operation: update
-                .request
-                .clone()
-                .unwrap_or_else(|| format!("{:?}", update.operation)),
-            username: ordered.operation.operator.clone(),
-            since: update.start_ts,
-            action: ordered.operation.action,
-        };
-        let server = server_of(&update);
-        let held = tasks
-            .leases
-            .take(server.unwrap_or(Id::system(0)), [], holder)
-            .ok();
+        let holder = holder(id, &update, &ordered);
+        let held = tasks.leases.take(server_of(&update), [], holder).ok();
         if let Some(held) = &held {
             let settled: BTreeSet<_> = update
                 .verdicts
@@ -135,38 +142,54 @@ impl Run {
                     .filter(|item| !settled.contains(item.id.as_str()))
                     .map(key),
             );
+            if ordered.operation.action == ContainerAction::Prune {
+                held.extend([Key::PruneContainers]);
+            }
         }
-        Run::start(tasks, id, update, ordered, held, false);
+        Run::start(tasks, id, update, ordered, held, None, false);
     }
 
     fn start(
         tasks: &Arc<Inner>,
         id: Id,
-        update: Update,
-        ordered: Ordered,
+        mut update: Update,
+        mut ordered: Ordered,
         held: Option<Held>,
-        orderable: bool,
+        open: Option<Arc<Open>>,
+        new: bool,
     ) {
         let server = server_of(&update);
-        let show = watch::Sender::new(Arc::new(update.clone()));
-        tasks
-            .open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id, show.clone());
+        // An agent refuses what an earlier start of Core orders.
+        ordered.operation.epoch = tasks.store.epoch();
+        let at = At::Asking;
+        mark(&mut update, &ordered.operation, at);
+        let open = open.unwrap_or_else(|| {
+            let overridden = ordered.operation.override_reason.is_some();
+            Open::new(server, overridden, &update)
+        });
+        tasks.open.insert(id, Arc::clone(&open));
+        open.show(&update);
+        tasks.leases.free();
         let run = Run {
             tasks: Arc::clone(tasks),
             id,
-            server: server.unwrap_or(Id::system(0)),
+            server,
             update,
-            ordered,
             held,
-            show,
+            open,
+            at,
             seq: 0,
             from: 0,
             accepted: false,
-            orderable,
+            // What waited for its server is begun, also where Core ended just before it asked.
+            orderable: new || ordered.ordered_at.is_some(),
+            asked: !new,
+            earlier: !new,
+            ordered,
             begun: BTreeSet::new(),
+            wanted: 0,
+            cancels: false,
+            overdue: Overdue::default(),
             show_at: None,
             save_at: None,
             unsaved: false,
@@ -190,6 +213,7 @@ impl Run {
                             return self.store_end(Some(&agent)).await;
                         }
                         Stop::Forgotten => {
+                            self.is_at(At::Settling);
                             let tasks = Arc::clone(&self.tasks);
                             let seen = tokio::select! {
                                 biased;
@@ -217,21 +241,29 @@ impl Run {
                     self.close(None).await;
                     return self.store_end(None).await;
                 }
+                Stop::Canceled => return self.end_canceled().await,
                 Stop::Away(why) => {
                     self.wait_for(Some(why));
                     let until = Instant::now() + pause.mul_f64(0.75 + 0.5 * fastrand::f64());
                     pause = (pause * 2).min(RETRY_MAX);
-                    let (tasks, start_ts) = (Arc::clone(&self.tasks), self.update.start_ts);
-                    tokio::select! {
-                        biased;
-                        () = tasks.end.cancelled() => return self.leave_open().await,
-                        // An agent that is there and never tells must not keep it open for ever.
-                        () = expired(&tasks, start_ts) => {
-                            self.settle_as_unknown(&expiry(&tasks));
-                            self.close(None).await;
-                            return self.store_end(None).await;
+                    let (tasks, since) = (Arc::clone(&self.tasks), self.since());
+                    loop {
+                        tokio::select! {
+                            biased;
+                            () = tasks.end.cancelled() => return self.leave_open().await,
+                            wanted = self.open.canceled(self.wanted) => {
+                                self.want_canceled(wanted).await;
+                                return self.end_canceled().await;
+                            }
+                            // An agent that is there and never tells must not keep it open for ever.
+                            () = expired(&tasks, since) => {
+                                self.settle_as_unknown(&expiry(&tasks));
+                                self.close(None).await;
+                                return self.store_end(None).await;
+                            }
+                            () = due(self.due_at()) => self.flush().await,
+                            () = sleep_until(until) => break,
                         }
-                        () = sleep_until(until) => {}
                     }
                 }
                 Stop::Ended(_) | Stop::Forgotten => {}
@@ -239,12 +271,28 @@ impl Run {
         }
     }
 
+    /// Ends it although its agent is away: what is not known stays so. The agent ends it when it is back.
+    async fn end_canceled(mut self) {
+        let by = self.update.canceled_by.clone().unwrap_or_default();
+        self.settle_as_canceled();
+        let held = self.held.take();
+        self.close(None).await;
+        let (tasks, server) = (Arc::clone(&self.tasks), self.server);
+        if self.asked {
+            let operation = self.ordered.operation.id.clone();
+            tasks
+                .running
+                .spawn(Arc::clone(&tasks).reap(server, operation, by, held));
+        }
+        self.store_end(None).await;
+    }
+
     /// Waits for the agent of the server.
     async fn agent(&mut self) -> Result<(Arc<Agent>, CancellationToken), Stop> {
         let Some((mut agents, deleted)) = self.tasks.fleet.watch_agent(self.server) else {
             return Err(Stop::Never("its server was deleted".into()));
         };
-        let (tasks, start_ts) = (Arc::clone(&self.tasks), self.update.start_ts);
+        let (tasks, since) = (Arc::clone(&self.tasks), self.since());
         loop {
             if let Some(agent) = agents.borrow_and_update().clone() {
                 return Ok((agent, deleted));
@@ -259,7 +307,11 @@ impl Run {
                     biased;
                     () = tasks.end.cancelled() => return Err(Stop::Core),
                     () = deleted.cancelled() => return Err(Stop::Never("its server was deleted".into())),
-                    () = expired(&tasks, start_ts) => return Err(Stop::Never(expiry(&tasks))),
+                    wanted = self.open.canceled(self.wanted) => {
+                        self.want_canceled(wanted).await;
+                        return Err(Stop::Canceled);
+                    }
+                    () = expired(&tasks, since) => return Err(Stop::Never(expiry(&tasks))),
                     changed = agents.changed() => match changed {
                         Ok(()) => break,
                         Err(_) => return Err(Stop::Never("its server was deleted".into())),
@@ -271,25 +323,28 @@ impl Run {
     }
 
     /// Asks the agent, and follows what it does.
-    async fn follow(&mut self, agent: &Agent, deleted: &CancellationToken) -> Stop {
-        let (tasks, start_ts) = (Arc::clone(&self.tasks), self.update.start_ts);
-        let asked = tokio::select! {
-            biased;
-            () = tasks.end.cancelled() => return Stop::Core,
-            () = deleted.cancelled() => return Stop::Never("its server was deleted".into()),
-            asked = self.ask(agent) => asked,
-        };
-        let mut events = match asked {
+    async fn follow(&mut self, agent: &Arc<Agent>, deleted: &CancellationToken) -> Stop {
+        let mut events = match self.ask(agent, deleted).await {
             Ok(events) => events,
             Err(stop) => return stop,
         };
-        self.wait_for(None);
+        self.at = At::Acting;
+        if !self.wait_for(None) {
+            self.is_at(At::Acting);
+        }
+        let (tasks, since) = (Arc::clone(&self.tasks), self.since());
+        let mut tell = Tell::new(self.update.canceled_by.is_some());
         loop {
             let silent = self.silent_until();
             tokio::select! {
                 biased;
                 () = tasks.end.cancelled() => return Stop::Core,
                 () = deleted.cancelled() => return Stop::Never("its server was deleted".into()),
+                wanted = self.open.canceled(self.wanted) => {
+                    self.want_canceled(wanted).await;
+                    tell.again();
+                }
+                () = tell.told(agent, &self.ordered.operation.id, self.update.canceled_by.as_deref()) => {}
                 () = due(self.due_at()) => self.flush().await,
                 event = events.next() => match event {
                     Some(Ok(event)) => if let Some(stop) = self.take(event) {
@@ -305,46 +360,83 @@ impl Run {
                     }
                 },
                 () = sleep_until(silent) => return Stop::Away("the agent tells nothing".into()),
-                () = expired(&tasks, start_ts) => return Stop::Never(expiry(&tasks)),
+                () = expired(&tasks, since) => return Stop::Never(expiry(&tasks)),
             }
         }
     }
 
-    async fn ask(&mut self, agent: &Agent) -> Result<AgentStream<OperationEvent>, Stop> {
-        let id = self.ordered.operation.id.clone();
-        // An agent that started after the operation may have lost its journal, and with it the knowledge that it acted.
+    async fn ask(
+        &mut self,
+        agent: &Arc<Agent>,
+        deleted: &CancellationToken,
+    ) -> Result<AgentStream<OperationEvent>, Stop> {
+        if self.update.canceled_by.is_some() && !self.asked {
+            return Err(Stop::Canceled);
+        }
         let orderable = self.orderable
             && !self.accepted
+            // Who canceled wants nothing to begin any more.
+            && self.update.canceled_by.is_none()
             && self
                 .update
                 .deadline
                 .is_none_or(|deadline| self.tasks.clock.now() < deadline);
-        let first = self.seq == 0 && orderable && self.update.waiting_for.is_none();
+        let known = Known {
+            seq: self.seq,
+            orderable,
+            first: orderable && !self.asked,
+            ordered_at: self.since(),
+        };
         self.from = self.seq;
-        if !first {
-            match agent.follow(&id, self.seq).await {
-                Ok(events) => {
-                    self.accepted = true;
-                    return Ok(events);
-                }
-                Err(error) if error.code == AgentErrorCode::NotFound => {
-                    if !orderable || agent.hello().agent.started_at > self.update.start_ts {
-                        return Err(Stop::Forgotten);
+        self.asked |= orderable;
+        let tasks = Arc::clone(&self.tasks);
+        let mut asked = pin!(ask(
+            Arc::clone(agent),
+            self.ordered.operation.clone(),
+            known
+        ));
+        let asked = loop {
+            tokio::select! {
+                biased;
+                () = tasks.end.cancelled() => return Err(Stop::Core),
+                () = deleted.cancelled() => return Err(Stop::Never("its server was deleted".into())),
+                wanted = self.open.canceled(self.wanted) => {
+                    let waits = self.update.waiting_for.is_some();
+                    self.want_canceled(wanted).await;
+                    if waits {
+                        return Err(Stop::Canceled);
                     }
                 }
-                Err(error) => return Err(Stop::Away(error.message)),
+                () = due(self.due_at()) => self.flush().await,
+                asked = &mut asked => break asked,
             }
-        }
-        failpoint!("agent.asking");
-        match agent.operate(self.ordered.operation.clone()).await {
-            Ok(events) => {
-                failpoint!("agent.accepted");
+        };
+        match asked {
+            Asked::Accepted(events) => {
                 self.accepted = true;
                 Ok(events)
             }
-            Err(error) if is_uncertain(&error) => Err(Stop::Away(error.message)),
-            Err(error) => Err(Stop::Ended(Some(error.message))),
+            Asked::Forgotten => Err(Stop::Forgotten),
+            Asked::Refused(why) => Err(Stop::Ended(Some(why))),
+            Asked::Away(why) => Err(Stop::Away(why)),
         }
+    }
+
+    /// Somebody wants it canceled: on disk before anybody is told, so that a restart does not forget it.
+    async fn want_canceled(&mut self, wanted: Wanted) {
+        self.wanted = wanted.times;
+        self.update.canceled_by.get_or_insert(wanted.by);
+        self.is_at(self.at);
+        failpoint!("cancel.saving");
+        if let Err(error) = self.tasks.store.updates().save(&self.update).await {
+            tracing::warn!(update.id = %self.id, %error, "a cancel could not be saved; it is told all the same");
+            self.tell_unsaved(error);
+        }
+    }
+
+    /// Since when it may act or be settled.
+    fn since(&self) -> UnixMs {
+        self.ordered.ordered_at.unwrap_or(self.update.start_ts)
     }
 
     /// Takes an event in; returns why to stop, if that is the last of them.
@@ -373,7 +465,11 @@ impl Run {
                 return None;
             }
             OperationEventBody::Verdict(verdict) => self.put(verdict),
-            OperationEventBody::Canceled { by } => self.update.canceled_by = Some(by),
+            OperationEventBody::Canceled { by } => {
+                self.cancels = true;
+                self.update.canceled_by.get_or_insert(by);
+                self.is_at(self.at);
+            }
             OperationEventBody::Ended { error } => return Some(self.ended(error)),
         }
         self.changed();
@@ -389,6 +485,14 @@ impl Run {
                 return Stop::Away("something of what the agent told is missing".into());
             }
             return Stop::Forgotten;
+        }
+        if !self.cancels
+            && let Some(by) = self.update.canceled_by.take()
+        {
+            let text = format!("{by} canceled it, but it had ended by then");
+            self.update
+                .logs
+                .push(note("Cancel", &text, self.tasks.clock.now()));
         }
         Stop::Ended(error)
     }
@@ -426,32 +530,25 @@ impl Run {
         }
     }
 
-    /// Shows what is waited for, or that nothing is.
-    fn wait_for(&mut self, why: Option<String>) {
-        let waiting = why.map(|why| {
-            let desired = self.tasks.desired.snapshot();
-            let view = self.tasks.fleet.view(self.server);
-            WaitingFor {
-                server: desired
-                    .servers
-                    .get(&self.server)
-                    .map_or_else(|| self.server.to_string(), |server| server.name.clone()),
-                last_contact: view.and_then(|view| match view.is_live() {
-                    true => Some(self.tasks.clock.now()),
-                    false => view.last_contact,
-                }),
-                why: Some(why),
-            }
-        });
-        let same = match (&self.update.waiting_for, &waiting) {
+    /// Shows what is waited for, or that nothing is; whether that is new.
+    fn wait_for(&mut self, why: Option<String>) -> bool {
+        let same = match (&self.update.waiting_for, &why) {
             (None, None) => true,
-            (Some(before), Some(now)) => before.why == now.why,
+            (Some(before), Some(why)) => before.why.as_ref() == Some(why),
             _ => false,
         };
         if same {
-            return;
+            return false;
         }
-        self.update.waiting_for = waiting;
+        self.update.waiting_for = why.map(|why| self.tasks.waiting_for(self.server, why));
+        self.is_at(self.at);
+        true
+    }
+
+    /// Shows at once where it is.
+    pub(super) fn is_at(&mut self, at: At) {
+        self.at = at;
+        mark(&mut self.update, &self.ordered.operation, at);
         self.changed();
         self.show_now();
         self.tasks.publish(&self.update);
@@ -465,14 +562,15 @@ impl Run {
 
     pub(super) fn show_now(&mut self) {
         self.show_at = None;
-        self.show.send_replace(Arc::new(self.update.clone()));
+        self.open.show(&self.update);
     }
 
     fn due_at(&self) -> Option<Instant> {
-        match (self.show_at, self.save_at) {
-            (Some(show), Some(save)) => Some(show.min(save)),
-            (at, None) | (None, at) => at,
-        }
+        let overdue = self.overdue.at(&self.update, self.tasks.clock.now());
+        [self.show_at, self.save_at, overdue]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Shows and saves what changed, as far as that is due.
@@ -481,6 +579,7 @@ impl Run {
         if self.show_at.is_some_and(|at| at <= now) {
             self.show_now();
         }
+        self.warn_if_overdue().await;
         if self.save_at.is_none_or(|at| at > now) {
             return;
         }
@@ -546,18 +645,78 @@ async fn due(at: Option<Instant>) {
     }
 }
 
-/// Whether an agent may have accepted an operation although it answered this.
-fn is_uncertain(error: &AgentError) -> bool {
-    matches!(
-        error.code,
-        AgentErrorCode::Link | AgentErrorCode::DeadlineExceeded
-    )
+/// That the agent is told to cancel: once, and again where it did not answer.
+struct Tell {
+    call: Option<BoxFuture<'static, Result<(), AgentError>>>,
+    at: Option<Instant>,
+    pause: Duration,
 }
 
-fn server_of(update: &Update) -> Option<Id> {
+impl Tell {
+    fn new(now: bool) -> Self {
+        Tell {
+            call: None,
+            at: now.then(Instant::now),
+            pause: Duration::from_millis(200),
+        }
+    }
+
+    fn again(&mut self) {
+        if self.call.is_none() {
+            self.at = Some(Instant::now());
+        }
+    }
+
+    /// Returns when the agent has answered; never where there is nothing to tell it. Can be dropped and called again.
+    async fn told(&mut self, agent: &Arc<Agent>, operation: &str, by: Option<&str>) {
+        if self.call.is_none() {
+            due(self.at).await;
+            let (agent, operation) = (Arc::clone(agent), operation.to_owned());
+            let by = by.unwrap_or_default().to_owned();
+            self.at = None;
+            failpoint!("agent.canceling");
+            self.call = Some(async move { agent.cancel(&operation, &by).await }.boxed());
+        }
+        let Some(call) = &mut self.call else { return };
+        let told = call.await;
+        self.call = None;
+        match told {
+            Ok(()) => {}
+            // It has ended, and tells so.
+            Err(error) if error.code == AgentErrorCode::NotFound => {}
+            Err(error) => {
+                tracing::info!(%operation, %error, "an agent could not be told to cancel; it is told again");
+                self.at = Some(Instant::now() + self.pause);
+                self.pause = (self.pause * 2).min(RETRY_MAX);
+            }
+        }
+    }
+}
+
+/// Who holds the leases of an operation.
+pub(super) fn holder(id: Id, update: &Update, ordered: &Ordered) -> Holder {
+    Holder {
+        update: id,
+        operation: request_of(update),
+        username: ordered.operation.operator.clone(),
+        since: update.start_ts,
+        action: ordered.operation.action,
+    }
+}
+
+/// Name of the request that an Update is of.
+pub(super) fn request_of(update: &Update) -> String {
+    update
+        .request
+        .clone()
+        .unwrap_or_else(|| format!("{:?}", update.operation))
+}
+
+/// The server that an Update is on; one that there is not, where it is on something else.
+pub(super) fn server_of(update: &Update) -> Id {
     match &update.target {
-        ResourceTarget::Server(id) => id.parse().ok(),
-        _ => None,
+        ResourceTarget::Server(id) => id.parse().unwrap_or(Id::system(0)),
+        _ => Id::system(0),
     }
 }
 

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use komodo_agent_api::Container;
 use komodo_api::{
-    plan::{Effect, PlanItem},
+    UnixMs,
+    plan::{Effect, PlanItem, Reason, ReasonCode},
     update::{Log, Verdict, VerdictKind},
 };
-use komodo_plan::{Form, settle, settle_skip};
+use komodo_plan::{Form, settle_back, settle_skip};
 
 use super::run::Run;
 
@@ -23,12 +24,16 @@ impl Run {
         let at = self.tasks.clock.now();
         let untold = self.untold();
         // Where the agent was never known to have it, it may have been the link that lost the answer.
-        let may_have_acted = self.accepted || !self.orderable;
+        let may_have_acted = self.accepted || self.earlier;
         for item in untold {
             let observed = by_id.get(item.id.as_str()).copied();
             let (verdict, reason, error) = match item.effect {
                 Effect::Act => {
                     let acted = may_have_acted || self.begun.contains(&item.id);
+                    if !acted && self.update.canceled_by.is_some() {
+                        self.put_canceled(item, observed, at);
+                        continue;
+                    }
                     let why = match acted {
                         true => None,
                         false => Some("the server could not be asked in time"),
@@ -37,7 +42,15 @@ impl Run {
                         .and_then(|container| container.started_at)
                         .zip(self.ordered.runs.get(&item.id))
                         .map(|(now, before)| now != *before);
-                    settle(action, item.state, observed, acted, why, restarted)
+                    settle_back(
+                        item.back_to,
+                        action,
+                        item.state,
+                        observed,
+                        acted,
+                        why,
+                        restarted,
+                    )
                 }
                 Effect::Skip | Effect::Refuse => settle_skip(&item, action, form),
             };
@@ -51,6 +64,52 @@ impl Run {
                 before: Some(item.state),
                 after,
                 run: observed.map(komodo_agent_api::Container::run),
+                at,
+            });
+        }
+    }
+
+    /// It was never tried, and will not be.
+    fn put_canceled(&mut self, item: PlanItem, observed: Option<&Container>, at: UnixMs) {
+        self.put(Verdict {
+            container: item.container,
+            id: item.id,
+            verdict: VerdictKind::Skipped,
+            reason: Some(Reason::new(ReasonCode::Canceled)),
+            error: None,
+            before: Some(item.state),
+            after: observed.map(|container| container.state),
+            run: observed.map(Container::run),
+            at,
+        });
+    }
+
+    /// Nobody waits for the agent any more: what it was never asked for was not tried, and of the rest nobody knows.
+    pub(super) fn settle_as_canceled(&mut self) {
+        let (action, at) = (self.ordered.operation.action, self.tasks.clock.now());
+        let form = Form::from(&self.ordered.operation.scope);
+        for item in self.untold() {
+            let (verdict, reason, error) = match item.effect {
+                Effect::Act if !self.asked => {
+                    self.put_canceled(item, None, at);
+                    continue;
+                }
+                Effect::Act => (
+                    VerdictKind::Unknown,
+                    None,
+                    Some("it was canceled while its server was away".to_owned()),
+                ),
+                Effect::Skip | Effect::Refuse => settle_skip(&item, action, form),
+            };
+            self.put(Verdict {
+                container: item.container,
+                id: item.id,
+                verdict,
+                reason,
+                error,
+                before: Some(item.state),
+                after: None,
+                run: None,
                 at,
             });
         }
