@@ -1,9 +1,6 @@
 //! A simulated agent: a process on a simulated host, which can be killed and started again.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use futures_util::stream;
@@ -25,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     carry_out,
     events::Reader,
-    fault::Fault,
+    fault::{Broken, Fault},
     inspect,
     journal::{Disk, KillAt},
     process::{Process, lost, share_fate},
@@ -48,7 +45,7 @@ pub struct SimHost {
     pub world: World,
     disk: Disk,
     options: AgentOptions,
-    guard_broken: Arc<AtomicBool>,
+    broken: Arc<Broken>,
 }
 
 impl SimHost {
@@ -58,7 +55,7 @@ impl SimHost {
             world,
             disk: Disk::default(),
             options,
-            guard_broken: Arc::default(),
+            broken: Arc::default(),
         }
     }
 
@@ -70,7 +67,17 @@ impl SimHost {
 
     /// Makes agents on this host act on what is protected: for tests that have to find that out.
     pub fn break_guard(&self) {
-        self.guard_broken.store(true, Ordering::Relaxed);
+        self.broken.break_guard();
+    }
+
+    /// Makes agents on this host forget that they took an operation: for tests that have to find that out.
+    pub fn break_journal(&self) {
+        self.broken.break_journal();
+    }
+
+    /// Makes agents on this host believe what the Engine answers: for tests that have to find that out.
+    pub fn break_settlement(&self) {
+        self.broken.break_settlement();
     }
 
     /// Whether the disk of the journal is full.
@@ -99,7 +106,7 @@ impl SimAgent {
             world,
             disk,
             options,
-            guard_broken,
+            broken,
         } = host;
         let own = options
             .container
@@ -128,7 +135,7 @@ impl SimAgent {
         let agent = SimAgent(Arc::new(Process {
             world,
             disk,
-            guard_broken,
+            broken,
             properties,
             host,
             alive: CancellationToken::new(),
@@ -217,7 +224,7 @@ impl AgentApi for SimAgent {
                         ),
                     ));
                 }
-                process.disk.see_epoch(core.epoch)?;
+                process.disk.see_core(&core.core_id, core.epoch)?;
                 process.control.send_if_modified(|control| {
                     let next = ControlPath {
                         core_container: core.core_container,
@@ -320,7 +327,7 @@ impl AgentApi for SimAgent {
                         "an operation's id has 1 to 64 letters, digits, - or _",
                     ));
                 }
-                if !process.disk.knows(&id) {
+                if !process.knows(&id) {
                     process.accept(operation)?;
                     self.spawn(carry_out::carry_out(process.clone(), id.clone()));
                 }
@@ -340,7 +347,7 @@ impl AgentApi for SimAgent {
         let process = &self.0;
         process
             .call(async {
-                if !process.disk.knows(&operation) {
+                if !process.knows(&operation) {
                     return Err(AgentError::new(
                         AgentErrorCode::NotFound,
                         format!("there is no operation '{operation}'"),
@@ -351,11 +358,22 @@ impl AgentApi for SimAgent {
             .await
     }
 
-    async fn cancel(&self, operation: String, _by: String) -> Result<(), AgentError> {
-        Err(AgentError::new(
-            AgentErrorCode::Internal,
-            format!("operation '{operation}' cannot be canceled yet"),
-        ))
+    async fn cancel(&self, operation: String, by: String) -> Result<(), AgentError> {
+        let process = &self.0;
+        process
+            .answer(async {
+                let now = process.world.now();
+                let known = process.disk.cancel(&operation, &by, now, &process.alive);
+                match known {
+                    Ok(true) => Ok(()),
+                    Ok(false) => Err(AgentError::new(
+                        AgentErrorCode::NotFound,
+                        format!("there is no operation '{operation}'"),
+                    )),
+                    Err(_killed) => Err(lost()),
+                }
+            })
+            .await
     }
 
     async fn acknowledge(&self, operation: String) -> Result<(), AgentError> {

@@ -4,16 +4,20 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use komodo_agent_api::{Container, EngineState, OperationEventBody};
+use komodo_agent_api::{Container, EngineState, Expected, OperationEventBody};
 use komodo_api::{
     container::ContainerAction,
-    plan::{Effect, PlanItem, Reason},
+    engine::ContainerStateStatusEnum,
+    plan::{Effect, PlanItem, Reason, ReasonCode},
     update::{Verdict, VerdictKind},
 };
-use komodo_plan::{Decision, Form, guard, reached, refusal, settle, settle_skip};
+use komodo_plan::{
+    Decision, Form, changed_since, guard, reached, second_step, settle, settle_back, settle_skip,
+    state_effect,
+};
 use tokio::{
     sync::Semaphore,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -25,11 +29,14 @@ struct Operation {
     action: ContainerAction,
     form: Form,
     overridden: bool,
+    canceled: CancellationToken,
 }
 
 struct Target {
     item: PlanItem,
     deadline: Duration,
+    /// As what it is to be found, where the order says.
+    expected: Option<Expected>,
     /// Start of its run when it was planned.
     run: Option<i64>,
     /// Whether the journal says that the Engine was about to be asked, and what came of it.
@@ -39,7 +46,46 @@ struct Target {
 #[derive(Default)]
 struct Begun {
     at: i64,
+    times: u32,
+    answered: bool,
     error: Option<String>,
+}
+
+/// What is done to a target, of which an undo may take two.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// What the operation is.
+    First,
+    /// What brings it back to the state that an undo found before.
+    Second,
+}
+
+/// That the Engine was asked, and how that ended.
+struct Asked {
+    /// The container as it was right before.
+    before: Container,
+    answered: bool,
+    error: Option<String>,
+}
+
+/// Why the Engine is not asked.
+enum Kept {
+    /// Because of how things are; the container as it is, where it is there.
+    Settled(Settled, Option<Box<Container>>),
+    /// It does not answer.
+    Away(String),
+}
+
+/// Why there is no answer of the Engine.
+enum NotAsked {
+    Settled(Settled, Option<Box<Container>>),
+    Killed(Killed),
+}
+
+impl From<Killed> for NotAsked {
+    fn from(killed: Killed) -> Self {
+        NotAsked::Killed(killed)
+    }
 }
 
 /// Carries out an operation that was just accepted.
@@ -74,14 +120,24 @@ async fn run(
         .map(|target| (target.item.id.as_str(), CancellationToken::new()))
         .collect();
     let work = targets.iter().map(|target| async {
-        for before in &target.item.after {
-            // Every target settles by its own deadline, so that one that hangs holds this up no longer than that.
-            if let Some(before) = settled.get(before.as_str()) {
-                before.cancelled().await;
+        let turn = async {
+            for before in &target.item.after {
+                // Every target settles by its own deadline, so that one that hangs holds this up no longer than that.
+                if let Some(before) = settled.get(before.as_str()) {
+                    before.cancelled().await;
+                }
             }
-        }
-        let _permit = permits.acquire().await;
-        let done = act(process, operation, target).await;
+            permits.acquire().await
+        };
+        let turn = tokio::select! {
+            biased;
+            () = operation.canceled.cancelled() => None,
+            permit = turn => Some(permit),
+        };
+        let done = match &turn {
+            Some(_permit) => act(process, operation, target).await,
+            None => cancel(process, operation, &target.item),
+        };
         if let Some(token) = settled.get(target.item.id.as_str()) {
             token.cancel();
         }
@@ -99,64 +155,204 @@ async fn run(
 
 async fn act(process: &Process, operation: &Operation, target: &Target) -> Result<(), Killed> {
     let item = &target.item;
-    // The choke point: whatever was planned, nothing reaches the Engine that the guard keeps now.
-    if let Some((verdict, reason, error)) = kept(process, operation, item) {
-        return write_verdict(
-            process,
-            operation,
-            item,
-            (verdict, Some(reason), error),
-            None,
-        );
-    }
-    if process.disk.is_full() {
-        let why = "the journal cannot be written: its disk is full; it was not tried".to_owned();
-        return write_verdict(
-            process,
-            operation,
-            item,
-            (VerdictKind::Failed, None, Some(why)),
-            None,
-        );
-    }
-    write(
-        process,
-        operation,
-        OperationEventBody::Started {
-            id: item.id.clone(),
-        },
-    )?;
     let ends = Instant::now() + target.deadline;
-    let (acted, error) = match timeout(
-        target.deadline,
-        process.world.act(&operation.id, &item.id, operation.action),
-    )
-    .await
-    {
-        Ok(Ok(())) => (true, None),
-        Ok(Err(ActError::NotAsked(error))) => (false, Some(error)),
-        Ok(Err(ActError::Said(error))) => (true, Some(error)),
-        Err(_) => (
-            true,
-            Some(format!(
-                "the Engine did not answer within {} s",
-                target.deadline.as_secs()
-            )),
-        ),
+    let action = operation.action;
+    let asked = match ask(process, operation, target, action, Step::First, ends).await {
+        Ok(asked) => asked,
+        Err(NotAsked::Killed(killed)) => return Err(killed),
+        Err(NotAsked::Settled(settled, now)) => {
+            let before = now.as_ref().map_or(item.state, |now| now.state);
+            return write_verdict(process, operation, item, before, settled, now.as_deref());
+        }
     };
-    write(
-        process,
-        operation,
-        OperationEventBody::Acted {
-            id: item.id.clone(),
-            error: error.clone(),
-        },
-    )?;
-    let verdict = match observe(process, &item.id, ends).await {
-        Some(observed) => judge(operation, target, observed, acted, error.as_deref()),
-        None => (unobserved(), None),
+    let before = asked.before.state;
+    let run = asked.before.started_at;
+    let mut answered = asked.answered;
+    let mut error = asked.error;
+    if process.broken.settlement() {
+        let settled = match error {
+            None => (VerdictKind::Done, None, None),
+            Some(error) => failed(error),
+        };
+        return write_verdict(process, operation, item, before, settled, None);
+    }
+    if let Some(second) = second_step(action, item.back_to) {
+        let seen = look(process, operation, target, run, !answered, true, ends).await;
+        if let Some(Some(now)) = &seen
+            && reached(action, now.state)
+        {
+            (answered, error) =
+                match ask(process, operation, target, second, Step::Second, ends).await {
+                    Ok(asked) => (asked.answered, asked.error),
+                    Err(NotAsked::Killed(killed)) => return Err(killed),
+                    Err(NotAsked::Settled((_, reason, error), _)) => {
+                        let reason = reason.map(|reason| reason.sentence());
+                        (true, error.or(reason))
+                    }
+                };
+        }
+    }
+    let seen = look(process, operation, target, run, !answered, false, ends).await;
+    let (settled, now) = judge(operation, item, before, run, seen, true, error.as_deref());
+    write_verdict(process, operation, item, before, settled, now.as_ref())
+}
+
+/// Asks the Engine for one step of a target. The facts are looked at before the step is written down and again right
+/// before the Engine is asked; an Engine that is away is waited for.
+async fn ask(
+    process: &Process,
+    operation: &Operation,
+    target: &Target,
+    action: ContainerAction,
+    step: Step,
+    ends: Instant,
+) -> Result<Asked, NotAsked> {
+    let item = &target.item;
+    let acted = |error: Option<String>| {
+        let id = item.id.clone();
+        write(process, operation, OperationEventBody::Acted { id, error })
     };
-    write_verdict(process, operation, item, verdict.0, verdict.1)
+    let mut begun = false;
+    loop {
+        let mut changes = process.world.subscribe().changes;
+        let why = match permit(process, operation, target, action, step) {
+            Err(Kept::Away(why)) => why,
+            Err(Kept::Settled(settled, now)) => {
+                if begun {
+                    let reason = settled.1.as_ref().map(Reason::sentence);
+                    let why = settled.2.clone().or(reason).unwrap_or_default();
+                    acted(Some(format!("it was not asked: {why}")))?;
+                }
+                return Err(NotAsked::Settled(settled, now));
+            }
+            Ok(_) if !begun => {
+                if process.disk.is_full() {
+                    let why = "the journal cannot be written: its disk is full; it was not tried";
+                    return Err(NotAsked::Settled(failed(why.to_owned()), None));
+                }
+                begun = match step {
+                    Step::First => process.disk.begin(
+                        &operation.id,
+                        &item.id,
+                        process.world.now(),
+                        &process.alive,
+                    )?,
+                    Step::Second => {
+                        let id = item.id.clone();
+                        write(process, operation, OperationEventBody::Started { id })?;
+                        true
+                    }
+                };
+                if !begun {
+                    return Err(canceled(process, item));
+                }
+                continue;
+            }
+            Ok(before) => {
+                let call = process.world.act(&operation.id, &item.id, action);
+                let (answered, error) = match timeout_at(ends, call).await {
+                    Ok(Ok(())) => (true, None),
+                    Ok(Err(ActError::Said(error))) => (true, Some(error)),
+                    Ok(Err(ActError::Lost(error))) => (false, Some(error)),
+                    Ok(Err(ActError::NotAsked(_))) => continue,
+                    Err(_) => {
+                        let seconds = target.deadline.as_secs();
+                        let why = format!("the Engine did not answer within {seconds} s");
+                        (false, Some(why))
+                    }
+                };
+                acted(error.clone())?;
+                return Ok(Asked {
+                    before,
+                    answered,
+                    error,
+                });
+            }
+        };
+        tokio::select! {
+            biased;
+            () = operation.canceled.cancelled(), if step == Step::First => {
+                if begun {
+                    acted(Some(why))?;
+                }
+                return Err(canceled(process, item));
+            }
+            back = timeout_at(ends, changes.recv()) => if back.is_err() {
+                let seconds = target.deadline.as_secs();
+                let why = format!("the Engine could not be asked within {seconds} s: {why}");
+                if begun {
+                    acted(Some(why.clone()))?;
+                }
+                return Err(NotAsked::Settled(failed(why), None));
+            }
+        }
+    }
+}
+
+/// The choke point: whatever was planned, nothing reaches the Engine that the guard keeps now, or that is not now as it
+/// has to be. The container as it is where it may be acted on.
+fn permit(
+    process: &Process,
+    operation: &Operation,
+    target: &Target,
+    action: ContainerAction,
+    step: Step,
+) -> Result<Container, Kept> {
+    let item = &target.item;
+    if let EngineState::Unreachable { why, .. } = process.world.engine() {
+        return Err(Kept::Away(why));
+    }
+    let Some(now) = process.world.container(&item.id) else {
+        let gone = settle(action, item.state, None, false, None, None);
+        return Err(Kept::Settled(gone, None));
+    };
+    let protected = process.protected(&process.world.containers());
+    let reasons = protected
+        .iter()
+        .find(|entry| entry.id == item.id)
+        .map_or(&[][..], |entry| &entry.reasons);
+    let decision = guard(reasons, action, operation.form, operation.overridden);
+    let (effect, reason) = match decision {
+        Decision::Skip(reason) => (Effect::Skip, reason),
+        Decision::Refuse(reason) => (Effect::Refuse, reason),
+        Decision::Act => {
+            let changed = match (step, &target.expected) {
+                (Step::First, Some(expected)) => changed_since(expected, &now),
+                _ => None,
+            };
+            let state = || state_effect(action, now.state, operation.form).reason();
+            match changed.or_else(|| state().map(Reason::new)) {
+                Some(reason) => (Effect::Skip, reason),
+                None => return Ok(now),
+            }
+        }
+    };
+    let item = PlanItem {
+        effect,
+        reason: Some(reason),
+        state: now.state,
+        ..item.clone()
+    };
+    let settled = settle_skip(&item, action, operation.form);
+    Err(Kept::Settled(settled, Some(Box::new(now))))
+}
+
+fn failed(why: String) -> Settled {
+    (VerdictKind::Failed, None, Some(why))
+}
+
+fn canceled(process: &Process, item: &PlanItem) -> NotAsked {
+    let reason = Reason::new(ReasonCode::Canceled);
+    let settled = (VerdictKind::Skipped, Some(reason), None);
+    let now = process.world.container(&item.id);
+    NotAsked::Settled(settled, now.map(Box::new))
+}
+
+fn cancel(process: &Process, operation: &Operation, item: &PlanItem) -> Result<(), Killed> {
+    let reason = Reason::new(ReasonCode::Canceled);
+    let settled = (VerdictKind::Skipped, Some(reason), None);
+    let now = process.world.container(&item.id);
+    write_verdict(process, operation, item, item.state, settled, now.as_ref())
 }
 
 async fn settle_all(
@@ -167,39 +363,41 @@ async fn settle_all(
 ) -> Result<(), Killed> {
     write_skips(process, operation, skips)?;
     let work = targets.iter().map(|target| async {
-        let (acted, error, ends) = match &target.begun {
-            None => (
-                false,
-                Some("the agent was stopped before it was tried".to_owned()),
-                Instant::now(),
-            ),
-            Some(begun) => {
-                let passed = u64::try_from(process.world.now() - begun.at).unwrap_or(0);
-                let left = target
-                    .deadline
-                    .saturating_sub(Duration::from_millis(passed));
-                let error = begun.error.clone();
-                let error = error.or_else(|| {
-                    Some("the agent was stopped before the Engine had answered".to_owned())
-                });
-                (true, error, Instant::now() + left)
+        let item = &target.item;
+        let Some(begun) = &target.begun else {
+            if operation.canceled.is_cancelled() {
+                return cancel(process, operation, item);
             }
+            let error = "the agent was stopped before it was tried";
+            let seen = observe(process, &item.id, Instant::now()).await;
+            let (settled, now) = judge(
+                operation,
+                item,
+                item.state,
+                target.run,
+                seen,
+                false,
+                Some(error),
+            );
+            return write_verdict(process, operation, item, item.state, settled, now.as_ref());
+        };
+        let passed = u64::try_from(process.world.now() - begun.at).unwrap_or(0);
+        let left = target
+            .deadline
+            .saturating_sub(Duration::from_millis(passed));
+        let ends = Instant::now() + left;
+        let halfway = second_step(operation.action, item.back_to).is_some() && begun.times == 1;
+        let error = match &begun.error {
+            Some(error) => Some(error.as_str()),
+            None if !begun.answered => Some("the agent was stopped before the Engine had answered"),
+            None if halfway => Some("the agent was stopped before it came to that"),
+            None => None,
         };
         // What was asked for may yet come about: the Engine did not stop with the agent.
-        let verdict = loop {
-            let mut changes = process.world.subscribe().changes;
-            let Some(observed) = observe(process, &target.item.id, ends).await else {
-                break (unobserved(), None);
-            };
-            let there = match &observed {
-                None => true,
-                Some(container) => !acted || is_there(operation, target, container),
-            };
-            if there || timeout_at(ends, changes.recv()).await.is_err() {
-                break judge(operation, target, observed, acted, error.as_deref());
-            }
-        };
-        write_verdict(process, operation, &target.item, verdict.0, verdict.1)
+        let waits = !begun.answered;
+        let seen = look(process, operation, target, target.run, waits, halfway, ends).await;
+        let (settled, now) = judge(operation, item, item.state, target.run, seen, true, error);
+        write_verdict(process, operation, item, item.state, settled, now.as_ref())
     });
     for done in join_all(work).await {
         done?;
@@ -211,40 +409,62 @@ async fn settle_all(
     )
 }
 
-fn is_there(operation: &Operation, target: &Target, container: &Container) -> bool {
-    reached(operation.action, container.state)
-        && (operation.action != ContainerAction::Restart || container.started_at != target.run)
+/// Looks at a container; where the Engine may be at it still, until it is as wanted. `first` asks for what the operation
+/// is, and not for the state that it is brought back to.
+async fn look(
+    process: &Process,
+    operation: &Operation,
+    target: &Target,
+    run: Option<i64>,
+    waits: bool,
+    first: bool,
+    ends: Instant,
+) -> Option<Option<Container>> {
+    loop {
+        let mut changes = process.world.subscribe().changes;
+        let observed = observe(process, &target.item.id, ends).await?;
+        let there = match &observed {
+            None => true,
+            Some(container) => {
+                let back_to = target.item.back_to.filter(|_| !first);
+                let wanted = second_step(operation.action, back_to).unwrap_or(operation.action);
+                reached(wanted, container.state)
+                    && (operation.action != ContainerAction::Restart || container.started_at != run)
+            }
+        };
+        if there || !waits || timeout_at(ends, changes.recv()).await.is_err() {
+            return Some(observed);
+        }
+    }
 }
 
 type Settled = (VerdictKind, Option<Reason>, Option<String>);
 
+/// The verdict on what was seen; `None` is that the Engine does not answer.
 fn judge(
     operation: &Operation,
-    target: &Target,
-    observed: Option<Container>,
+    item: &PlanItem,
+    before: ContainerStateStatusEnum,
+    run: Option<i64>,
+    seen: Option<Option<Container>>,
     acted: bool,
     error: Option<&str>,
 ) -> (Settled, Option<Container>) {
-    let restarted = observed
-        .as_ref()
-        .map(|container| container.started_at != target.run);
-    let verdict = settle(
+    let Some(observed) = seen else {
+        let why = "the Engine does not answer, so that nobody can tell".to_owned();
+        return ((VerdictKind::Unknown, None, Some(why)), None);
+    };
+    let restarted = observed.as_ref().map(|now| now.started_at != run);
+    let settled = settle_back(
+        item.back_to,
         operation.action,
-        target.item.state,
+        before,
         observed.as_ref(),
         acted,
         error,
         restarted,
     );
-    (verdict, observed)
-}
-
-fn unobserved() -> Settled {
-    (
-        VerdictKind::Unknown,
-        None,
-        Some("the Engine does not answer, so that nobody can tell".to_owned()),
-    )
+    (settled, observed)
 }
 
 /// The container as the Engine has it, once the Engine answers; `None` if it does not by then.
@@ -261,32 +481,6 @@ async fn observe(process: &Process, id: &str, ends: Instant) -> Option<Option<Co
     timeout_at(ends, look).await.ok()
 }
 
-/// Why the guard keeps a container now, if it does.
-fn kept(
-    process: &Process,
-    operation: &Operation,
-    item: &PlanItem,
-) -> Option<(VerdictKind, Reason, Option<String>)> {
-    let protected = process.protected(&process.world.containers());
-    let reasons = protected
-        .iter()
-        .find(|entry| entry.id == item.id)
-        .map_or(&[][..], |entry| &entry.reasons);
-    match guard(
-        reasons,
-        operation.action,
-        operation.form,
-        operation.overridden,
-    ) {
-        Decision::Act => None,
-        Decision::Skip(reason) => Some((VerdictKind::Skipped, reason, None)),
-        Decision::Refuse(reason) => {
-            let why = refusal(&item.container, operation.action, &reason);
-            Some((VerdictKind::Failed, reason, Some(why)))
-        }
-    }
-}
-
 /// What the journal holds of an operation and what of it is still to be done.
 fn read(process: &Process, id: &str) -> Option<(Operation, u32, Vec<PlanItem>, Vec<Target>)> {
     process.disk.with(id, |record| {
@@ -295,16 +489,18 @@ fn read(process: &Process, id: &str) -> Option<(Operation, u32, Vec<PlanItem>, V
         for event in &record.events {
             match &event.body {
                 OperationEventBody::Started { id } => {
-                    begun.insert(
-                        id,
-                        Begun {
-                            at: event.at,
-                            error: None,
-                        },
-                    );
+                    let times = begun.get(id.as_str()).map_or(0, |begun| begun.times) + 1;
+                    let last = Begun {
+                        at: event.at,
+                        times,
+                        ..Begun::default()
+                    };
+                    begun.insert(id, last);
                 }
                 OperationEventBody::Acted { id, error } => {
-                    begun.entry(id).or_default().error.clone_from(error);
+                    let begun = begun.entry(id).or_default();
+                    begun.answered = true;
+                    begun.error.clone_from(error);
                 }
                 OperationEventBody::Verdict(verdict) => {
                     settled.push((&verdict.id, &verdict.container))
@@ -334,6 +530,7 @@ fn read(process: &Process, id: &str) -> Option<(Operation, u32, Vec<PlanItem>, V
                 .map(|(item, deadline_ms)| Target {
                     item: item.clone(),
                     deadline: Duration::from_millis(deadline_ms),
+                    expected: record.operation.expected.get(&item.id).cloned(),
                     run: record.runs.get(&item.id).copied().flatten(),
                     begun: begun.remove(item.id.as_str()),
                 });
@@ -343,6 +540,7 @@ fn read(process: &Process, id: &str) -> Option<(Operation, u32, Vec<PlanItem>, V
             action: asked.action,
             form: Form::from(&asked.scope),
             overridden: asked.override_reason.is_some(),
+            canceled: record.canceled.clone(),
         };
         (
             operation,
@@ -367,7 +565,14 @@ fn write_skips(
     for item in skips {
         let settled = settle_skip(&item, operation.action, operation.form);
         let after = process.world.container(&item.id);
-        write_verdict(process, operation, &item, settled, after)?;
+        write_verdict(
+            process,
+            operation,
+            &item,
+            item.state,
+            settled,
+            after.as_ref(),
+        )?;
     }
     Ok(())
 }
@@ -376,8 +581,9 @@ fn write_verdict(
     process: &Process,
     operation: &Operation,
     item: &PlanItem,
+    before: ContainerStateStatusEnum,
     (verdict, reason, error): Settled,
-    after: Option<Container>,
+    after: Option<&Container>,
 ) -> Result<(), Killed> {
     let verdict = Verdict {
         container: item.container.clone(),
@@ -385,8 +591,8 @@ fn write_verdict(
         verdict,
         reason,
         error,
-        before: Some(item.state).filter(|state| !state.as_str().is_empty()),
-        run: after.as_ref().map(Container::run),
+        before: Some(before).filter(|state| !state.as_str().is_empty()),
+        run: after.map(Container::run),
         after: after.map(|container| container.state),
         at: process.world.now(),
     };

@@ -163,8 +163,10 @@ impl Latency {
 pub(crate) enum ActError {
     /// It was never asked.
     NotAsked(String),
-    /// It said so, or its answer did not come.
+    /// It said so.
     Said(String),
+    /// Its answer did not come.
+    Lost(String),
 }
 
 /// An Engine that answers.

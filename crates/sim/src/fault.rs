@@ -1,6 +1,9 @@
-//! Faults of an agent as Core sees it.
+//! Faults of an agent as Core sees it, and what of an agent can be broken, for tests that have to find that out.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 /// What is wrong with an agent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -19,4 +22,41 @@ pub enum Fault {
 impl Fault {
     /// A byte a second.
     pub const BYTE_A_SECOND: Fault = Fault::Slow(Duration::from_secs(1));
+}
+
+/// What of an agent does not work. Only a test sets any of these, on a host that it made.
+#[derive(Debug, Default)]
+pub(crate) struct Broken {
+    guard: AtomicBool,
+    journal: AtomicBool,
+    settlement: AtomicBool,
+}
+
+impl Broken {
+    pub(crate) fn break_guard(&self) {
+        self.guard.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn break_journal(&self) {
+        self.journal.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn break_settlement(&self) {
+        self.settlement.store(true, Ordering::Relaxed);
+    }
+
+    /// It acts on what is protected.
+    pub(crate) fn guard(&self) -> bool {
+        self.guard.load(Ordering::Relaxed)
+    }
+
+    /// It does not recognise an operation that it took before.
+    pub(crate) fn journal(&self) -> bool {
+        self.journal.load(Ordering::Relaxed)
+    }
+
+    /// It believes what the Engine answers, and does not look.
+    pub(crate) fn settlement(&self) -> bool {
+        self.settlement.load(Ordering::Relaxed)
+    }
 }

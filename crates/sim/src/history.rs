@@ -35,8 +35,9 @@ impl History {
         self.acts.push_back(act);
     }
 
-    pub(crate) fn acts(&self) -> Vec<Act> {
-        self.acts.iter().cloned().collect()
+    /// All but the first so many that it remembers.
+    pub(crate) fn acts_since(&self, seen: usize) -> Vec<Act> {
+        self.acts.iter().skip(seen).cloned().collect()
     }
 
     pub(crate) fn came_into(
@@ -51,18 +52,19 @@ impl History {
         self.states.push_back((at, id.to_owned(), state));
     }
 
-    /// The state before a millisecond, and all that came within it.
-    pub(crate) fn states_when(
+    /// The state before a time, and all that came until another.
+    pub(crate) fn states_between(
         &self,
         id: &str,
-        at: UnixMs,
+        from: UnixMs,
+        until: UnixMs,
     ) -> Vec<Option<ContainerStateStatusEnum>> {
         let mut states = vec![None];
         let mut within = 0;
         let of_id = self.states.iter().filter(|(_, of, _)| of == id);
-        for (since, _, next) in of_id.take_while(|(since, ..)| *since <= at) {
+        for (since, _, next) in of_id.take_while(|(since, ..)| *since <= until) {
             states.push(*next);
-            within += usize::from(*since == at);
+            within += usize::from(*since >= from);
         }
         states.split_off(states.len() - 1 - within)
     }

@@ -16,6 +16,9 @@ use tokio_util::sync::CancellationToken;
 /// Operations whose end is not acknowledged, at most.
 pub const OPERATIONS_MAX: usize = 256;
 
+/// Characters of the name of who canceled.
+const BY_CHARS_MAX: usize = 200;
+
 /// At which write of the journal an agent is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KillAt {
@@ -38,6 +41,8 @@ pub(crate) struct Record {
     /// Start of the last run of each target, to tell a restart.
     pub(crate) runs: Runs,
     pub(crate) events: Vec<OperationEvent>,
+    /// Cancelled with the operation.
+    pub(crate) canceled: CancellationToken,
     changed: watch::Sender<()>,
 }
 
@@ -62,7 +67,9 @@ pub(crate) struct Disk {
 #[derive(Default)]
 struct Contents {
     operations: BTreeMap<String, Record>,
-    /// The highest epoch of a Core that was seen.
+    /// The Core that was seen last.
+    core_id: String,
+    /// Its highest epoch.
     epoch: u64,
     full: bool,
     kill: Option<KillAt>,
@@ -81,9 +88,27 @@ impl Disk {
         self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes note of a Core's epoch, unless a newer one was here.
-    pub(crate) fn see_epoch(&self, epoch: u64) -> Result<(), AgentError> {
+    /// Takes note of a Core's epoch, unless a newer one was here. Another Core begins anew.
+    pub(crate) fn see_core(&self, core_id: &str, epoch: u64) -> Result<(), AgentError> {
+        {
+            let mut contents = self.contents();
+            if contents.core_id != core_id {
+                core_id.clone_into(&mut contents.core_id);
+                contents.epoch = epoch;
+            }
+        }
+        self.see_order(None, epoch)
+    }
+
+    /// Refuses the order of a Core that was replaced, be it by a newer one of the same or by another.
+    pub(crate) fn see_order(&self, core_id: Option<&str>, epoch: u64) -> Result<(), AgentError> {
         let mut contents = self.contents();
+        if core_id.is_some_and(|id| !contents.core_id.is_empty() && id != contents.core_id) {
+            return Err(AgentError::new(
+                AgentErrorCode::StaleEpoch,
+                "this Core has been replaced by another one",
+            ));
+        }
         if epoch < contents.epoch {
             return Err(AgentError::new(
                 AgentErrorCode::StaleEpoch,
@@ -130,6 +155,11 @@ impl Disk {
     pub(crate) fn lose_after(&self, events: usize) {
         for record in self.contents().operations.values_mut() {
             record.events.truncate(events);
+            let is_cancel =
+                |event: &OperationEvent| matches!(event.body, OperationEventBody::Canceled { .. });
+            if !record.events.iter().any(is_cancel) {
+                record.canceled = CancellationToken::new();
+            }
         }
     }
 
@@ -184,6 +214,7 @@ impl Disk {
                 body: planned,
             }],
             changed: watch::Sender::new(()),
+            canceled: CancellationToken::new(),
             operation,
         };
         contents
@@ -200,32 +231,50 @@ impl Disk {
         now: UnixMs,
         alive: &CancellationToken,
     ) -> Result<(), Killed> {
+        self.contents().append(id, body, now, alive)
+    }
+
+    /// Writes down that a target begins, unless its operation is canceled; whether it begins.
+    pub(crate) fn begin(
+        &self,
+        id: &str,
+        target: &str,
+        now: UnixMs,
+        alive: &CancellationToken,
+    ) -> Result<bool, Killed> {
         let mut contents = self.contents();
-        if alive.is_cancelled() {
-            return Err(Killed);
+        let canceled = contents
+            .operations
+            .get(id)
+            .is_some_and(|record| record.canceled.is_cancelled());
+        if canceled {
+            return Ok(false);
         }
-        let (next, dies) = match contents.kill {
-            Some(KillAt::Before(0 | 1)) => {
-                contents.kill = None;
-                alive.cancel();
-                return Err(Killed);
-            }
-            Some(KillAt::After(0 | 1)) => (None, true),
-            Some(KillAt::Before(writes)) => (Some(KillAt::Before(writes - 1)), false),
-            Some(KillAt::After(writes)) => (Some(KillAt::After(writes - 1)), false),
-            None => (None, false),
+        let target = target.to_owned();
+        let body = OperationEventBody::Started { id: target };
+        contents.append(id, body, now, alive).map(|()| true)
+    }
+
+    /// Writes down that an operation is canceled, unless it has ended or is canceled already; whether it is known.
+    pub(crate) fn cancel(
+        &self,
+        id: &str,
+        by: &str,
+        now: UnixMs,
+        alive: &CancellationToken,
+    ) -> Result<bool, Killed> {
+        let mut contents = self.contents();
+        let Some(record) = contents.operations.get(id) else {
+            return Ok(false);
         };
-        contents.kill = next;
-        if let Some(record) = contents.operations.get_mut(id) {
-            let seq = record.events.len() as u64 + 1;
-            record.events.push(OperationEvent { seq, at: now, body });
-            record.changed.send_replace(());
+        if !record.ended() && !record.canceled.is_cancelled() {
+            let canceled = record.canceled.clone();
+            let by = by.chars().take(BY_CHARS_MAX).collect();
+            let body = OperationEventBody::Canceled { by };
+            contents.append(id, body, now, alive)?;
+            canceled.cancel();
         }
-        if dies {
-            alive.cancel();
-            return Err(Killed);
-        }
-        Ok(())
+        Ok(true)
     }
 
     /// The event after `seq`, or how to wait for it.
@@ -258,5 +307,41 @@ impl Disk {
             }
             None => Ok(()),
         }
+    }
+}
+
+impl Contents {
+    fn append(
+        &mut self,
+        id: &str,
+        body: OperationEventBody,
+        now: UnixMs,
+        alive: &CancellationToken,
+    ) -> Result<(), Killed> {
+        if alive.is_cancelled() {
+            return Err(Killed);
+        }
+        let (next, dies) = match self.kill {
+            Some(KillAt::Before(0 | 1)) => {
+                self.kill = None;
+                alive.cancel();
+                return Err(Killed);
+            }
+            Some(KillAt::After(0 | 1)) => (None, true),
+            Some(KillAt::Before(writes)) => (Some(KillAt::Before(writes - 1)), false),
+            Some(KillAt::After(writes)) => (Some(KillAt::After(writes - 1)), false),
+            None => (None, false),
+        };
+        self.kill = next;
+        if let Some(record) = self.operations.get_mut(id) {
+            let seq = record.events.len() as u64 + 1;
+            record.events.push(OperationEvent { seq, at: now, body });
+            record.changed.send_replace(());
+        }
+        if dies {
+            alive.cancel();
+            return Err(Killed);
+        }
+        Ok(())
     }
 }

@@ -8,7 +8,7 @@ use clap::Parser;
 use komodo_agent_api::Container;
 use komodo_api::container::ContainerAction;
 use komodo_link::{JoinString, agent::CoreAddress, agent::LinkState};
-use komodo_sim::{AgentOptions, DialOptions, SimHost, World, dial, parse_container};
+use komodo_sim::{AgentOptions, DialOptions, Fault, SimHost, World, dial, parse_container};
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -46,10 +46,30 @@ struct Options {
     /// Changes a second that somebody makes on each server.
     #[arg(long, default_value_t = 0.0)]
     changes: f64,
+    /// Events a second that mean no change, from each server.
+    #[arg(long, default_value_t = 0)]
+    flood: usize,
+    /// What is wrong with the servers from one second after they have connected.
+    #[arg(long)]
+    fault: Option<FaultKind>,
     /// Folder in which the keys of the agents are kept, to come back as the same servers.
     #[arg(long)]
     keys: Option<PathBuf>,
 }
+
+/// See [`Fault`].
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum FaultKind {
+    /// They accept every call and never answer.
+    Hang,
+    /// They answer a byte a second.
+    Slow,
+}
+
+/// Time in which Core gets to know a server before it is in trouble.
+const SOUND: Duration = Duration::from_secs(1);
+/// Bursts of a flood a second.
+const FLOOD_BURSTS: u32 = 100;
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
@@ -113,6 +133,27 @@ async fn run(options: Options) -> anyhow::Result<()> {
         let agent = host.start();
         let (state, link) = watch::channel(LinkState::Stopped);
         links.push(link);
+        if let Some(fault) = options.fault {
+            let fault = match fault {
+                FaultKind::Hang => Fault::Hang,
+                FaultKind::Slow => Fault::BYTE_A_SECOND,
+            };
+            let (agent, cancelled) = (agent.clone(), cancel.clone());
+            let link = links.last().cloned();
+            tasks.spawn(async move {
+                if let Some(mut link) = link {
+                    let _ = link.wait_for(LinkState::is_up).await;
+                }
+                tokio::time::sleep(SOUND).await;
+                agent.set_fault(fault);
+                cancelled.cancelled().await;
+                Ok(())
+            });
+        }
+        if options.flood > 0 {
+            let burst = options.flood.div_ceil(FLOOD_BURSTS as usize);
+            tasks.spawn(flood(world.clone(), burst, cancel.clone()));
+        }
         let (dialling, cancelled) = (dialling.clone(), cancel.clone());
         tasks.spawn(async move { dial(agent, &name, &dialling, state, cancelled).await });
         if options.changes > 0.0 {
@@ -154,6 +195,19 @@ async fn stir(
     let mut ticks = tokio::time::interval(every);
     while cancel.run_until_cancelled(ticks.tick()).await.is_some() {
         world.stir(&mut rng);
+    }
+    Ok(())
+}
+
+async fn flood(
+    world: World,
+    burst: usize,
+    cancel: CancellationToken,
+) -> Result<(), komodo_sim::DialError> {
+    let mut ticks = tokio::time::interval(Duration::from_secs(1) / FLOOD_BURSTS);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while cancel.run_until_cancelled(ticks.tick()).await.is_some() {
+        world.flood(burst);
     }
     Ok(())
 }

@@ -1,10 +1,7 @@
 //! The process of a simulated agent: its life, and what stands between its answers and Core.
 
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -23,7 +20,7 @@ use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    fault::Fault,
+    fault::{Broken, Fault},
     journal::{Disk, Next},
     world::World,
 };
@@ -31,7 +28,7 @@ use crate::{
 pub(crate) struct Process {
     pub(crate) world: World,
     pub(crate) disk: Disk,
-    pub(crate) guard_broken: Arc<AtomicBool>,
+    pub(crate) broken: Arc<Broken>,
     pub(crate) properties: AgentProperties,
     pub(crate) host: SystemInformation,
     /// Cancelled when the process has ended.
@@ -92,9 +89,14 @@ impl Process {
         });
     }
 
+    /// Whether an operation was accepted before.
+    pub(crate) fn knows(&self, operation: &str) -> bool {
+        !self.broken.journal() && self.disk.knows(operation)
+    }
+
     /// What the guard keeps.
     pub(crate) fn protected(&self, containers: &[Container]) -> Vec<ProtectedContainer> {
-        if self.guard_broken.load(Ordering::Relaxed) {
+        if self.broken.guard() {
             return Vec::new();
         }
         protected_set(containers, &self.control.borrow())
@@ -224,7 +226,8 @@ impl Process {
 
     /// Plans an operation against what is there now, and writes it down.
     pub(crate) fn accept(&self, operation: AgentOperation) -> Result<(), AgentError> {
-        self.disk.see_epoch(operation.epoch)?;
+        self.disk
+            .see_order(operation.core_id.as_deref(), operation.epoch)?;
         if let EngineState::Unreachable { why, .. } = self.world.engine() {
             return Err(AgentError::new(
                 AgentErrorCode::EngineUnreachable,

@@ -142,9 +142,9 @@ impl World {
         &self.shared.clock
     }
 
-    /// What operations asked the Engine for, in order.
-    pub fn acts(&self) -> Vec<Act> {
-        self.state().history.acts()
+    /// What operations asked the Engine for, in order, but for the first so many.
+    pub fn acts_since(&self, seen: usize) -> Vec<Act> {
+        self.state().history.acts_since(seen)
     }
 
     fn moment(&self) -> Moment {
@@ -224,13 +224,18 @@ impl World {
         let times = self.shared.clock.times_of(at);
         times
             .into_iter()
-            .flat_map(|time| self.states_when(id, time))
+            .flat_map(|time| self.states_between(id, time, time))
             .collect()
     }
 
-    /// As [`World::states_at`], by a clock that was never set.
-    pub fn states_when(&self, id: &str, at: UnixMs) -> Vec<Option<ContainerStateStatusEnum>> {
-        self.state().history.states_when(id, at)
+    /// Every state that a container was in between two times, by a clock that was never set.
+    pub fn states_between(
+        &self,
+        id: &str,
+        from: UnixMs,
+        until: UnixMs,
+    ) -> Vec<Option<ContainerStateStatusEnum>> {
+        self.state().history.states_between(id, from, until)
     }
 
     /// Does something to a container at once, as somebody with `docker` would.
@@ -445,8 +450,8 @@ impl World {
             tasks.spawn(work);
         }
         match answer.await {
-            Ok(result) => result.map_err(ActError::Said),
-            Err(_) => Err(ActError::Said(
+            Ok(result) => result,
+            Err(_) => Err(ActError::Lost(
                 "the connection to the Engine was lost".to_owned(),
             )),
         }
@@ -458,24 +463,25 @@ impl World {
         id: &str,
         action: ContainerAction,
         quirk: Quirk,
-    ) -> Option<Result<(), String>> {
+    ) -> Option<Result<(), ActError>> {
         let at = self.moment();
         let mut state = self.state();
         if let Err(away) = state.reachable() {
-            return Some(Err(away));
+            return Some(Err(ActError::Lost(away)));
         }
+        let mut act = || state.act(id, action, at).map_err(ActError::Said);
         match quirk {
             Quirk::Hangs => None,
             Quirk::Ignores => Some(Ok(())),
             Quirk::Vanishes => {
                 state.remove(id, at);
-                Some(state.act(id, action, at))
+                Some(state.act(id, action, at).map_err(ActError::Said))
             }
-            Quirk::LosesAnswer => Some(state.act(id, action, at).and(Err(
+            Quirk::LosesAnswer => Some(act().and(Err(ActError::Lost(
                 "the Engine closed the connection before it answered".to_owned(),
-            ))),
+            )))),
             Quirk::None | Quirk::FailsToStop | Quirk::ExitsAtStart(_) => {
-                Some(state.act(id, action, at))
+                Some(act())
             }
         }
     }
