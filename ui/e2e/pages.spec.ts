@@ -21,7 +21,7 @@ interface Place {
 
 async function places(core: Core): Promise<Place[]> {
   if ((await core.servers()).length === 0) {
-    await core.simulate({ servers: 2, containers: 30, name: "nas-" });
+    await core.simulate({ servers: 2, containers: 30, name: "nas-", also: ["dns running protect=true"] });
     const end = await core.simulate({ servers: 1, containers: 6, name: "lab-" });
     await end();
   }
@@ -29,6 +29,11 @@ async function places(core: Core): Promise<Place[]> {
   const nas = servers.find(({ name }) => name === "nas-0000")?.id ?? "";
   const lab = servers.find(({ name }) => name === "lab-0000")?.id ?? "";
   await core.execute("StartAllContainers", { server: nas });
+  const stopped = await core.execute("StopAllContainers", { server: nas });
+  const { updates: open } = await core.call<{ updates: { stage?: string }[] }>("read/ListUpdates", { page: 0 });
+  if (!open.some(({ stage }) => stage === "queued")) {
+    await core.call("execute/StopAllContainers", { server: lab, when_back: true });
+  }
   const { updates } = await core.call<{ updates: { id: string }[] }>("read/ListUpdates", { page: 0 });
   const [container] = await core.containers(nas);
   return [
@@ -42,6 +47,47 @@ async function places(core: Core): Promise<Place[]> {
     { name: "inspect", path: `/servers/${nas}/containers/${container?.name}?tab=inspect` },
     { name: "activity", path: "/activity" },
     { name: "an update", path: `/activity/${updates[0]?.id}` },
+    { name: "alerts", path: "/alerts" },
+    {
+      name: "away",
+      path: `/servers/${lab}`,
+      prepare: async (page) => {
+        await page.locator("main header button").first().click();
+        await page.getByRole("radio").first().waitFor();
+      },
+    },
+    {
+      name: "undo",
+      path: `/activity/${stopped}`,
+      prepare: async (page) => {
+        await page.locator("aside button").nth(1).click();
+        await page.getByRole("dialog").getByRole("listitem").first().waitFor();
+      },
+    },
+    {
+      name: "cancel",
+      path: `/servers/${lab}`,
+      prepare: async (page) => {
+        await page.locator("section li button").first().click();
+        await page.getByRole("alertdialog").waitFor();
+      },
+    },
+    {
+      name: "menu of a protected container",
+      path: `/servers/${nas}?q=dns`,
+      prepare: async (page) => {
+        await page.locator("[data-menu]").first().click();
+        await page.getByRole("menu").waitFor();
+      },
+    },
+    {
+      name: "override",
+      path: `/servers/${nas}/containers/dns`,
+      prepare: async (page) => {
+        await page.locator("main header button").nth(2).click();
+        await page.getByRole("alertdialog").getByRole("textbox").waitFor();
+      },
+    },
     { name: "appearance", path: "/settings/appearance" },
     { name: "API keys", path: "/settings/api-keys" },
     { name: "onboarding keys", path: "/settings/onboarding" },

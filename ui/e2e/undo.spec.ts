@@ -18,6 +18,13 @@ async function open(core: Core, page: Page) {
   return id;
 }
 
+/** A server on which each action takes its time. */
+async function slow(core: Core) {
+  const find = async () => (await core.servers()).find(({ name }) => name === "slow-0000")?.id;
+  if (!(await find())) await core.simulate({ servers: 1, containers: 60, name: "slow-", latency: 2_500 });
+  return (await find()) ?? "";
+}
+
 async function stopAll(page: Page, n: number) {
   await page.getByRole("button", { name: "Stop all…" }).click();
   await page.getByRole("button", { name: `Stop ${n} containers` }).click();
@@ -121,10 +128,8 @@ test("what has no undo says so before, and offers none after", async ({ core, si
 });
 
 test("canceled while it runs: what is done is said, and what was not tried", async ({ core, signedIn: page }) => {
-  const many = 60;
-  await core.simulate({ servers: 1, containers: many, name: "slow-", latency: 700 });
-  const id = (await core.servers()).find(({ name }) => name === "slow-0000")?.id ?? "";
-  const before = Object.values(await core.states(id)).filter((state) => state === "running").length;
+  const id = await slow(core);
+  const before = await core.states(id);
   await page.goto(`${core.url}/servers/${id}`);
   await page.getByRole("button", { name: "Stop all…" }).click();
   const dialog = page.getByRole("alertdialog", { name: "Stop containers on slow-0000" });
@@ -149,8 +154,11 @@ test("canceled while it runs: what is done is said, and what was not tried", asy
   await expect(page.getByText(`${done} stopped · ${untried} not tried`)).toBeVisible();
   await expect(page.getByRole("listitem").filter({ hasText: "Not tried" }).first()).toBeAttached();
   // What is said is how it is.
-  const running = Object.values(await core.states(id)).filter((state) => state === "running").length;
-  expect(running).toBe(before - done);
+  const after = await core.states(id);
+  for (const { container, verdict, reason } of verdicts) {
+    if (verdict === "done") expect(after[container]).toBe("exited");
+    if (reason?.reason === "canceled") expect(after[container]).toBe(before[container]);
+  }
   // What was done before it was canceled can be undone.
   await page.getByRole("button", { name: "Undo…" }).click();
   await expect(
@@ -159,7 +167,7 @@ test("canceled while it runs: what is done is said, and what was not tried", asy
 });
 
 test("in the background: its end is told with the way back", async ({ core, signedIn: page }) => {
-  const id = (await core.servers()).find(({ name }) => name === "slow-0000")?.id ?? "";
+  const id = await slow(core);
   const [name = ""] = Object.entries(await core.states(id)).find(([, state]) => state === "running") ?? [];
   await page.goto(`${core.url}/servers/${id}/containers/${name}`);
   await page.getByRole("button", { name: "Stop…" }).click();
