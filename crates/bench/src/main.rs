@@ -5,12 +5,17 @@
 
 mod bulk;
 mod idle;
+mod isolation;
+mod journal;
 mod latency;
 mod logs;
 mod memory;
+mod plan;
 mod process;
+mod recovery;
 mod report;
 mod requests;
+mod wire;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -34,6 +39,14 @@ enum Group {
     Requests,
     /// CPU while nothing happens.
     Idle,
+    /// What the journal costs, against the same agent with a null journal.
+    Journal,
+    /// Core killed with fifty operations open.
+    Recovery,
+    /// Plans, through the API and pure.
+    Plan,
+    /// Other servers while some hang, dawdle and flood.
+    Isolation,
 }
 
 /// Measures what the project promises.
@@ -77,6 +90,10 @@ async fn run(arguments: Arguments) -> Result<Report, Failure> {
             Group::Memory => memory::measure().await?,
             Group::Requests => requests::measure().await?,
             Group::Idle => idle::measure(arguments.idle_seconds).await?,
+            Group::Journal => journal::measure().await?,
+            Group::Recovery => recovery::measure().await?,
+            Group::Plan => plan::measure().await?,
+            Group::Isolation => isolation::measure().await?,
         };
         for figure in figures {
             println!("{figure}");

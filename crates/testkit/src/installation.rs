@@ -339,7 +339,21 @@ impl Core {
     /// # Errors
     /// When it does not connect within the deadline.
     pub async fn agent_process(&self, engine: &Engine, server: &str) -> Result<Agent, Failure> {
-        self.agent(engine, server, None).await
+        self.agent(engine, server, None, PERIPHERY, &[]).await
+    }
+
+    /// As [`Core::agent_process`], with another program that is an agent, and more in its environment.
+    ///
+    /// # Errors
+    /// As [`Core::agent_process`].
+    pub async fn agent_program(
+        &self,
+        engine: &Engine,
+        server: &str,
+        binary: &'static str,
+        environment: &[(&str, &str)],
+    ) -> Result<Agent, Failure> {
+        self.agent(engine, server, None, binary, environment).await
     }
 
     /// Starts an agent as a process in the network namespace of an Engine, from where it reaches Core over a link that
@@ -355,7 +369,8 @@ impl Core {
         let within = engine
             .namespace_process()
             .ok_or("the Engine has no process")?;
-        self.agent(engine, server, Some(within)).await
+        self.agent(engine, server, Some(within), PERIPHERY, &[])
+            .await
     }
 
     async fn agent(
@@ -363,6 +378,8 @@ impl Core {
         engine: &Engine,
         server: &str,
         within: Option<u32>,
+        binary: &'static str,
+        environment: &[(&str, &str)],
     ) -> Result<Agent, Failure> {
         let directory = tempfile::TempDir::new()?;
         let join = secret_file(directory.path(), &self.join_string().await?)?;
@@ -371,6 +388,11 @@ impl Core {
             server: server.to_owned(),
             address: self.address,
             within,
+            binary,
+            environment: environment
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
             directory,
             join,
         };
@@ -436,6 +458,7 @@ pub async fn forwarder(
 const FORWARD_IMAGE: &str = "komodo-test/forward:1";
 /// Image of the agent's containers.
 pub const AGENT_IMAGE: &str = "komodo-test/periphery:1";
+const PERIPHERY: &str = "komodo-periphery";
 const JOIN_FILE: &str = "onboarding_key";
 
 /// A container of the agent that is yet to be started, and its state, which must outlive it.
@@ -456,6 +479,8 @@ pub struct Agent {
     address: SocketAddr,
     /// A process in whose network namespace it runs.
     within: Option<u32>,
+    binary: &'static str,
+    environment: Vec<(String, String)>,
     directory: tempfile::TempDir,
     join: PathBuf,
 }
@@ -474,7 +499,7 @@ impl Agent {
     /// # Errors
     /// When it cannot be started.
     pub fn start_at(&mut self, docker_host: &str, failpoint: Option<&str>) -> Result<(), Failure> {
-        let program = program("komodo-periphery")?;
+        let program = program(self.binary)?;
         let mut command = match self.within {
             None => Command::new(program),
             Some(pid) => {
@@ -489,6 +514,7 @@ impl Agent {
             command.env(FAILPOINT, failpoint);
         }
         command
+            .envs(self.environment.iter().cloned())
             .env("DOCKER_HOST", docker_host)
             .env("PERIPHERY_ROOT_DIRECTORY", self.directory.path())
             .env("PERIPHERY_CORE_ADDRESS", format!("ws://{}", self.address))

@@ -1,9 +1,14 @@
 //! A whole Core with simulated agents in one process, on a clock that stands still unless everybody waits.
 
+mod alerts;
 mod away;
+mod cancel;
 mod guessing;
 mod harness;
+mod isolation;
 mod lists;
 mod live;
 mod operations;
+mod queue;
 mod settlement;
+mod undo;

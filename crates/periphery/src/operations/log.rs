@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock,
-    journal::{Journal, JournalError, JournalFile},
+    journal::{self, Journal, JournalError, JournalFile},
 };
 
 /// Characters of the name of who canceled.
@@ -76,7 +76,7 @@ impl OperationLog {
             told: Mutex::new(Told {
                 events: if ended { Vec::new() } else { events },
                 stored: ended,
-                unwritten: false,
+                unwritten: !journal::KEEPS,
                 followers: 0,
             }),
             seq: watch::Sender::new((last, ended)),
