@@ -64,12 +64,19 @@ pub enum Command {
     /// Carries out an operation and waits for its end
     #[command(visible_aliases = ["x", "run", "deploy", "dep", "send"])]
     Execute(Execute),
+    /// Brings the containers that an operation changed back, those that others changed since excepted
+    Undo(Undo),
+    /// Cancels an operation: what it has not begun with is left alone
+    Cancel(Cancel),
     /// Lists, shows and watches Updates; changes resources
     Update {
         /// What is done.
         #[command(subcommand)]
         command: UpdateCommand,
     },
+    /// Lists what somebody should look at
+    #[command(visible_alias = "alert")]
+    Alerts(Alerts),
     /// Creates an API key, an onboarding key or a server
     Create(Create),
     /// Lists and deletes your API keys
@@ -255,15 +262,9 @@ pub struct Execute {
     /// Do not ask
     #[arg(short, long, global = true)]
     pub yes: bool,
-    /// Wait for the end; this is the default
-    #[arg(long, global = true, overrides_with = "no_wait")]
-    pub wait: bool,
-    /// Return once Core has accepted the operation
-    #[arg(long, global = true, overrides_with = "wait")]
-    pub no_wait: bool,
-    /// How the answer is printed
-    #[arg(short, long, value_enum, default_value_t, global = true)]
-    pub format: Format,
+    /// Whether its end is waited for, and how it is printed.
+    #[command(flatten)]
+    pub waiting: Waiting,
     /// Address of Core
     #[arg(short = 'a', global = true, value_name = "ADDRESS", hide = true)]
     pub host_here: Option<String>,
@@ -273,6 +274,59 @@ pub struct Execute {
     /// Secret of the API key. Shows in the process list: `KOMODO_CLI_SECRET` or `km login` keep it out of there
     #[arg(short = 's', global = true, value_name = "SECRET", hide = true)]
     pub secret: Option<String>,
+}
+
+/// Whether the end of an operation is waited for, and how it is printed.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Waiting {
+    /// Wait for the end; this is the default
+    #[arg(long, global = true, overrides_with = "no_wait")]
+    pub wait: bool,
+    /// Return once Core has accepted the operation
+    #[arg(long, global = true, overrides_with = "wait")]
+    pub no_wait: bool,
+    /// How the answer is printed
+    #[arg(short, long, value_enum, default_value_t, global = true)]
+    pub format: Format,
+}
+
+/// `km undo`.
+#[derive(Debug, Args)]
+pub struct Undo {
+    /// Id of the Update that is undone
+    #[arg(value_name = "UPDATE")]
+    pub id: String,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Whether its end is waited for, and how it is printed.
+    #[command(flatten)]
+    pub waiting: Waiting,
+}
+
+/// `km cancel`.
+#[derive(Debug, Args)]
+pub struct Cancel {
+    /// Id of the Update that is canceled
+    #[arg(value_name = "UPDATE")]
+    pub id: String,
+    /// Whether its end is waited for, and how it is printed.
+    #[command(flatten)]
+    pub waiting: Waiting,
+}
+
+/// `km alerts`.
+#[derive(Debug, Args)]
+pub struct Alerts {
+    /// Those that are over, too
+    #[arg(short, long)]
+    pub all: bool,
+    /// Page, from 0
+    #[arg(long, default_value_t = 0)]
+    pub page: u32,
+    /// How the answer is printed.
+    #[command(flatten)]
+    pub formatted: Formatted,
 }
 
 /// `km update`.

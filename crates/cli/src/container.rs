@@ -7,6 +7,7 @@ use komodo_api::{
     container::{ContainerListItem, ContainerSortBy, InspectContainer, ListAllContainers},
     engine::{ContainerStateStatusEnum, Port, PortTypeEnum},
     resource::{ContainerRef, ServerRef},
+    server::ListServers,
 };
 use komodo_client::{Answer, Client, ClientError};
 use serde_json::Value;
@@ -32,7 +33,12 @@ pub async fn list(session: &mut Session, args: &Containers) -> Result<Outcome, F
         terms: args.terms.clone(),
         ..everything(&args.servers)
     };
-    let mut answer = session.client()?.ask(&ask).await?;
+    let client = session.client()?;
+    let mut answer = client.ask(&ask).await?;
+    known(&client, &args.servers, &answer.value).await?;
+    if answer.value.is_empty() && !args.terms.is_empty() {
+        return Err(none_named(&client, &args.terms).await?);
+    }
     let all = answer.value.len();
     if !args.all {
         answer.value.retain(|container| runs(container.state));
@@ -57,7 +63,9 @@ pub async fn list_all(
     servers: &[String],
     format: Format,
 ) -> Result<Outcome, Failure> {
-    let answer = session.client()?.ask(&everything(servers)).await?;
+    let client = session.client()?;
+    let answer = client.ask(&everything(servers)).await?;
+    known(&client, servers, &answer.value).await?;
     show(session, &answer, format)?;
     Ok(Outcome::Success)
 }
@@ -111,6 +119,7 @@ pub struct Found {
 /// When there is none, or several servers have one.
 pub async fn find(client: &Client, reference: &str, servers: &[String]) -> Result<Found, Failure> {
     let containers = client.call(&everything(servers)).await?;
+    known(client, servers, &containers).await?;
     choose(reference, &containers)
 }
 
@@ -145,14 +154,7 @@ fn choose(reference: &str, containers: &[ContainerListItem]) -> Result<Found, Fa
                 stale_since: one.stale_since,
             })
         }
-        [] => {
-            let error = Error::not_found("container", reference);
-            Err(ClientError::Api {
-                status: error.status(),
-                error: Box::new(error),
-            }
-            .into())
-        }
+        [] => Err(not_found("container", reference).into()),
         _ => {
             let mut servers: Vec<&str> = found
                 .iter()
@@ -168,6 +170,71 @@ fn choose(reference: &str, containers: &[ContainerListItem]) -> Result<Found, Fa
                 "name the server, too",
             ))
         }
+    }
+}
+
+/// Core lists nothing for a server that it does not know, which reads as one without containers. Asks only about those
+/// that the list does not show to exist.
+async fn known(
+    client: &Client,
+    servers: &[String],
+    listed: &[ContainerListItem],
+) -> Result<(), Failure> {
+    let is = |given: &str, name: &str, id: &str| given == name || given.eq_ignore_ascii_case(id);
+    let shown = |given: &&String| {
+        listed.iter().any(|container| {
+            let name = container.server_name.as_deref().unwrap_or_default();
+            is(
+                given,
+                name,
+                container.server_id.as_deref().unwrap_or_default(),
+            )
+        })
+    };
+    let doubtful: Vec<&String> = servers.iter().filter(|given| !shown(given)).collect();
+    if doubtful.is_empty() {
+        return Ok(());
+    }
+    let existing = client.call(&all_servers()).await?;
+    let unknown = doubtful.into_iter().find(|given| {
+        !existing
+            .iter()
+            .any(|server| is(given, &server.name, &server.id))
+    });
+    match unknown {
+        Some(unknown) => Err(Failure::Refused {
+            error: not_found("server", unknown),
+            hint: "`km ls` lists the servers",
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Why nothing is listed for a word, which may have been meant as a server's name.
+async fn none_named(client: &Client, terms: &[String]) -> Result<Failure, ClientError> {
+    let existing = client.call(&all_servers()).await?;
+    let hint = match existing.iter().any(|server| terms.contains(&server.name)) {
+        true => "that is the name of a server; `km ps -s SERVER` lists its containers",
+        false => "`km ps -a` lists all containers, `km ls` the servers",
+    };
+    Ok(Failure::Refused {
+        error: not_found("container", &terms.join(" ")),
+        hint,
+    })
+}
+
+fn not_found(kind: &'static str, name: &str) -> ClientError {
+    let error = Error::not_found(kind, name);
+    ClientError::Api {
+        status: error.status(),
+        error: Box::new(error),
+    }
+}
+
+fn all_servers() -> ListServers {
+    ListServers {
+        limit: Some(0),
+        ..ListServers::default()
     }
 }
 

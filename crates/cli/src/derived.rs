@@ -3,7 +3,7 @@
 use std::{fmt, marker::PhantomData};
 
 use clap::{ArgMatches, Command, FromArgMatches, Subcommand, error::ErrorKind};
-use komodo_api::{Module, OperationSpec, operations};
+use komodo_api::{Module, Operation, OperationSpec, operations};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -66,6 +66,17 @@ impl<V> fmt::Debug for Derived<V> {
 }
 
 impl<V> Derived<V> {
+    /// An operation that a command of its own stands for.
+    pub fn of<O: Operation>(params: Map<String, Value>) -> Self {
+        let operation = OperationSpec::of::<O>();
+        Derived {
+            shape: operation_args::shape(&operation),
+            operation,
+            params,
+            verb: PhantomData,
+        }
+    }
+
     /// The parameters with the secrets that the operation takes, asked for or read from standard input.
     ///
     /// # Errors

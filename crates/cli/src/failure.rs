@@ -52,6 +52,15 @@ pub enum Failure {
     /// Core refused or was not reached.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// Core refused, and there is another way.
+    #[error("{error}")]
+    Refused {
+        /// The refusal.
+        #[source]
+        error: ClientError,
+        /// The other way, one sentence.
+        hint: &'static str,
+    },
     /// The terminal or a file failed.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -69,6 +78,7 @@ impl Failure {
     /// What the shell sees: 2 usage, 3 refused by Core, 4 Core not reached or not understood.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
+            Failure::Refused { .. } => 3,
             Failure::Usage { .. } | Failure::Config(_) | Failure::Value(_) => 2,
             Failure::Client(ClientError::Address { .. } | ClientError::Credentials(_)) => 2,
             Failure::Client(ClientError::Api { .. } | ClientError::LiveLogin(_)) => 3,
@@ -88,22 +98,23 @@ impl Failure {
                     .chain(hint)
                     .collect()
             }
-            Failure::Client(error) => {
-                let mut lines = vec![match error.api().and_then(code_word) {
-                    Some(code) => format!("error: {} [{code}]", error.report()),
-                    None => format!("error: {}", error.report()),
-                }];
-                if let Some(hint) = hint(error) {
-                    lines.push(format!("hint: {hint}"));
-                }
-                if let Some(id) = error.api().and_then(|error| error.request_id.as_ref()) {
-                    lines.push(format!("request id: {id}"));
-                }
-                lines
-            }
+            Failure::Client(error) => client_lines(error, hint(error)),
+            Failure::Refused { error, hint } => client_lines(error, Some(hint)),
             other => vec![format!("error: {other}")],
         }
     }
+}
+
+fn client_lines(error: &ClientError, hint: Option<&str>) -> Vec<String> {
+    let mut lines = vec![match error.api().and_then(code_word) {
+        Some(code) => format!("error: {} [{code}]", error.report()),
+        None => format!("error: {}", error.report()),
+    }];
+    lines.extend(hint.map(|hint| format!("hint: {hint}")));
+    if let Some(id) = error.api().and_then(|error| error.request_id.as_ref()) {
+        lines.push(format!("request id: {id}"));
+    }
+    lines
 }
 
 /// The stable code, for scripts and searches; an error without one says nothing by it.

@@ -3,6 +3,7 @@
 //! Belongs here: arguments, settings, tables, questions. Does not: how Core is spoken to (`komodo-client`), and what an
 //! operation means (`komodo-api`, Core).
 
+pub mod alert;
 pub mod args;
 pub mod config;
 pub mod container;
@@ -19,7 +20,8 @@ pub mod session;
 pub mod table;
 pub mod terminal;
 pub mod update;
-pub mod words;
+pub mod watch;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -84,6 +86,9 @@ async fn dispatch(session: &mut Session, km: &Km) -> Result<Outcome, Failure> {
         Command::Logs(logs) => logs::logs(session, logs).await,
         Command::Plan(plan) => plan::plan(session, plan).await,
         Command::Execute(execute) => execute::execute(session, execute).await,
+        Command::Undo(undo) => execute::undo(session, undo).await,
+        Command::Cancel(cancel) => execute::cancel(session, cancel).await,
+        Command::Alerts(alerts) => alert::list(session, alerts).await,
         Command::Update { command } => update::update(session, command).await,
         Command::Create(create) => request::create(session, create).await,
         Command::Key {

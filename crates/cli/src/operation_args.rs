@@ -6,6 +6,7 @@
 use clap::{
     Arg, ArgAction, ArgMatches, Command, builder::PossibleValue, builder::PossibleValuesParser,
 };
+use jiff::{Span, SpanRelativeTo};
 use komodo_api::{OperationSpec, UnixMs};
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Number, Value};
@@ -53,6 +54,8 @@ pub enum Kind {
     Text,
     /// A whole number.
     Integer,
+    /// A length of time in seconds, also as `10m` or `1h`.
+    Seconds,
     /// A number.
     Number,
     /// `true` or `false`.
@@ -66,6 +69,19 @@ pub enum Kind {
     /// JSON, or text.
     Any,
 }
+
+impl Field {
+    /// Name as an argument. That a length of time is in seconds is of the wire; a person names its unit.
+    fn argument(&self) -> &str {
+        match self.kind {
+            Kind::Seconds => self.name.strip_suffix(SECONDS).unwrap_or(&self.name),
+            _ => &self.name,
+        }
+    }
+}
+
+/// How the names of fields end that hold seconds.
+const SECONDS: &str = "_s";
 
 /// A value is not of the kind that its field has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -288,6 +304,9 @@ fn read(field: &str, kind: &Kind, text: &str) -> Result<Value, BadValue> {
             }
         },
         Kind::Integer => Value::from(text.parse::<UnixMs>().map_err(|_| bad("a whole number"))?),
+        Kind::Seconds => Value::from(
+            seconds(text).ok_or_else(|| bad("a length of time like 90 (seconds), 10m or 1h"))?,
+        ),
         Kind::Number => {
             let number = text.parse::<f64>().ok().and_then(Number::from_f64);
             Value::Number(number.ok_or_else(|| bad("a number"))?)
@@ -309,7 +328,21 @@ fn read(field: &str, kind: &Kind, text: &str) -> Result<Value, BadValue> {
     })
 }
 
+/// Whole seconds of `90`, `10m`, `1h 30m`, `1d`.
+fn seconds(text: &str) -> Option<u64> {
+    if let Ok(seconds) = text.parse() {
+        return Some(seconds);
+    }
+    let length = text
+        .parse::<Span>()
+        .ok()?
+        .to_duration(SpanRelativeTo::days_are_24_hours())
+        .ok()?;
+    u64::try_from(length.as_secs()).ok()
+}
+
 fn argument(field: Field) -> Arg {
+    let name = field.argument().to_owned();
     let (list, kind) = match field.kind {
         Kind::List(item) => (true, *item),
         kind => (false, kind),
@@ -324,14 +357,16 @@ fn argument(field: Field) -> Arg {
         };
         help = format!("{help}. JSON, or key=value&key=value{keys}");
     }
+    if kind == Kind::Seconds {
+        help = format!("{help}. As 90, 10m or 1h");
+    }
     let mut arg = Arg::new(field.name.clone())
         .help(help)
-        .value_name(field.name.to_uppercase());
+        .value_name(name.to_uppercase());
     if !field.required {
-        arg = arg.long(kebab(&field.name));
-        if field.name.contains('_') {
-            arg = arg.alias(field.name.clone());
-        }
+        arg = arg.long(kebab(&name));
+        let others = [field.name.clone(), kebab(&field.name)];
+        arg = arg.aliases(others.into_iter().filter(|other| *other != kebab(&name)));
     }
     arg = arg.required(field.required).action(if list {
         ArgAction::Append
@@ -366,7 +401,7 @@ fn argument(field: Field) -> Arg {
                     .hide_possible_values(true),
             }
         }
-        Kind::Integer | Kind::Number => arg.allow_negative_numbers(true),
+        Kind::Integer | Kind::Seconds | Kind::Number => arg.allow_negative_numbers(true),
         Kind::Text | Kind::List(_) | Kind::Object(_) | Kind::Any => arg,
     }
 }
@@ -391,7 +426,10 @@ fn fields(schema: &Value) -> Vec<Field> {
         .map(|(name, schema)| Field {
             name: name.clone(),
             help: description(schema),
-            kind: kind(schema),
+            kind: match kind(schema) {
+                Kind::Integer if name.ends_with(SECONDS) => Kind::Seconds,
+                kind => kind,
+            },
             required: required.contains(&name.as_str()),
             secret: SECRET_FIELDS.contains(&name.as_str()),
         })

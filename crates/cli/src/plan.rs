@@ -83,6 +83,12 @@ pub fn verb(operation: &str, params: &Map<String, Value>) -> Verb {
         "stop" => "stopped",
         "destroy" => "stopped and removed",
         "prune" => "removed",
+        "undo" => {
+            return Verb {
+                order: "Bring back".into(),
+                done: "brought back",
+            };
+        }
         _ => "done",
     };
     let mut order = word;
@@ -182,16 +188,33 @@ pub fn lines(terminal: &Terminal, plan: &Plan, verb: &Verb) -> Vec<String> {
         format!("Excluded by you ({})", excluded.len()),
         excluded,
     );
-    if plan.counts.unchanged > 0 {
+    let changed: Vec<_> = of(Effect::Skip, false)
+        .filter(|item| is_changed_since(item))
+        .map(|item| (item, why(item)))
+        .collect();
+    let unchanged = plan
+        .counts
+        .unchanged
+        .saturating_sub(u32::try_from(changed.len()).unwrap_or(u32::MAX));
+    section(
+        Tone::Warn,
+        format!("Changed since, left alone ({})", changed.len()),
+        changed,
+    );
+    if unchanged > 0 {
         lines.push(String::new());
         lines.push(format!(
             "Nothing to do for {}.",
-            words::count(plan.counts.unchanged, "container")
+            words::count(unchanged, "container")
         ));
     }
     if plan.counts.act == 0 && plan.counts.refused == 0 {
         lines.push(String::new());
         lines.push("Nothing will happen.".into());
+    }
+    if plan.counts.act > 0 && !plan.undo {
+        lines.push(String::new());
+        lines.push("This cannot be undone.".into());
     }
     if !plan.warnings.is_empty() {
         lines.push(String::new());
@@ -206,6 +229,12 @@ fn is_protected(item: &PlanItem) -> bool {
     item.reason
         .as_ref()
         .is_some_and(|reason| reason.code.protects())
+}
+
+/// What an undo leaves alone, because others changed it or it is gone.
+fn is_changed_since(item: &PlanItem) -> bool {
+    let code = item.reason.as_ref().map(|reason| reason.code);
+    matches!(code, Some(ReasonCode::ChangedSince | ReasonCode::Gone))
 }
 
 fn why(item: &PlanItem) -> String {
@@ -224,6 +253,9 @@ fn why(item: &PlanItem) -> String {
 
 fn consequences(item: &PlanItem) -> String {
     let mut facts = Vec::new();
+    if let Some(state) = item.back_to {
+        facts.push(format!("back to {}", state.as_str()));
+    }
     if !item.dependants.is_empty() {
         facts.push(format!("felt by {}", item.dependants.join(", ")));
     }

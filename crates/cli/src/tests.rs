@@ -1,7 +1,9 @@
 //! The command line as a whole: every operation can be reached, help and tables read as they should.
 
+mod double;
 mod flows;
 mod golden;
+mod updates;
 
 use std::{
     io::{self, Write},
@@ -75,7 +77,7 @@ fn every_operation_can_be_reached_with_its_own_name_and_every_older_one() {
             .map(|field| match &field.kind {
                 Kind::Choice(words) => words[0].0.clone(),
                 Kind::Object(_) => "{}".to_owned(),
-                Kind::Integer | Kind::Number => "1".to_owned(),
+                Kind::Integer | Kind::Seconds | Kind::Number => "1".to_owned(),
                 _ => "x".to_owned(),
             });
         let values: Vec<String> = values.collect();

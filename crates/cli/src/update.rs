@@ -6,20 +6,18 @@ use komodo_api::{
     id::Id,
     resource::ResourceTarget,
     server::ListServers,
-    update::{GetUpdate, ListUpdates, OperationKind, Update, UpdateListItem, UpdateStatus},
+    update::{GetUpdate, ListUpdates, OperationKind, Stage, Update, UpdateListItem, UpdateStatus},
     user::GetUsername,
 };
-use serde_json::Map;
 
 use crate::{
     args::UpdateCommand,
-    execute,
     failure::{Failure, Outcome},
-    plan, request,
+    request,
     session::Session,
     table::{self, Format, Text, toned},
-    terminal::{Terminal, Tone},
-    words,
+    terminal::{Terminal, Tone, plain},
+    watch, words,
 };
 
 /// `km update`.
@@ -33,11 +31,9 @@ pub async fn update(session: &mut Session, command: &UpdateCommand) -> Result<Ou
         UpdateCommand::Watch { id, formatted } => {
             let client = session.client()?;
             let update = client.call(&GetUpdate { id: id.clone() }).await?;
-            let verb = plan::verb(
-                name(update.operation, update.request.as_deref()).as_str(),
-                &Map::new(),
-            );
-            execute::watch(session, &client, id, Some(update), formatted.format, &verb).await
+            let end =
+                watch::watch(session, &client, id, Some(update), formatted.format, None).await?;
+            Ok(end.outcome())
         }
         UpdateCommand::Change(operation) => {
             request::request(session, operation, Format::Json).await
@@ -111,14 +107,12 @@ pub fn print(
     let rows: Vec<_> = updates
         .iter()
         .map(|update| {
-            let result = match (update.status, update.success, &update.waiting_for) {
-                (UpdateStatus::Complete, true, _) => toned(Tone::Good, "succeeded"),
-                (UpdateStatus::Complete, false, _) => toned(Tone::Bad, "failed"),
-                (_, _, Some(waiting)) => {
-                    toned(Tone::Warn, format!("waiting for {}", waiting.server))
+            let result = match (update.status, update.success) {
+                (UpdateStatus::Complete, true) => toned(Tone::Good, "succeeded"),
+                (UpdateStatus::Complete, false) => toned(Tone::Bad, "failed"),
+                (UpdateStatus::Queued | UpdateStatus::InProgress, _) => {
+                    toned(Tone::Warn, at(update))
                 }
-                (UpdateStatus::Queued, ..) => toned(Tone::Warn, "queued"),
-                (UpdateStatus::InProgress, ..) => toned(Tone::Warn, "running"),
             };
             let took = match update.end_ts {
                 Some(end) => words::duration(end.saturating_sub(update.start_ts).unsigned_abs()),
@@ -150,6 +144,19 @@ pub fn print(
     )
 }
 
+/// What an open Update is at.
+fn at(update: &UpdateListItem) -> String {
+    let waiting = update.waiting_for.as_ref();
+    match (update.stage, waiting) {
+        (Some(Stage::Queued), Some(waiting)) => format!("queued until {} is back", waiting.server),
+        (Some(Stage::Canceling), _) => "canceling".into(),
+        (_, Some(waiting)) => format!("waiting for {}", waiting.server),
+        (Some(Stage::Queued), None) => "queued".into(),
+        _ if update.status == UpdateStatus::Queued => "queued".into(),
+        _ => "running".into(),
+    }
+}
+
 fn print_whole(terminal: &mut Terminal, update: &Update, by: &str) -> io::Result<()> {
     let now = (terminal.now)();
     let head = format!(
@@ -159,7 +166,10 @@ fn print_whole(terminal: &mut Terminal, update: &Update, by: &str) -> io::Result
         words::ago(update.start_ts, now)
     );
     terminal.line(head)?;
-    execute::print_verdicts(terminal, update)?;
+    if let Some(id) = &update.undoes {
+        terminal.line(format!("undoes {}", plain(id)))?;
+    }
+    watch::print_verdicts(terminal, update)?;
     for log in &update.logs {
         let tone = if log.success { Tone::Good } else { Tone::Bad };
         let stage = terminal.paint(tone, &log.stage);
@@ -168,12 +178,21 @@ fn print_whole(terminal: &mut Terminal, update: &Update, by: &str) -> io::Result
             terminal.line(format!("  {line}"))?;
         }
     }
-    let state = match (update.status, update.success) {
-        (UpdateStatus::Complete, true) => "succeeded",
-        (UpdateStatus::Complete, false) => "failed",
-        _ => "not ended yet",
+    let state = match update.status {
+        UpdateStatus::Complete => watch::ending(terminal, update),
+        UpdateStatus::Queued | UpdateStatus::InProgress => "not ended yet".into(),
     };
-    terminal.line(format!("\n{state}"))
+    terminal.line(format!("\n{state}"))?;
+    if let Some(by) = &update.undone_by {
+        terminal.line(format!("undone by {}", plain(by)))?;
+    }
+    match (&update.id, update.undoable, update.cancelable) {
+        (Some(id), true, _) => {
+            terminal.note(format!("`km undo {}` brings back what it changed", id.0))
+        }
+        (Some(id), _, true) => terminal.note(format!("`km cancel {}` ends it", id.0)),
+        _ => Ok(()),
+    }
 }
 
 /// Part of Core that acts by itself, by the last digit of its id.
@@ -197,7 +216,8 @@ fn operator(username: &str) -> String {
         .map_or_else(|| username.to_owned(), |(_, name)| name.to_owned())
 }
 
-fn target(target: &ResourceTarget, names: &[(String, String)]) -> String {
+/// What it was done on; `names` are ids and names of servers.
+pub fn target(target: &ResourceTarget, names: &[(String, String)]) -> String {
     let (kind, id) = target.parts();
     match names.iter().find(|(known, _)| known == id) {
         Some((_, name)) => name.clone(),
@@ -209,6 +229,6 @@ fn target(target: &ResourceTarget, names: &[(String, String)]) -> String {
 }
 
 /// The name of what was done: older clients know no value for newer operations.
-fn name(kind: OperationKind, request: Option<&str>) -> String {
+pub fn name(kind: OperationKind, request: Option<&str>) -> String {
     request.map_or_else(|| format!("{kind:?}"), str::to_owned)
 }

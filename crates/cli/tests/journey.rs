@@ -212,7 +212,8 @@ async fn stop_all_shows_the_plan_and_spares_the_agent() {
           skipped    keeper  a label leaves it out of bulk operations (komodo.skip=true)
           skipped    periphery  it runs the agent; without it the server could not be controlled
         succeeded: 2 stopped, 1 unchanged, 2 left alone
-    "#]].assert_eq(&steady(&ended.out));
+    "#]]
+    .assert_eq(&steady(&ended.out));
     use ContainerStateStatusEnum::{Exited, Running};
     for (name, state) in [
         ("periphery", Running),
@@ -287,8 +288,9 @@ async fn ctrl_c_stops_the_waiting_and_not_the_operation() {
         .split("km update watch ")
         .nth(1)
         .expect("says how to go on")
-        .trim_end()
-        .trim_end_matches('`')
+        .split('`')
+        .next()
+        .expect("names the Update")
         .to_owned();
     let watched = run(&core, &format!("update watch {id}")).await;
     assert_eq!(watched.code, Some(0), "{watched:?}");

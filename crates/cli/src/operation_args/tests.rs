@@ -48,6 +48,22 @@ fn command_lines_become_parameters() {
             json!({ "server": "host", "exclude": ["a", "b", "c"] }),
         ),
         (
+            "km x stop-container host web --when-back --expires 90m",
+            json!({ "server": "host", "container": "web", "when_back": true, "expires_s": 5400 }),
+        ),
+        (
+            "km x stop-container host web --when-back --expires-s 90",
+            json!({ "server": "host", "container": "web", "when_back": true, "expires_s": 90 }),
+        ),
+        (
+            "km x stop-container host web --expires 1d",
+            json!({ "server": "host", "container": "web", "expires_s": 86400 }),
+        ),
+        (
+            "km x undo-update 65aa --plan h",
+            json!({ "id": "65aa", "plan": "h" }),
+        ),
+        (
             "km x batch-containers host stop --query terms=web,api&states=running",
             json!({ "server": "host", "action": "stop", "query": { "terms": ["web", "api"], "states": ["running"] } }),
         ),
@@ -109,6 +125,14 @@ fn what_cannot_be_read_is_refused_with_what_is_expected() {
         (
             "km x stop-container host web --time soon",
             "error: time: 'soon' is not a whole number",
+        ),
+        (
+            "km x stop-container host web --when-back --expires tomorrow",
+            "error: expires_s: 'tomorrow' is not a length of time like 90 (seconds), 10m or 1h",
+        ),
+        (
+            "km x stop-container host web --expires=-1h",
+            "error: expires_s: '-1h' is not a length of time like 90 (seconds), 10m or 1h",
         ),
         (
             "km x stop-container host web --signal SIGKILL",

@@ -1,199 +1,13 @@
 //! Whole commands against a scripted server: what is asked of Core, what is printed, and the exit code.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex},
-};
-
 use clap::Parser;
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    task::JoinSet,
+
+use super::{
+    double::{STOP, There, core, km, plan, update, verdicts},
+    terminal,
 };
-
-use super::terminal;
 use crate::{args::Km, config::Environment, run};
-
-type Answers = Arc<Mutex<HashMap<&'static str, VecDeque<(u16, Value)>>>>;
-
-/// A server that has for each request a queue of answers; the last one stays.
-struct Core {
-    address: String,
-    /// Path and body of each request.
-    requests: Arc<Mutex<Vec<(String, Value)>>>,
-    _server: JoinSet<()>,
-}
-
-async fn core(answers: &[(&'static str, u16, Value)]) -> Core {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    let queues = Answers::default();
-    for (name, status, body) in answers {
-        queues
-            .lock()
-            .unwrap()
-            .entry(name)
-            .or_default()
-            .push_back((*status, body.clone()));
-    }
-    let requests = Arc::<Mutex<Vec<(String, Value)>>>::default();
-    let kept = requests.clone();
-    let mut server = JoinSet::new();
-    server.spawn(async move {
-        let mut connections = JoinSet::new();
-        while let Ok((stream, _)) = listener.accept().await {
-            connections.spawn(serve(stream, queues.clone(), kept.clone()));
-        }
-    });
-    Core {
-        address,
-        requests,
-        _server: server,
-    }
-}
-
-async fn serve(mut stream: TcpStream, answers: Answers, kept: Arc<Mutex<Vec<(String, Value)>>>) {
-    let mut bytes = Vec::new();
-    loop {
-        let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
-            let mut buffer = [0; 4096];
-            match stream.read(&mut buffer).await {
-                Ok(0) | Err(_) => return,
-                Ok(read) => bytes.extend_from_slice(&buffer[..read]),
-            }
-            continue;
-        };
-        let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
-        let length: usize = head
-            .split("content-length: ")
-            .nth(1)
-            .map_or(0, |rest| rest.lines().next().unwrap().parse().unwrap());
-        while bytes.len() < end + 4 + length {
-            let mut buffer = [0; 4096];
-            let read = stream.read(&mut buffer).await.unwrap();
-            bytes.extend_from_slice(&buffer[..read]);
-        }
-        let first = String::from_utf8_lossy(&bytes[..end]).into_owned();
-        let path = first.split(' ').nth(1).unwrap().to_owned();
-        let body = serde_json::from_slice(&bytes[end + 4..end + 4 + length]).unwrap_or(Value::Null);
-        bytes.drain(..end + 4 + length);
-        let name = path.rsplit('/').next().unwrap().to_owned();
-        if name != "live" {
-            kept.lock().unwrap().push((path, body));
-        }
-        let (status, answer) = {
-            let mut answers = answers.lock().unwrap();
-            match answers.get_mut(name.as_str()) {
-                Some(queue) if queue.len() > 1 => queue.pop_front().unwrap(),
-                Some(queue) => queue[0].clone(),
-                None => (
-                    404,
-                    json!({ "error": format!("no {name} here"), "trace": [], "code": "not_found" }),
-                ),
-            }
-        };
-        let answer = answer.to_string();
-        let head = format!(
-            "HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n",
-            answer.len()
-        );
-        stream
-            .write_all(format!("{head}{answer}").as_bytes())
-            .await
-            .unwrap();
-    }
-}
-
-/// How a command ended.
-struct Ended {
-    code: u8,
-    out: String,
-    err: String,
-}
-
-/// Who is there.
-#[derive(Clone, Copy, PartialEq)]
-enum There {
-    /// A person, who types this.
-    Person(&'static str),
-    /// A pipe with this in it.
-    Pipe(&'static str),
-}
-
-async fn km(core: &Core, line: &str, there: There) -> Ended {
-    let (There::Person(input) | There::Pipe(input)) = there;
-    let (mut terminal, out, err) = terminal(input);
-    terminal.interactive = matches!(there, There::Person(_));
-    let environment: Environment = [
-        ("KOMODO_CLI_HOST", core.address.as_str()),
-        ("KOMODO_CLI_KEY", "K_k_K"),
-        ("KOMODO_CLI_SECRET", "S_s_S"),
-        ("KOMODO_CLI_CONFIG_PATHS", "/does/not/exist"),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .into();
-    let km = Km::try_parse_from(line.split(' ')).unwrap();
-    let code = match run(km, &environment, terminal).await {
-        Ok(outcome) => outcome.exit_code(),
-        Err((failure, mut terminal)) => {
-            for line in failure.lines() {
-                terminal.note(line).unwrap();
-            }
-            failure.exit_code()
-        }
-    };
-    let code = (0..=255)
-        .find(|number| std::process::ExitCode::from(*number) == code)
-        .unwrap();
-    Ended {
-        code,
-        out: out.text(),
-        err: err.text(),
-    }
-}
-
-impl Core {
-    fn asked(&self, name: &str) -> Vec<Value> {
-        let requests = self.requests.lock().unwrap();
-        requests
-            .iter()
-            .filter(|(path, _)| path.ends_with(&format!("/{name}")))
-            .map(|(_, body)| body.clone())
-            .collect()
-    }
-}
-
-fn plan(hash: &str, containers: &[&str]) -> Value {
-    let items: Vec<Value> = containers
-        .iter()
-        .map(|name| json!({ "container": name, "id": name, "state": "running", "effect": "act" }))
-        .collect();
-    json!({
-        "hash": hash, "operation": "StopAllContainers", "server": "s", "server_name": "alpha", "items": items,
-        "counts": { "act": items.len(), "protected": 0, "unchanged": 0, "excluded": 0, "refused": 0 },
-        "warnings": [], "undo": true, "as_of": 1_769_860_800_000_i64,
-    })
-}
-
-fn update(status: &str, success: bool, verdicts: &Value) -> Value {
-    json!({
-        "_id": { "$oid": "65aa00000000000000000001" }, "operation": "StopAllContainers",
-        "start_ts": 1_769_860_800_000_i64, "end_ts": 1_769_860_802_400_i64, "success": success, "operator": "o",
-        "target": { "type": "Server", "id": "s" }, "logs": [], "status": status, "verdicts": verdicts,
-    })
-}
-
-fn verdicts() -> Value {
-    json!([
-        { "container": "web", "id": "1", "verdict": "done", "at": 1 },
-        { "container": "periphery", "id": "2", "verdict": "skipped", "reason": { "reason": "agent" }, "at": 1 },
-        { "container": "old", "id": "3", "verdict": "unchanged", "reason": { "reason": "already" }, "at": 1 },
-    ])
-}
-
-const STOP: &str = "km x stop-all-containers alpha";
 
 #[tokio::test]
 async fn without_anybody_to_ask_nothing_is_sent() {
@@ -534,4 +348,57 @@ async fn containers_that_do_not_run_are_counted_and_not_shown() {
     assert_eq!(ended.err, "1 container not running; -a shows all\n");
     let ended = km(&core, "km ps -a", There::Pipe("")).await;
     assert!(ended.out.contains("old"), "{}", ended.out);
+}
+
+#[tokio::test]
+async fn a_server_or_container_that_is_unknown_is_an_error_and_no_empty_list() {
+    let servers = |names: &[&str]| {
+        let info = json!({
+            "state": "Ok", "err": null, "stats": null, "alerting_thresholds": {}, "core_count": 2,
+            "logical_core_count": 4, "region": "", "address": null, "external_address": null, "public_ip": null,
+            "send_unreachable_alerts": true, "send_cpu_alerts": true, "send_mem_alerts": true,
+            "send_disk_alerts": true, "send_version_mismatch_alerts": true, "version": "0.1.0", "public_key": null,
+            "attempted_public_key": null, "terminals_disabled": false, "container_terminals_disabled": false,
+        });
+        let server = |name: &&str| {
+            json!({
+                "id": format!("id-of-{name}"), "type": "Server", "name": name, "template": false, "tags": [],
+                "info": info,
+            })
+        };
+        Value::Array(names.iter().map(server).collect())
+    };
+    let core = core(&[
+        ("ListAllContainers", 200, json!([])),
+        ("ListServers", 200, servers(&["alpha"])),
+    ])
+    .await;
+    for (line, code, out) in [
+        (
+            "km ps -s nosuch",
+            3,
+            "error: there is no server 'nosuch' that you may read [not_found]\nhint: `km ls` lists the servers\n",
+        ),
+        (
+            "km ps nosuch",
+            3,
+            "error: there is no container 'nosuch' that you may read [not_found]\nhint: `km ps -a` lists all containers, `km ls` the servers\n",
+        ),
+        (
+            "km ps alpha",
+            3,
+            "error: there is no container 'alpha' that you may read [not_found]\nhint: that is the name of a server; `km ps -s SERVER` lists its containers\n",
+        ),
+        (
+            "km inspect -s nosuch web",
+            3,
+            "error: there is no server 'nosuch' that you may read [not_found]\nhint: `km ls` lists the servers\n",
+        ),
+        ("km ps -s alpha", 0, "no containers\n"),
+        ("km ps -s ID-of-alpha", 0, "no containers\n"),
+        ("km ps", 0, "no containers\n"),
+    ] {
+        let ended = km(&core, line, There::Pipe("")).await;
+        assert_eq!((ended.code, ended.err.as_str()), (code, out), "{line}");
+    }
 }

@@ -44,7 +44,10 @@ fn help_of_km() {
               logs         Shows the log of a container
               plan         Says what an operation would do to which containers, without doing it
               execute      Carries out an operation and waits for its end [aliases: x, run, deploy, dep, send]
+              undo         Brings the containers that an operation changed back, those that others changed since excepted
+              cancel       Cancels an operation: what it has not begun with is left alone
               update       Lists, shows and watches Updates; changes resources
+              alerts       Lists what somebody should look at [alias: alert]
               create       Creates an API key, an onboarding key or a server
               key          Lists and deletes your API keys [alias: k]
               core-info    Shows the settings of Core [alias: core]
@@ -87,8 +90,8 @@ fn help_of_an_operation_comes_from_its_type() {
               <CONTAINER>  Container, by name or id
 
             Options:
-                  --expires-s <EXPIRES_S>    Seconds after which an operation that waits for its server is given up; a day
-                                             where it is not said
+                  --expires <EXPIRES>        Seconds after which an operation that waits for its server is given up; a day
+                                             where it is not said. As 90, 10m or 1h
                   --override <OVERRIDE>      Why a container that is part of the control path is acted on all the same;
                                              needs Write, is audited
                   --plan <PLAN>              Hash of the plan that was looked at; refused with `plan_drifted` when the
@@ -122,8 +125,8 @@ fn help_of_an_operation_comes_from_its_type() {
             Options:
                   --containers <CONTAINERS>  Containers, by name or id. Either this or `query`
                   --exclude <EXCLUDE>        Containers that are left alone, by name or id
-                  --expires-s <EXPIRES_S>    Seconds after which an operation that waits for its server is given up; a day
-                                             where it is not said
+                  --expires <EXPIRES>        Seconds after which an operation that waits for its server is given up; a day
+                                             where it is not said. As 90, 10m or 1h
                   --plan <PLAN>              Hash of the plan that was looked at; refused with `plan_drifted` when the
                                              world changed since
                   --query <QUERY>            Which containers are meant. Either this or `containers`. JSON, or
