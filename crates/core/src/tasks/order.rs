@@ -520,10 +520,23 @@ pub(super) fn protected(item: &PlanItem, action: ContainerAction) -> Error {
     .param("detail", &reason.detail)
 }
 
-pub(super) fn keys(action: ContainerAction, plan: &ContainersPlan) -> Vec<(Key, &str)> {
-    let mut keys: Vec<_> = plan
-        .acts()
-        .map(|(item, _)| (Key::Container(item.id.clone()), item.container.as_str()))
+/// What an operation leases: the containers that it acts on.
+fn keys(action: ContainerAction, plan: &ContainersPlan) -> Vec<(Key, &str)> {
+    leases(action, plan.acts().map(|(item, _)| item))
+}
+
+/// Everything in the range of an operation. What waited for its server is planned only when nobody works on any of it:
+/// against a container that is just being stopped, a start would find that there is nothing to do.
+pub(super) fn range(action: ContainerAction, plan: &ContainersPlan) -> Vec<(Key, &str)> {
+    leases(action, plan.items.iter().filter(|item| !item.id.is_empty()))
+}
+
+fn leases<'a>(
+    action: ContainerAction,
+    items: impl Iterator<Item = &'a PlanItem>,
+) -> Vec<(Key, &'a str)> {
+    let mut keys: Vec<_> = items
+        .map(|item| (Key::Container(item.id.clone()), item.container.as_str()))
         .collect();
     if action == ContainerAction::Prune {
         keys.push((Key::PruneContainers, "pruning containers"));

@@ -16,7 +16,7 @@ use super::{
     Inner,
     lease::Held,
     open::Open,
-    order::{Ordered, keys, plan_of, protected},
+    order::{Ordered, plan_of, protected, range},
     run::{Run, holder, request_of},
     stage::{At, mark},
 };
@@ -81,6 +81,9 @@ impl Queued {
         loop {
             freed.borrow_and_update();
             let connected = agents.borrow_and_update().is_some();
+            if self.left_ms() == 0 {
+                return self.expire().await;
+            }
             let why = match self.begin().await {
                 Ok(held) => {
                     let Queued { tasks, id, update, ordered, open, .. } = self;
@@ -99,11 +102,7 @@ impl Queued {
                     self.update.canceled_by = Some(wanted.by.clone());
                     return self.end(format!("canceled by {}", wanted.by)).await;
                 }
-                () = self.expired() => {
-                    let waited = self.update.waiting_for.as_ref().and_then(|waiting| waiting.why.clone());
-                    let why = waited.map(|why| format!(": {why}")).unwrap_or_default();
-                    return self.end(format!("it waited for as long as it was allowed to{why}")).await;
-                }
+                () = self.expired() => return self.expire().await,
                 changed = agents.changed() => match changed {
                     Ok(()) => pause = tasks.settings.retry,
                     Err(_) => return self.end(deleted()).await,
@@ -134,7 +133,7 @@ impl Queued {
         let holder = holder(self.id, &self.update, &self.ordered);
         let held = tasks
             .leases
-            .take(self.server, keys(operation.action, &plan), holder)
+            .take(self.server, range(operation.action, &plan), holder)
             .map_err(|busy| Not::Yet(busy.error))?;
         let before = (self.update.clone(), self.ordered.clone());
         self.ordered.plan(&ready.view, plan, tasks.clock.now(), &mut self.update);
@@ -190,15 +189,26 @@ impl Queued {
         self.tasks.publish(&self.update);
     }
 
+    /// How long it may still wait, in milliseconds.
+    fn left_ms(&self) -> u64 {
+        let expires: UnixMs = self.update.expires.unwrap_or(0);
+        u64::try_from(expires.saturating_sub(self.tasks.clock.now())).unwrap_or(0)
+    }
+
     async fn expired(&self) {
-        let expires = self.update.expires.unwrap_or(0);
-        loop {
-            let left: UnixMs = expires.saturating_sub(self.tasks.clock.now());
-            match u64::try_from(left) {
-                Ok(left) if left > 0 => tokio::time::sleep(Duration::from_millis(left)).await,
-                _ => return,
-            }
+        while self.left_ms() > 0 {
+            tokio::time::sleep(Duration::from_millis(self.left_ms())).await;
         }
+    }
+
+    async fn expire(self) {
+        let waiting = self.update.waiting_for.as_ref();
+        let why = waiting
+            .and_then(|waiting| waiting.why.as_ref())
+            .map(|why| format!(": {why}"))
+            .unwrap_or_default();
+        self.end(format!("it waited for as long as it was allowed to{why}"))
+            .await;
     }
 
     /// Ends it without having begun.

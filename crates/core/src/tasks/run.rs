@@ -162,6 +162,11 @@ impl Run {
         // An agent refuses what an earlier start of Core orders.
         ordered.operation.epoch = tasks.store.epoch();
         let at = At::Asking;
+        if tasks.fleet.agent(server).is_none()
+            && let Some(view) = tasks.fleet.view(server)
+        {
+            update.waiting_for = Some(tasks.waiting_for(server, lost(&view).0));
+        }
         mark(&mut update, &ordered.operation, at);
         let open = open.unwrap_or_else(|| {
             let overridden = ordered.operation.override_reason.is_some();

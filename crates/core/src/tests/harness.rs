@@ -145,8 +145,14 @@ impl Core {
     }
 
     /// Ends Core in order, and starts another one on the same database.
-    pub(super) async fn restart(mut self) -> Self {
+    pub(super) async fn restart(self) -> Self {
+        self.restart_after(Duration::ZERO).await
+    }
+
+    /// Ends Core in order, and starts another one on the same database later.
+    pub(super) async fn restart_after(mut self, down: Duration) -> Self {
         self.app.shut_down().await;
+        tokio::time::advance(down).await;
         self.links.shutdown().await;
         let Core {
             app,
@@ -282,6 +288,21 @@ impl Core {
         host.link = self.attach(host.id, &host.agent);
         self.until(host, "it is connected again", |view| view.is_live())
             .await;
+    }
+
+    /// Waits until an agent holds no operation any more.
+    pub(super) async fn until_forgotten(&self, host: &Host) {
+        let end = Instant::now() + DEADLINE;
+        loop {
+            let core = self.app.background.fleet.hello(host.id);
+            let said = host.agent.hello(core.expect("the server is known")).await;
+            let held = said.expect("it answers").open_operations;
+            if held.is_empty() {
+                return;
+            }
+            assert!(Instant::now() < end, "it still holds {held:?}");
+            tokio::time::sleep(STEP).await;
+        }
     }
 
     pub(super) fn view(&self, host: &Host) -> Arc<ServerView> {
