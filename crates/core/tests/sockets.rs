@@ -10,7 +10,12 @@ use komodo_link::{
 };
 use komodo_sim::{AgentOptions, DialOptions, SimHost, World, dial, parse_container};
 use serde_json::{Value, json};
-use tokio::{net::TcpStream, sync::watch, task::JoinSet, time::timeout};
+use tokio::{
+    net::TcpStream,
+    sync::watch,
+    task::JoinSet,
+    time::{Duration, Instant, pause, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use tokio_websockets::{ClientBuilder, Message, WebSocketStream};
 
@@ -460,5 +465,47 @@ async fn an_account_that_is_disabled_is_let_go() {
     .ok();
     assert_eq!(updates.json().await["type"], "INVALID_USER");
     assert_eq!(updates.text().await, None);
+    core.stop().await;
+}
+
+/// Time that may pass besides on a clock that stands still unless everybody waits.
+const SLACK: Duration = Duration::from_millis(500);
+
+#[tokio::test]
+async fn who_opens_a_socket_and_says_nothing_is_let_go_after_10_s() {
+    let core = Core::start().await;
+    for path in ["/ws/update", "/ws/live"] {
+        let mut socket = Socket::open(&core, path).await;
+        pause();
+        let begun = Instant::now();
+        assert_eq!(socket.text().await, None, "{path}");
+        let took = begun.elapsed();
+        let login = Duration::from_secs(10);
+        assert!(
+            (login - SLACK..=login + SLACK).contains(&took),
+            "{path}: after {took:?}"
+        );
+        tokio::time::resume();
+    }
+    core.stop().await;
+}
+
+#[tokio::test]
+async fn an_idle_live_socket_has_a_heartbeat_every_15_s() {
+    let core = Core::start().await;
+    let mut live = Socket::login(&core, "/ws/live", core.admin).await;
+    pause();
+    let begun = Instant::now();
+    for beat in 1..=3 {
+        let message = live.json().await;
+        assert_eq!(message["type"], "heartbeat", "{message:#}");
+        assert!(message["at"].is_i64(), "{message:#}");
+        let (took, due) = (begun.elapsed(), Duration::from_secs(15) * beat);
+        assert!(
+            (due - SLACK..=due + SLACK).contains(&took),
+            "beat {beat} after {took:?}"
+        );
+    }
+    tokio::time::resume();
     core.stop().await;
 }

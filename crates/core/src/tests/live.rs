@@ -383,7 +383,10 @@ async fn an_update_is_told_whole_until_its_end() {
         (&json!("Complete"), Some(2))
     );
     let mut told = Vec::new();
-    while told.last().is_none_or(|item: &Value| item["status"] != "Complete") {
+    while told
+        .last()
+        .is_none_or(|item: &Value| item["status"] != "Complete")
+    {
         told.push(list.next_of("delta").await["upsert"][0].clone());
     }
     let stages: Vec<_> = told.iter().map(|item| &item["stage"]).collect();
@@ -408,4 +411,48 @@ async fn an_update_is_told_whole_until_its_end() {
         .await
         .expect_err("may not know");
     assert_eq!(error.code, Code::NotFound);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_whose_reader_takes_nothing_for_20_s_ends_with_a_gap() {
+    let mut core = Core::start().await;
+    let alpha = core.host("alpha", &["web"]).await;
+    let log = Topic::ContainerLog {
+        server: ServerRef("alpha".into()),
+        container: ContainerRef("web".into()),
+        tail: 8,
+        since: None,
+    };
+    // Each fills a message of its own.
+    for _ in 0..8 {
+        alpha
+            .world
+            .log("web", LogStream::Stdout, &"x".repeat(40 * 1024));
+    }
+    let mut feed = Feed::open(&core, core.admin, log, None, 1);
+    for _ in 0..3 {
+        feed.next_of("lines").await;
+        tokio::time::sleep(Duration::from_secs(19)).await;
+        assert_eq!(
+            alpha.world.log_readers("web"),
+            1,
+            "a reader may be slow, as long as he takes something"
+        );
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(
+        alpha.world.log_readers("web"),
+        0,
+        "the request at the Engine has ended, though nobody has read anything since"
+    );
+    let mut kinds = Vec::new();
+    while kinds.last().is_none_or(|kind| kind != "end") {
+        let message = feed.next().await;
+        kinds.push(message["type"].as_str().expect("a type").to_owned());
+    }
+    assert_eq!(
+        kinds,
+        ["lines", "gap", "end"],
+        "and he is told that there was more"
+    );
 }
