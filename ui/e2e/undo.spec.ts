@@ -144,7 +144,7 @@ test("canceled while it runs: what is done is said, and what was not tried", asy
   await expect(question).toBeHidden();
   await page.getByRole("button", { name: "Cancel operation…" }).click();
   await question.getByRole("button", { name: "Cancel operation", exact: true }).click();
-  await expect(page.getByText("Canceled by admin")).toBeVisible({ timeout: 20_000 });
+  await expect(page.getByText("Canceled by admin", { exact: true })).toBeVisible({ timeout: 20_000 });
   const update = await core.newest();
   const verdicts = update.verdicts ?? [];
   const done = verdicts.filter(({ verdict }) => verdict === "done").length;
@@ -159,6 +159,7 @@ test("canceled while it runs: what is done is said, and what was not tried", asy
     if (verdict === "done") expect(after[container]).toBe("exited");
     if (reason?.reason === "canceled") expect(after[container]).toBe(before[container]);
   }
+  await expect(page.getByRole("progressbar")).toHaveAttribute("data-over", "canceled");
   // What was done before it was canceled can be undone.
   await page.getByRole("button", { name: "Undo…" }).click();
   await expect(

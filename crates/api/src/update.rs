@@ -360,6 +360,9 @@ pub struct UpdateListItem {
     /// Whether `CancelUpdate` has an effect now.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancelable: bool,
+    /// Name of the user who canceled it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canceled_by: Option<String>,
     /// Whether `UndoUpdate` has something to bring back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub undoable: bool,

@@ -1,5 +1,5 @@
 // Generated from openapi/api.json by `npm run schema`; do not edit.
-// sha256 of the document: 36654416f42f4a1631dde6ecbc4add84d8ede447ca241382c36d91a105bcbc54
+// sha256 of the document: 081bb93ffc46bca95cf82f97087d2ca0fd4a0885821665ffe0d8f42e6639f457
 
 export interface paths {
     "/auth/login": {
@@ -1457,7 +1457,7 @@ export interface components {
         };
         /** @description Stable machine-readable codes; clients and translations key on them. */
         Code: "bad_json" | "invalid" | "unauthenticated" | "account_disabled" | "forbidden" | "not_found" | "method_not_allowed" | "conflict" | "protected" | "busy" | "plan_drifted" | "body_too_large" | "unsupported_media_type" | "unprocessable" | "too_many_attempts" | "internal" | "not_built" | "bad_agent" | "server_unreachable" | "engine_unreachable" | "storage_full" | "journal_full" | "deadline_exceeded" | "server_disabled" | "not_cancelable" | "not_undoable";
-        /** @description A container as the Engine knows it. */
+        /** @description A container as the Engine knows it; besides, why it is protected. */
         Container: {
             /** @default null */
             AppArmorProfile?: string | null;
@@ -1499,6 +1499,8 @@ export interface components {
             Platform?: string | null;
             /** @default null */
             ProcessLabel?: string | null;
+            /** @default [] */
+            protected?: components["schemas"]["Reason"][];
             /** @default null */
             ResolvConfPath?: string | null;
             /**
@@ -4217,6 +4219,8 @@ export interface components {
         UpdateListItem: {
             /** @description Whether `CancelUpdate` has an effect now. */
             cancelable?: boolean;
+            /** @description Name of the user who canceled it. */
+            canceled_by?: string | null;
             /** @description Name of the one container that it is about, where its request named one. */
             container?: string | null;
             /**

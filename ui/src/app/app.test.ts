@@ -151,7 +151,9 @@ describe("what waits for a server", () => {
   test("and what is canceled look like it in lists", () => {
     expect(updateLook(update("a", 1, { stage: "queued" }))).toBe("queued");
     expect(updateLook(update("a", 1, { stage: "canceling" }))).toBe("canceling");
-    expect(updateLook(update("a", 1, { stage: "canceling", status: "Complete", success: false }))).toBe("failed");
+    const over: Partial<UpdateListItem> = { status: "Complete", success: false };
+    expect(updateLook(update("a", 1, { ...over, canceled_by: "ann" }))).toBe("canceled");
+    expect(updateLook(update("a", 1, over))).toBe("failed");
   });
   test("names its container", () => {
     const one = update("a", 1, { operation: "StopContainer", container: "web" });

@@ -113,7 +113,7 @@ export function ProgressDialog({ update, plan, action, title, serverName, onClos
           aria-valuemin={0}
           aria-valuemax={state.total}
           aria-valuenow={state.over ? state.total : state.settled}
-          data-over={state.over ? (now.success ? "ok" : "bad") : undefined}
+          data-over={state.over ? (now.success ? "ok" : now.canceled_by ? "canceled" : "bad") : undefined}
         >
           <span style={{ width: `${(state.over ? 1 : share) * 100}%` }} />
         </div>

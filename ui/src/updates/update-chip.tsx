@@ -8,6 +8,7 @@ const looks: Record<UpdateLook, { tone: Tone; icon: typeof CircleCheck }> = {
   waiting: { tone: "warn", icon: Hourglass },
   running: { tone: "accent", icon: LoaderCircle },
   canceling: { tone: "warn", icon: CircleSlash },
+  canceled: { tone: "warn", icon: CircleSlash },
   queued: { tone: "neutral", icon: Hourglass },
   ok: { tone: "ok", icon: CircleCheck },
   failed: { tone: "bad", icon: CircleX },

@@ -81,7 +81,7 @@ function Detail({ update, id }: { update: Update; id: string }) {
   if (open && update.stage) facts.push([words.updates.stage, words.stages[update.stage]]);
   if (open && update.stage === "queued" && update.expires) facts.push([words.updates.expires, at(update.expires)]);
   if (open && update.stage !== "queued" && update.deadline) facts.push([words.updates.deadline, at(update.deadline)]);
-  if (update.canceled_by) facts.push([words.updates.canceled, update.canceled_by]);
+  if (update.canceled_by) facts.push([words.updates.canceledBy, update.canceled_by]);
   if (update.undoes) facts.push([words.undo.undoes, <OtherUpdate key="undoes" id={update.undoes} />]);
   if (update.undone_by) facts.push([words.undo.undoneBy, <OtherUpdate key="undone" id={update.undone_by} />]);
   return (

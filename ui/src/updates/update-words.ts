@@ -4,7 +4,7 @@ import type { Words } from "../i18n/en";
 
 type Head = Pick<
   Update | UpdateListItem,
-  "operation" | "request" | "target" | "status" | "success" | "waiting_for" | "stage" | "container"
+  "operation" | "request" | "target" | "status" | "success" | "waiting_for" | "stage" | "container" | "canceled_by"
 >;
 
 /** What was done: the name of the request where the operation has no value for it. */
@@ -33,7 +33,7 @@ export function operatorText(words: Words, name: string): string {
   return part === undefined ? name : (words.updates.operators[Number(part)] ?? words.updates.system);
 }
 
-export type UpdateLook = "waiting" | "running" | "queued" | "canceling" | "ok" | "failed";
+export type UpdateLook = "waiting" | "running" | "queued" | "canceling" | "canceled" | "ok" | "failed";
 
 export function updateLook(update: Head): UpdateLook {
   if (update.status !== "Complete") {
@@ -41,5 +41,6 @@ export function updateLook(update: Head): UpdateLook {
     if (update.stage === "canceling") return "canceling";
     return update.waiting_for ? "waiting" : "running";
   }
+  if (update.canceled_by) return "canceled";
   return update.success ? "ok" : "failed";
 }

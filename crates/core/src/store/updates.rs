@@ -359,6 +359,7 @@ pub(crate) fn list_item(update: &Update, username: String) -> UpdateListItem {
         waiting_for: update.waiting_for.clone(),
         stage: update.stage,
         cancelable: update.cancelable,
+        canceled_by: update.canceled_by.clone(),
         undoable: update.undoable,
         container: update.container.clone(),
     }
