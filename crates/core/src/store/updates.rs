@@ -8,6 +8,7 @@ use komodo_api::{
     resource::ResourceTarget,
     update::{Update, UpdateListItem, UpdateStatus},
 };
+use komodo_failpoint::failpoint;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::Value;
 
@@ -246,6 +247,7 @@ impl Columns {
                 self.document,
                 ordered
             ])?;
+        failpoint!("insert.uncommitted");
         Ok(())
     }
 
@@ -264,6 +266,7 @@ impl Columns {
                 self.head,
                 self.document
             ])?;
+        failpoint!("save.uncommitted");
         match changed {
             0 => Err(StoreError::NotFound),
             _ => Ok(()),

@@ -13,7 +13,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use komodo_failpoint::failpoint;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
@@ -214,10 +213,7 @@ fn commit_group(connection: &mut Connection, group: &mut [Box<dyn Job>]) -> Resu
             savepoint.commit()?;
         }
     }
-    failpoint!("store.committing");
-    transaction.commit()?;
-    failpoint!("store.committed");
-    Ok(())
+    Ok(transaction.commit()?)
 }
 
 fn read_group(connection: &mut Connection, group: &mut [Box<dyn Job>]) {

@@ -127,6 +127,9 @@ fn take(job: Job, outcomes: &mut Vec<Outcome>) {
 
 /// Makes a batch durable, each file once, and tells.
 fn commit(outcomes: Vec<Outcome>) {
+    if outcomes.is_empty() {
+        return;
+    }
     failpoint!("journal.written");
     let begun = std::time::Instant::now();
     let mut synced: Vec<(*const Mutex<OpenFile>, Result<(), JournalError>)> = Vec::new();
