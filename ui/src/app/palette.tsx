@@ -1,7 +1,7 @@
 // Go anywhere, act on anything: one field, one list. Actions open their plan, as everywhere.
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { Activity, Box, Languages, Palette as PaletteIcon, Search, Server, Settings } from "lucide-react";
+import { Activity, Bell, Box, Languages, Palette as PaletteIcon, Search, Server, Settings } from "lucide-react";
 import { type ReactNode, useDeferredValue, useMemo, useState } from "react";
 import {
   Autocomplete,
@@ -126,6 +126,7 @@ function useCommands(text: string): [string, Command[]][] {
         icon: <Activity size={16} />,
         act: () => navigate({ to: "/activity" }),
       },
+      { id: "alerts", label: words.nav.alerts, icon: <Bell size={16} />, act: () => navigate({ to: "/alerts" }) },
       {
         id: "settings",
         label: words.nav.settings,

@@ -276,13 +276,11 @@ export const en = {
     untried: (n: number) => `${number.format(n)} not tried`,
     untriedOf: (done: number, untried: number) => `${number.format(done)} done, ${number.format(untried)} not tried`,
     notTried: "Not tried",
-    asking: "Asking the agent to begin…",
     settling: "The agent cannot tell how some of it ended. Komodo looks at the containers.",
     queued: (server: string) =>
       `Waits for ${server}. It is planned afresh and carried out once when the server is back.`,
     queuedUntil: (at: string, left: string) => `Given up at ${at} if the server is not back by then (in ${left}).`,
     lastContact: (at: string) => `Last contact ${at}.`,
-    mayActUntil: (at: string) => `May act until ${at}`,
     ended: (what: string) => `${what}: finished`,
     endedBad: (what: string) => `${what}: finished with problems`,
     endedCanceled: (what: string) => `${what}: canceled`,
