@@ -174,6 +174,29 @@ fn files_are_checked_one_by_one() {
             concat!("run issues", " show 3"),
             &[":1: names a tool"],
         ),
+        (
+            "crates/periphery/src/a.rs",
+            concat!(
+                "let s = Unix",
+                "Stream::connect(socket);\nuse tokio::process::",
+                "Command;\n"
+            ),
+            &[":1: uses Unix", ":2: uses process"],
+        ),
+        (
+            "crates/docker/src/a.rs",
+            concat!(
+                "let s = Unix",
+                "Stream::connect(socket);\nuse tokio::process::",
+                "Command;\n"
+            ),
+            &[],
+        ),
+        (
+            "crates/periphery/tests/a.rs",
+            concat!("let s = Unix", "Stream::connect(socket);\n"),
+            &[],
+        ),
     ];
     for (path, content, expected) in cases {
         let complaints = text::of_file(&file(path, content), Some("/home/me/"));

@@ -33,6 +33,16 @@ const MAY_NAME_THE_SOCKET: [&str; 4] = [
     "crates/acceptance/",
     "crates/bench/",
 ];
+/// What opens a Unix socket or starts a program: a way to the Engine beside the guard. Programs are started by
+/// `komodo_docker::Command`, which names the guarded socket.
+const WAYS_TO_THE_ENGINE: [&str; 6] = [
+    concat!("UnixStream::", "connect"),
+    concat!("UnixStream::", "from_std"),
+    concat!("UnixSocket::", "new"),
+    concat!("process::", "Command"),
+    concat!("uds_", "connect"),
+    concat!("hyper", "local"),
+];
 /// Crates without clock, files, network and processes.
 const PURE: [&str; 3] = ["crates/api/", "crates/agent-api/", "crates/plan/"];
 /// What they must not name.
@@ -136,6 +146,17 @@ pub fn of_file(file: &File, place: Option<&str>) -> Vec<String> {
             complain(
                 "names the Engine's socket; only crates/docker opens it, because every mutation passes one guard",
             );
+        }
+        if path.starts_with("crates/")
+            && !path.contains("tests")
+            && let Some(way) = WAYS_TO_THE_ENGINE.iter().find(|way| code.contains(**way))
+            && !MAY_NAME_THE_SOCKET
+                .iter()
+                .any(|prefix| path.starts_with(prefix))
+        {
+            complain(&format!(
+                "uses {way}; only crates/docker opens sockets and starts programs, because every mutation passes one guard: use komodo_docker::Engine or komodo_docker::Command"
+            ));
         }
         if !path.contains("tests")
             && PURE.iter().any(|prefix| path.starts_with(prefix))

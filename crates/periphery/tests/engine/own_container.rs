@@ -17,12 +17,12 @@ use crate::{
     harness::{PATIENCE, folder, one, operate, operation, shown, verdicts},
 };
 
-const IMAGE: &str = "komodo-test/agent:1";
+pub const IMAGE: &str = "komodo-test/agent:1";
 
-struct Setting {
-    engine: Engine,
-    core: Core,
-    state: PathBuf,
+pub struct Setting {
+    pub engine: Engine,
+    pub core: Core,
+    pub state: PathBuf,
 }
 
 impl Drop for Setting {
@@ -32,7 +32,7 @@ impl Drop for Setting {
 }
 
 impl Setting {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let engine = Engine::start().await.unwrap();
         let program = PathBuf::from(env!("CARGO_BIN_EXE_komodo-periphery"));
         engine.image_from_binary(&program, IMAGE).await.unwrap();
@@ -43,7 +43,7 @@ impl Setting {
         }
     }
 
-    fn agent(&self, name: &str) -> Container {
+    pub fn agent(&self, name: &str) -> Container {
         Container::from_image(name, IMAGE)
             .bind(self.engine.socket(), komodo_docker::DEFAULT_SOCKET)
             .bind(&self.state, "/etc/komodo")
