@@ -121,3 +121,68 @@ fn the_overlay_at_the_root_tells_who_one_is() {
         None
     );
 }
+
+const BRIDGE: &str = "aa9e028a048c93fbc1e4d52b44e3a6ea7977da54ebe137aa25b2fc76a423ff7e";
+const HOST_NETWORK: &str = "f1069c3e6ffe43bb587bc93db5205708d02bb9d97a4eed3093964bc80443ee45";
+const SHARED: &str = "21fccab5513af209bfb724d92313834420394728dcc7dba0cb1d204f142f62c6";
+const SHARED_OWNER: &str = "67640f21ce4d153d42b75408d9b6fe81156d729b8ede530b0515bb93113e4e9d";
+const PRIVATE: &str = "f157377ea5b6ae156911bafc11d0edd8bb7c7363b07150d4e26d3c3cf61eeafb";
+
+/// What `/proc/self` says in a container, recorded on Engine 20.10 with cgroup v1 beside the unified hierarchy, which
+/// alone is what a host with cgroup v2 says.
+struct Recording {
+    mountinfo: &'static str,
+    cgroup: &'static str,
+}
+
+impl Recording {
+    fn new(text: &'static str) -> Self {
+        let (mountinfo, cgroup) = text.split_once("---\n").unwrap();
+        Recording { mountinfo, cgroup }
+    }
+
+    fn v1(&self) -> Vec<String> {
+        own_container_candidates(self.mountinfo, self.cgroup)
+    }
+
+    fn v2(&self) -> Vec<String> {
+        let unified = self.cgroup.lines().find(|line| line.starts_with("0::"));
+        own_container_candidates(self.mountinfo, unified.unwrap())
+    }
+}
+
+#[test]
+fn recorded_in_containers() {
+    for (text, own, owner) in [
+        (include_str!("recorded/v1-bridge.txt"), BRIDGE, BRIDGE),
+        (
+            include_str!("recorded/v1-host-network.txt"),
+            HOST_NETWORK,
+            HOST_NETWORK,
+        ),
+        (
+            include_str!("recorded/v1-shared-network.txt"),
+            SHARED,
+            SHARED_OWNER,
+        ),
+    ] {
+        let recording = Recording::new(text);
+        let mut expected = vec![own.to_owned(), owner.to_owned()];
+        expected.dedup();
+        assert_eq!(recording.v1(), expected);
+        assert_eq!(recording.v2(), expected);
+        let upper = root_upper_dir(recording.mountinfo).unwrap();
+        assert!(
+            upper.starts_with("/tmp/komodo-engines/rec/data/overlay2/") && upper.ends_with("/diff"),
+            "{upper}"
+        );
+        // With a cgroup namespace of its own, as cgroup v2 has it by default, only the mounted files are left.
+        assert_eq!(
+            own_container_candidates(recording.mountinfo, "0::/\n"),
+            [owner]
+        );
+    }
+    let private = Recording::new(include_str!("recorded/v1-private-cgroup.txt"));
+    assert_eq!(private.v1(), [PRIVATE]);
+    assert_eq!(private.v2(), [PRIVATE]);
+}
