@@ -16,8 +16,8 @@ pub(crate) mod path {
     pub(crate) const ACKNOWLEDGE: &str = "/operation/acknowledge";
 }
 
-/// Largest body of a request, in bytes.
-pub const REQUEST_BYTES_MAX: usize = 1024 * 1024;
+/// Largest body of a request, in bytes: an undo names thousands of containers, and as what each is to be found.
+pub const REQUEST_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Lines that are ready are sent together up to this size, in bytes. Tiny frames cost both ends, and too many unread
 /// ones end the connection.

@@ -5,10 +5,12 @@
 //! Each case is a plain function that begins on an empty world; [`contract_tests!`](crate::contract_tests) makes a
 //! test of each. A case that only the simulation could pass does not belong here.
 
+mod cancel;
 mod events;
 mod labels;
 mod logs;
 mod operations;
+mod undo;
 mod verbs;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -30,10 +32,12 @@ use komodo_api::{
 use komodo_plan::View;
 use tokio::time::timeout;
 
+pub use cancel::*;
 pub use events::*;
 pub use labels::*;
 pub use logs::*;
 pub use operations::*;
+pub use undo::*;
 pub use verbs::*;
 
 /// Time within which anything that is waited for has to come.
@@ -44,11 +48,14 @@ const EPOCH: u64 = 7;
 /// An Engine and an agent on it. The world does what a person with `docker` would, past the agent.
 #[async_trait]
 pub trait ContractWorld: Send + Sync {
-    /// The agent. Nobody has said hello to it yet.
+    /// The agent of now. Nobody has said hello to it yet.
     fn agent(&self) -> Arc<dyn AgentApi>;
 
     /// Creates a container and brings it into the state that is asked for; answers its id.
     async fn create(&self, container: Spec) -> String;
+
+    /// Kills the agent and starts another one on the same disk.
+    async fn restart(&self);
 
     /// Does something to a container.
     async fn docker(&self, action: ContainerAction, name: &str);
@@ -66,7 +73,7 @@ pub trait ContractWorld: Send + Sync {
     async fn flood(&self);
 }
 
-/// A container as a case wants it. Its process runs until it is stopped, and ends at once on a stop.
+/// A container as a case wants it. Its process runs until it is stopped, and ends at once on a stop where it is not slow.
 #[derive(Debug, Clone)]
 pub struct Spec {
     /// Name.
@@ -75,6 +82,8 @@ pub struct Spec {
     pub state: ContainerStateStatusEnum,
     /// Labels.
     pub labels: BTreeMap<String, String>,
+    /// Whether it ends only when the time that the operations of the cases leave it is over: a second.
+    pub slow: bool,
 }
 
 /// A container in a state.
@@ -83,10 +92,18 @@ pub fn spec(name: &str, state: ContainerStateStatusEnum) -> Spec {
         name: name.to_owned(),
         state,
         labels: BTreeMap::new(),
+        slow: false,
     }
 }
 
 impl Spec {
+    /// The same, but it does not end by itself when it is to be stopped.
+    #[must_use]
+    pub fn slow(mut self) -> Self {
+        self.slow = true;
+        self
+    }
+
     /// The same with a label.
     #[must_use]
     pub fn label(mut self, key: &str, value: &str) -> Self {
@@ -400,6 +417,13 @@ macro_rules! contract_tests {
             stale_epoch_does_nothing
             unknown_and_gone
             goes_on_without_a_reader
+            canceled_while_it_runs
+            canceled_before_and_after
+            canceled_stays_canceled_after_a_restart
+            undo_of_a_stop
+            undo_of_each_verb
+            changed_while_it_is_undone
+            another_core_does_nothing
             log_lines
             log_followed
             inspected

@@ -234,7 +234,10 @@ impl AgentApi for FakeAgent {
 
     async fn cancel(&self, operation: String, by: String) -> Result<(), AgentError> {
         self.ask(format!("cancel {operation} by {by}"));
-        Ok(())
+        match operation.as_str() {
+            "known" => Ok(()),
+            _ => Err(error(AgentErrorCode::NotFound)),
+        }
     }
 
     async fn acknowledge(&self, operation: String) -> Result<(), AgentError> {

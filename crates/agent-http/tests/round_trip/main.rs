@@ -362,7 +362,7 @@ async fn an_operation_that_core_no_longer_waits_for_is_not_accepted() {
 }
 
 #[tokio::test]
-async fn follow_and_acknowledge_name_the_operation() {
+async fn follow_cancel_and_acknowledge_name_the_operation() {
     let setup = setup(Deadlines::default()).await;
     let mut events = setup.client.follow("known".into(), 41).await.unwrap();
     assert_eq!(soon(events.next()).await.unwrap().unwrap().seq, 42);
@@ -370,6 +370,9 @@ async fn follow_and_acknowledge_name_the_operation() {
     soon(setup.fake.dropped.notified()).await;
     let unknown = setup.client.follow("other".into(), 0).await;
     assert_eq!(code(unknown), AgentErrorCode::NotFound);
+    let cancel = |id: &str| setup.client.cancel(id.into(), "Alice \"A\" é".into());
+    assert_eq!(cancel("known").await, Ok(()));
+    assert_eq!(code(cancel("other").await), AgentErrorCode::NotFound);
     assert_eq!(setup.client.acknowledge("known".into()).await, Ok(()));
     assert_eq!(
         code(setup.client.acknowledge("other".into()).await),
@@ -380,6 +383,8 @@ async fn follow_and_acknowledge_name_the_operation() {
         [
             "follow known 41",
             "follow other 0",
+            "cancel known by Alice \"A\" é",
+            "cancel other by Alice \"A\" é",
             "acknowledge known",
             "acknowledge other"
         ]

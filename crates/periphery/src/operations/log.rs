@@ -136,6 +136,12 @@ impl OperationLog {
         Ok(())
     }
 
+    /// How many events were handed to the journal.
+    #[cfg(test)]
+    pub fn handed(&self) -> u64 {
+        lock(&self.last).seq
+    }
+
     /// Waits until it is canceled.
     pub async fn canceled(&self) {
         self.canceled.cancelled().await;

@@ -408,3 +408,6 @@ fn journal_error(error: JournalError) -> AgentError {
     };
     AgentError::new(code, error.to_string())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! The contract of `AgentApi`, on a real Engine.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bollard::{
@@ -26,8 +26,11 @@ const READER_EVENTS_MAX: usize = 64;
 /// Changes that are more than that, and than any buffer on the way.
 const FLOOD: usize = 200;
 
+/// What only a kill ends.
+const DEAF: [&str; 3] = ["sh", "-c", "trap '' TERM; while :; do sleep 1; done"];
+
 struct World {
-    agent: Arc<Agent>,
+    agent: Mutex<Arc<Agent>>,
     proxy: Proxy,
     engine: Engine,
     root: std::path::PathBuf,
@@ -44,14 +47,9 @@ impl World {
         let engine = Engine::start().await.unwrap();
         let root = folder();
         let proxy = Proxy::start(&engine.socket(), &root);
-        let options = AgentOptions {
-            reader_events_max: READER_EVENTS_MAX,
-            ..options(&proxy.docker_host(), &root)
-        };
-        let agent = Arc::new(Agent::start(options).await.unwrap());
-        agent.observatory().ready().await;
+        let agent = started(&proxy, &root).await;
         World {
-            agent,
+            agent: Mutex::new(agent),
             proxy,
             engine,
             root,
@@ -59,14 +57,27 @@ impl World {
     }
 }
 
+async fn started(proxy: &Proxy, root: &std::path::Path) -> Arc<Agent> {
+    let options = AgentOptions {
+        reader_events_max: READER_EVENTS_MAX,
+        ..options(&proxy.docker_host(), root)
+    };
+    let agent = Arc::new(Agent::start(options).await.unwrap());
+    agent.observatory().ready().await;
+    agent
+}
+
 #[async_trait]
 impl ContractWorld for World {
     fn agent(&self) -> Arc<dyn AgentApi> {
-        Arc::clone(&self.agent) as Arc<dyn AgentApi>
+        self.agent.lock().unwrap().clone() as Arc<dyn AgentApi>
     }
 
     async fn create(&self, spec: Spec) -> String {
-        let mut container = Container::idle(&spec.name);
+        let mut container = match spec.slow {
+            true => Container::new(&spec.name, DEAF),
+            false => Container::idle(&spec.name),
+        };
         for (key, value) in &spec.labels {
             container = container.label(key, value);
         }
@@ -81,6 +92,14 @@ impl ContractWorld for World {
             _ => {}
         }
         id
+    }
+
+    async fn restart(&self) {
+        let before = self.agent.lock().unwrap().clone();
+        before.end().await;
+        drop(before);
+        let next = started(&self.proxy, &self.root).await;
+        *self.agent.lock().unwrap() = next;
     }
 
     async fn docker(&self, action: ContainerAction, name: &str) {

@@ -132,6 +132,31 @@ pub async fn stale_epoch_does_nothing(world: &dyn ContractWorld) {
     );
 }
 
+/// An order of a Core that another one has replaced since is refused; one that does not say whose it is is not.
+pub async fn another_core_does_nothing(world: &dyn ContractWorld) {
+    world.create(spec("web", Running)).await;
+    let talk = Talk::begin(world, &[]).await;
+    talk.hello(CoreHello {
+        core_id: "another".to_owned(),
+        epoch: 1,
+        ..core_hello(&[])
+    })
+    .await
+    .expect("another database counts from its own beginning");
+    let of = |id: &str, core_id: Option<&str>| AgentOperation {
+        core_id: core_id.map(str::to_owned),
+        ..operation(id, ContainerAction::Pause, one("web"))
+    };
+    let refused = talk.operate(of("old", Some("contract"))).await;
+    let refused = refused.map(|told| told.events).expect_err("it is replaced");
+    assert_eq!(refused.code, AgentErrorCode::StaleEpoch);
+    assert_eq!(world.state_of("web").await, Some(Running));
+    let told = talk.operate(of("new", Some("another"))).await;
+    assert_eq!(told.expect("accepted").summary(), "web done");
+    let told = talk.operate(of("nameless", None)).await;
+    assert_eq!(told.expect("accepted").summary(), "web unchanged already");
+}
+
 /// One that is not there is an error, and nothing is done; in a list it is told as gone.
 pub async fn unknown_and_gone(world: &dyn ContractWorld) {
     world.create(spec("web", Running)).await;

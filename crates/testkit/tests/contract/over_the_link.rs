@@ -138,6 +138,10 @@ impl ContractWorld for Linked {
         self.simulated.create(container).await
     }
 
+    async fn restart(&self) {
+        self.simulated.restart().await;
+    }
+
     async fn docker(&self, action: ContainerAction, name: &str) {
         self.simulated.docker(action, name).await;
     }
