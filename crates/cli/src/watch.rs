@@ -318,10 +318,10 @@ fn summary(terminal: &Terminal, update: &Update, verb: &Verb) -> String {
     .map(|(figure, word)| format!("{figure} {word}"))
     .collect();
     if parts.is_empty() {
-        parts.push(if update.success {
-            "nothing to do".into()
-        } else {
-            "no container was reached".into()
+        parts.push(match End::of(update) {
+            End::Succeeded => "nothing to do".into(),
+            End::Canceled => "nothing was done".into(),
+            End::Failed | End::Interrupted => "no container was reached".into(),
         });
     }
     let took = update

@@ -30,20 +30,54 @@ const COMMAND_SECONDS: u64 = 60;
 
 /// A server with the agent in one of its containers.
 struct Server {
+    name: String,
     world: World,
     agent: SimAgent,
-    _link: JoinSet<()>,
+    dial: DialOptions,
+    link: JoinSet<()>,
+    leave: CancellationToken,
+    _keys: tempfile::TempDir,
 }
 
+impl Server {
+    /// Connects its agent.
+    fn connect(&mut self) {
+        self.leave = CancellationToken::new();
+        let (agent, name, leave) = (self.agent.clone(), self.name.clone(), self.leave.clone());
+        let options = self.dial.clone();
+        self.link.spawn(async move {
+            let (state, _kept) = watch::channel(LinkState::Stopped);
+            dial(agent, &name, &options, state, leave).await.unwrap();
+        });
+    }
+
+    /// Ends the connection of its agent, which lives on.
+    async fn disconnect(&mut self, core: &Core) {
+        self.leave.cancel();
+        while let Some(ended) = self.link.join_next().await {
+            ended.unwrap();
+        }
+        core.wait_server(&self.name, ServerState::NotOk)
+            .await
+            .unwrap();
+    }
+}
+
+const CONTAINERS: [&str; 5] = [
+    "periphery running image=komodo-periphery",
+    "web running project=shop service=web needs=db:service_started:false ports=8080",
+    "db running project=shop service=db",
+    "keeper running skip=true",
+    "old exited",
+];
+
 async fn server(core: &Core, name: &str) -> Server {
+    server_with(core, name, &CONTAINERS).await
+}
+
+async fn server_with(core: &Core, name: &str, containers: &[&str]) -> Server {
     let world = World::new(7);
-    for line in [
-        "periphery running image=komodo-periphery",
-        "web running project=shop service=web needs=db:service_started:false ports=8080",
-        "db running project=shop service=db",
-        "keeper running skip=true",
-        "old exited",
-    ] {
+    for line in containers {
         world.create(parse_container(line).unwrap());
     }
     let host = SimHost::new(
@@ -53,35 +87,28 @@ async fn server(core: &Core, name: &str) -> Server {
             host_name: name.into(),
         },
     );
-    let agent = host.start();
-    let options = DialOptions {
-        core: format!("ws://{}", core.address).parse().unwrap(),
-        join: core.join_string().await.unwrap().parse().unwrap(),
-        keys: None,
-    };
-    let mut link = JoinSet::new();
-    let (dialling, name_of_it) = (agent.clone(), name.to_owned());
-    link.spawn(async move {
-        let (state, _kept) = watch::channel(LinkState::Stopped);
-        dial(
-            dialling,
-            &name_of_it,
-            &options,
-            state,
-            CancellationToken::new(),
-        )
-        .await
-        .unwrap();
-    });
-    core.wait_server(name, ServerState::Ok).await.unwrap();
-    core.wait_containers(name, "all containers to be seen", |list| list.len() == 5)
-        .await
-        .unwrap();
-    Server {
+    let keys = tempfile::TempDir::new().unwrap();
+    let mut server = Server {
+        name: name.to_owned(),
         world,
-        agent,
-        _link: link,
-    }
+        agent: host.start(),
+        dial: DialOptions {
+            core: format!("ws://{}", core.address).parse().unwrap(),
+            join: core.join_string().await.unwrap().parse().unwrap(),
+            keys: Some(keys.path().to_owned()),
+        },
+        link: JoinSet::new(),
+        leave: CancellationToken::new(),
+        _keys: keys,
+    };
+    server.connect();
+    core.wait_server(name, ServerState::Ok).await.unwrap();
+    core.wait_containers(name, "all containers to be seen", |list| {
+        list.len() == containers.len()
+    })
+    .await
+    .unwrap();
+    server
 }
 
 async fn core() -> Core {
@@ -385,6 +412,137 @@ async fn a_server_that_is_away_is_shown_with_its_age() {
     let stop = run(&core, "x stop-container alpha web").await;
     assert_eq!(stop.code, Some(3), "{stop:?}");
     assert!(stop.err.contains("[server_unreachable]"), "{stop:?}");
+}
+
+/// Id of the newest Update, once `km update ls` says that of it.
+async fn newest(core: &Core, says: &str) -> String {
+    wait_for(&format!("an Update that is {says}"), || async {
+        let list = run(core, "update ls").await.out;
+        let row = list.lines().nth(1)?;
+        let id = row.split_whitespace().next()?;
+        row.contains(says).then(|| id.to_owned())
+    })
+    .await
+    .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_undo_brings_back_what_was_stopped_and_leaves_alone_what_others_changed() {
+    use ContainerStateStatusEnum::{Exited, Running};
+    let core = core().await;
+    let server = server(&core, "alpha").await;
+    let stop = run(&core, "x stop-all-containers alpha -y").await;
+    assert_eq!(stop.code, Some(0), "{stop:?}");
+    let id = newest(&core, "succeeded").await;
+    assert!(stop.err.contains(&format!("`km undo {id}`")), "{stop:?}");
+    server.world.start("db").unwrap();
+    core.wait_containers("alpha", "the start by hand to be seen", |list| {
+        list.iter()
+            .any(|item| item.name == "db" && item.state == Running)
+    })
+    .await
+    .unwrap();
+
+    let undo = run(&core, &format!("undo {id} -y")).await;
+    assert_eq!(undo.code, Some(0), "{undo:?}");
+    expect_test::expect![[r#"
+        UndoUpdate on alpha
+
+        Will be brought back (1)
+          web  exited  back to running
+
+        Changed since, left alone (1)
+          db  running  it was changed by somebody else since (it is running)
+
+          done       web
+          skipped    db  it was changed by somebody else since (it is running)
+        succeeded: 1 brought back, 1 left alone
+    "#]]
+    .assert_eq(&steady(&undo.out));
+    for (name, state) in [("web", Running), ("db", Running), ("old", Exited)] {
+        assert_eq!(server.world.state_of(name), Some(state), "{name}");
+    }
+    let again = run(&core, &format!("undo {id} -y")).await;
+    assert_eq!(again.code, Some(3), "{again:?}");
+    assert!(again.err.contains("[not_undoable]"), "{again:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_leaves_alone_what_was_not_begun_and_says_how_far_it_came() {
+    let core = core().await;
+    let jobs: Vec<String> = (0..40).map(|at| format!("job-{at} running")).collect();
+    let mut containers = vec![CONTAINERS[0]];
+    containers.extend(jobs.iter().map(String::as_str));
+    let server = server_with(&core, "alpha", &containers).await;
+    server
+        .world
+        .set_latency(ContainerAction::Stop, Duration::from_secs(2));
+    let waiting = km(&core, "x stop-all-containers alpha -y").spawn().unwrap();
+    let id = newest(&core, "running").await;
+    let cancel = run(&core, &format!("cancel {id}")).await;
+    assert_eq!(cancel.code, Some(0), "{cancel:?}");
+    let (by, _) = &core.admin;
+    let stopped = server
+        .world
+        .containers()
+        .iter()
+        .filter(|one| one.state == ContainerStateStatusEnum::Exited)
+        .count();
+    assert!((1..40).contains(&stopped), "{stopped} were stopped");
+    let line = format!(
+        "canceled by {by}: {stopped} stopped, 1 left alone, {} not tried",
+        40 - stopped
+    );
+    assert!(cancel.out.contains(&line), "{line}\n{cancel:?}");
+    // Who waits for the operation learns that it did not do what was asked.
+    let waited = ended(waiting).await;
+    assert_eq!(waited.code, Some(1), "{waited:?}");
+    assert!(waited.out.contains(&line), "{waited:?}");
+    let again = run(&core, &format!("cancel {id}")).await;
+    assert_eq!(again.code, Some(3), "{again:?}");
+    assert!(again.err.contains("[not_cancelable]"), "{again:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operation_waits_for_its_server_and_is_carried_out_once() {
+    use ContainerStateStatusEnum::{Exited, Running};
+    let core = core().await;
+    let mut server = server(&core, "alpha").await;
+    server.disconnect(&core).await;
+    let refused = run(&core, "x stop-all-containers alpha -y").await;
+    assert_eq!(refused.code, Some(3), "{refused:?}");
+    assert!(
+        refused.err.contains("[server_unreachable]") && refused.err.contains("--when-back"),
+        "{refused:?}"
+    );
+    let queued = "x stop-all-containers alpha -y --when-back --expires 1h --no-wait";
+    let (first, second) = (run(&core, queued).await, run(&core, queued).await);
+    for queued in [&first, &second] {
+        assert_eq!(queued.code, Some(0), "{queued:?}");
+    }
+    newest(&core, "queued until alpha is back").await;
+    let canceled = run(&core, &format!("cancel {}", second.out.trim())).await;
+    assert_eq!(canceled.code, Some(0), "{canceled:?}");
+    let mut watching = km(&core, &format!("update watch {}", first.out.trim()))
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(watching.stderr.take().unwrap()).lines();
+    let said = timeout(Duration::from_secs(COMMAND_SECONDS), lines.next_line())
+        .await
+        .expect("it says what it waits for")
+        .unwrap()
+        .unwrap();
+    assert!(
+        said.starts_with("queued until alpha is back") && said.ends_with("; given up in 59 min"),
+        "{said}"
+    );
+    assert_eq!(server.world.state_of("web"), Some(Running));
+    server.connect();
+    let watched = ended(watching).await;
+    assert_eq!(watched.code, Some(0), "{watched:?}");
+    for (name, state) in [("web", Exited), ("db", Exited), ("periphery", Running)] {
+        assert_eq!(server.world.state_of(name), Some(state), "{name}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
