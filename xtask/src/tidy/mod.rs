@@ -1,6 +1,7 @@
 //! Rules of the house that no compiler checks. Each complaint names the place, the rule and the way out.
 
 mod edges;
+mod guide;
 mod labels;
 mod text;
 
@@ -25,6 +26,7 @@ pub fn check(root: &Path) -> Result<Vec<String>> {
     let mut complaints = edges::check(&metadata(root)?)?;
     complaints.extend(text::check(root, &files));
     complaints.extend(labels::check(&files));
+    complaints.extend(guide::check(&files));
     Ok(complaints)
 }
 
