@@ -270,11 +270,11 @@ fn docker_program() -> PathBuf {
 async fn raw(socket: &Path, request: &str) -> (u16, String) {
     let exchange = async {
         let mut stream = UnixStream::connect(socket).await.unwrap();
-        let mut answer = String::new();
+        // One that is closed with part of the request unread breaks off, after its answer.
         let _ = stream.write_all(request.as_bytes()).await;
-        // One that is closed with part of the request unread breaks off after its answer.
-        let _ = stream.read_to_string(&mut answer).await;
-        answer
+        let mut answer = Vec::new();
+        while let Ok(1..) = stream.read_buf(&mut answer).await {}
+        String::from_utf8_lossy(&answer).into_owned()
     };
     let answer = timeout(PATIENCE, exchange)
         .await
