@@ -156,6 +156,9 @@ pub struct PlanItem {
     /// Published ports that go dark, `0.0.0.0:8080/tcp`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<String>,
+    /// Where it is removed (destroy, prune): names of its volumes and sources of its binds, which stay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<String>,
     /// Ids of containers of this plan that are acted on before this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<String>,

@@ -286,6 +286,10 @@ pub fn plan_containers(
         if op.action == ContainerAction::Prune {
             item.bytes = container.size_rw;
         }
+        if matches!(op.action, ContainerAction::Destroy | ContainerAction::Prune) {
+            item.volumes.clone_from(&container.volumes);
+            item.volumes.sort();
+        }
         item.back_to = back_to(op, form, container, protected[at]);
         let step_ms = |action| target_deadline_ms(action, container.stop_timeout_s, op.time);
         let second_ms = second_step(op.action, item.back_to).map_or(0, step_ms);
@@ -525,6 +529,7 @@ fn item(
         ports: Vec::new(),
         after: Vec::new(),
         comes_back: false,
+        volumes: Vec::new(),
         bytes: None,
         back_to: None,
     }

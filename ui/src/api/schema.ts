@@ -3202,6 +3202,8 @@ export interface components {
             reason?: components["schemas"]["Reason"] | null;
             /** @description Run state that the plan rests on. */
             state: components["schemas"]["ContainerStateStatusEnum"];
+            /** @description Where it is removed (destroy, prune): names of its volumes and sources of its binds, which stay. */
+            volumes?: string[];
         };
         /** @description Says what an execute request would do to which containers, and why not to others, without doing it. */
         PlanOperation: {
