@@ -12,16 +12,18 @@ use komodo_api::{
     update::{Verdict, VerdictKind},
 };
 use komodo_plan::{
-    Decision, Form, changed_since, guard, reached, second_step, settle, settle_back, settle_skip,
-    state_effect,
+    Decision, Form, changed_since, guard, reached, second_step, settle, settle_skip, state_effect,
 };
 use tokio::{
-    sync::Semaphore,
+    sync::{Semaphore, SemaphorePermit},
     time::{Instant, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
+mod look;
+
 use crate::{engine::ActError, journal::Killed, process::Process};
+use look::{judge, look, observe};
 
 /// What a target is told of its operation.
 struct Operation {
@@ -134,8 +136,8 @@ async fn run(
             () = operation.canceled.cancelled() => None,
             permit = turn => Some(permit),
         };
-        let done = match &turn {
-            Some(_permit) => act(process, operation, target).await,
+        let done = match turn {
+            Some(turn) => act(process, operation, target, turn.ok()).await,
             None => cancel(process, operation, &target.item),
         };
         if let Some(token) = settled.get(target.item.id.as_str()) {
@@ -153,7 +155,12 @@ async fn run(
     )
 }
 
-async fn act(process: &Process, operation: &Operation, target: &Target) -> Result<(), Killed> {
+async fn act(
+    process: &Process,
+    operation: &Operation,
+    target: &Target,
+    mut turn: Option<SemaphorePermit<'_>>,
+) -> Result<(), Killed> {
     let item = &target.item;
     let ends = Instant::now() + target.deadline;
     let action = operation.action;
@@ -168,6 +175,10 @@ async fn act(process: &Process, operation: &Operation, target: &Target) -> Resul
     let before = asked.before.state;
     let run = asked.before.started_at;
     let mut answered = asked.answered;
+    if !answered && matches!(process.world.engine(), EngineState::Unreachable { .. }) {
+        // While it waits for an Engine that would tell, the next ones may.
+        drop(turn.take());
+    }
     let mut error = asked.error;
     if process.broken.settlement() {
         let settled = match error {
@@ -369,7 +380,7 @@ async fn settle_all(
                 return cancel(process, operation, item);
             }
             let error = "the agent was stopped before it was tried";
-            let seen = observe(process, &item.id, Instant::now()).await;
+            let seen = observe(process, &item.id).await;
             let (settled, now) = judge(
                 operation,
                 item,
@@ -409,77 +420,7 @@ async fn settle_all(
     )
 }
 
-/// Looks at a container; where the Engine may be at it still, until it is as wanted. `first` asks for what the operation
-/// is, and not for the state that it is brought back to.
-async fn look(
-    process: &Process,
-    operation: &Operation,
-    target: &Target,
-    run: Option<i64>,
-    waits: bool,
-    first: bool,
-    ends: Instant,
-) -> Option<Option<Container>> {
-    loop {
-        let mut changes = process.world.subscribe().changes;
-        let observed = observe(process, &target.item.id, ends).await?;
-        let there = match &observed {
-            None => true,
-            Some(container) => {
-                let back_to = target.item.back_to.filter(|_| !first);
-                let wanted = second_step(operation.action, back_to).unwrap_or(operation.action);
-                reached(wanted, container.state)
-                    && (operation.action != ContainerAction::Restart || container.started_at != run)
-            }
-        };
-        if there || !waits || timeout_at(ends, changes.recv()).await.is_err() {
-            return Some(observed);
-        }
-    }
-}
-
 type Settled = (VerdictKind, Option<Reason>, Option<String>);
-
-/// The verdict on what was seen; `None` is that the Engine does not answer.
-fn judge(
-    operation: &Operation,
-    item: &PlanItem,
-    before: ContainerStateStatusEnum,
-    run: Option<i64>,
-    seen: Option<Option<Container>>,
-    acted: bool,
-    error: Option<&str>,
-) -> (Settled, Option<Container>) {
-    let Some(observed) = seen else {
-        let why = "the Engine does not answer, so that nobody can tell".to_owned();
-        return ((VerdictKind::Unknown, None, Some(why)), None);
-    };
-    let restarted = observed.as_ref().map(|now| now.started_at != run);
-    let settled = settle_back(
-        item.back_to,
-        operation.action,
-        before,
-        observed.as_ref(),
-        acted,
-        error,
-        restarted,
-    );
-    (settled, observed)
-}
-
-/// The container as the Engine has it, once the Engine answers; `None` if it does not by then.
-async fn observe(process: &Process, id: &str, ends: Instant) -> Option<Option<Container>> {
-    let look = async {
-        loop {
-            let mut changes = process.world.subscribe().changes;
-            if matches!(process.world.engine(), EngineState::Connected { .. }) {
-                return process.world.container(id);
-            }
-            _ = changes.recv().await;
-        }
-    };
-    timeout_at(ends, look).await.ok()
-}
 
 /// What the journal holds of an operation and what of it is still to be done.
 fn read(process: &Process, id: &str) -> Option<(Operation, u32, Vec<PlanItem>, Vec<Target>)> {

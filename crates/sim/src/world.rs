@@ -480,9 +480,7 @@ impl World {
             Quirk::LosesAnswer => Some(act().and(Err(ActError::Lost(
                 "the Engine closed the connection before it answered".to_owned(),
             )))),
-            Quirk::None | Quirk::FailsToStop | Quirk::ExitsAtStart(_) => {
-                Some(act())
-            }
+            Quirk::None | Quirk::FailsToStop | Quirk::ExitsAtStart(_) => Some(act()),
         }
     }
 }

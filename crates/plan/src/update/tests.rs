@@ -76,6 +76,32 @@ fn the_logs_tell_what_the_verdicts_say() {
 }
 
 #[test]
+fn what_was_canceled_is_no_success_and_told_apart_from_what_was_left_alone() {
+    use VerdictKind::*;
+    check(
+        &[
+            verdict("web", Done, None, None),
+            verdict("db", Skipped, Some(ReasonCode::Canceled), None),
+            verdict("dns", Skipped, Some(ReasonCode::Declared), None),
+        ],
+        expect![[r#"
+            success: false
+            [Stop Containers] 1 stopped, 1 left alone, 1 not tried (canceled)
+            [Stop Container] db was left alone: the operation was canceled before its turn came
+            [Stop Container] dns was left alone: its owner declared it part of the control path
+        "#]],
+    );
+    check(
+        &[verdict("db", Skipped, Some(ReasonCode::Canceled), None)],
+        expect![[r#"
+            success: false
+            [Stop Containers] 1 not tried (canceled)
+            [Stop Container] db was left alone: the operation was canceled before its turn came
+        "#]],
+    );
+}
+
+#[test]
 fn ten_thousand_targets_stay_readable() {
     let verdicts =
         |kind, count: usize| (0..count).map(move |at| verdict(&format!("c{at}"), kind, None, None));

@@ -75,6 +75,47 @@ async fn the_verdict_is_what_is_observed_and_not_what_was_answered() {
     }
 }
 
+/// An Engine that goes takes nothing with it but what it was doing: the others wait for it, and for no longer than they
+/// may.
+#[tokio::test(start_paused = true)]
+async fn what_was_not_asked_waits_for_its_engine() {
+    for (away_s, expected) in [
+        (20, "b Done\nc Done"),
+        (
+            45,
+            "b Failed: the Engine could not be asked within 30 s: gone away\nc Done",
+        ),
+    ] {
+        let host = host("a running\nb running\nc running");
+        let latency = Duration::from_secs(2);
+        host.world.set_latency(ContainerAction::Stop, latency);
+        let agent = host.start();
+        let order = AgentOperation {
+            concurrency: 1,
+            ..order("op", ContainerAction::Stop, Scope::All)
+        };
+        let mut events = agent.operate(order).await.unwrap();
+        while let Some(event) = events.next().await {
+            if matches!(event.unwrap().body, OperationEventBody::Started { .. }) {
+                break;
+            }
+        }
+        host.world.engine_away("gone away");
+        let back = async {
+            tokio::time::sleep(Duration::from_secs(away_s)).await;
+            host.world.engine_back();
+        };
+        let (told, ()) = tokio::join!(agent.follow("op".into(), 0), back);
+        let told = verdicts(&to_the_end(told.unwrap()).await.unwrap());
+        // What the Engine was doing when it went came to nothing.
+        let printed = print(&told);
+        let (first, rest) = printed.split_once('\n').unwrap();
+        assert!(first.starts_with("a Failed"), "{printed}");
+        assert_eq!(rest, expected);
+        assert_true(&host.world, ContainerAction::Stop, &told);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_job_that_ends_at_once_is_told_by_its_exit_code() {
     for (code, expected) in [

@@ -1,5 +1,6 @@
 //! An agent that is killed at any write of its journal, and the one after it that tells the truth.
 
+use komodo_plan::undo;
 use komodo_sim::KillAt;
 
 use super::*;
@@ -106,6 +107,65 @@ async fn killed_at_every_write_of_the_other_verbs() {
     ] {
         assert!(at_every_write(action, 3).await > 7, "{action:?}");
     }
+}
+
+/// Two that were paused and then stopped, and one that ran: brought back by an agent that is killed at a write.
+async fn killed_in_an_undo(kill: KillAt) -> bool {
+    let host = host("ice paused\ncold paused\nweb running");
+    let first = host.start();
+    first.hello(hello()).await.unwrap();
+    let stopped = verdicts(&run(&first, order("stop", ContainerAction::Stop, Scope::All)).await);
+    for action in [ContainerAction::Start, ContainerAction::Pause] {
+        host.world.set_latency(action, Duration::from_millis(700));
+    }
+    host.kill_at(Some(kill));
+    let undo = undo(ContainerAction::Stop, &Scope::All, &stopped).unwrap();
+    let undo = AgentOperation {
+        expected: undo.expected,
+        concurrency: 2,
+        ..order("undo", undo.action, undo.scope)
+    };
+    let _ended = to_the_end(first.operate(undo).await.unwrap()).await;
+    if first.is_alive() {
+        return false;
+    }
+    host.kill_at(None);
+    let second = host.start();
+    let told = to_the_end(second.follow("undo".into(), 0).await.unwrap());
+    let told = verdicts(&told.await.unwrap());
+    assert_eq!(told.len(), 3, "{kill:?}: {}", print(&told));
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    for verdict in &told {
+        use ContainerStateStatusEnum::{Paused, Running};
+        let wanted = match verdict.container.as_str() {
+            "web" => Running,
+            _ => Paused,
+        };
+        let now = host.world.state_of(&verdict.container);
+        let back = match verdict.verdict {
+            VerdictKind::Done => true,
+            VerdictKind::Failed => false,
+            other => panic!("{other:?}: {kill:?} {verdict:?}"),
+        };
+        assert_eq!(now == Some(wanted), back, "{kill:?} {verdict:?} {now:?}");
+        assert_eq!(verdict.after, now, "{kill:?}");
+    }
+    true
+}
+
+#[tokio::test(start_paused = true)]
+async fn killed_at_every_write_of_an_undo_in_two_steps() {
+    let mut writes = 0;
+    for at in 1.. {
+        let before = killed_in_an_undo(KillAt::Before(at)).await;
+        assert_eq!(before, killed_in_an_undo(KillAt::After(at)).await);
+        if !before {
+            break;
+        }
+        writes = at;
+    }
+    // Two begins and two answers of those that are paused again, and the verdicts; and the end.
+    assert_eq!(writes, 2 * 5 + 3 + 1);
 }
 
 /// What was not begun is not begun by the next agent either: nobody asked it to.
