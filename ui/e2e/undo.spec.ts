@@ -145,6 +145,8 @@ test("canceled while it runs: what is done is said, and what was not tried", asy
   await page.getByRole("button", { name: "Cancel operation…" }).click();
   await question.getByRole("button", { name: "Cancel operation", exact: true }).click();
   await expect(page.getByText("Canceled by admin", { exact: true })).toBeVisible({ timeout: 20_000 });
+  // Nobody who works by keys is left outside of the dialog.
+  await expect.poll(() => page.evaluate(() => document.activeElement?.closest("[role=dialog]") !== null)).toBe(true);
   const update = await core.newest();
   const verdicts = update.verdicts ?? [];
   const done = verdicts.filter(({ verdict }) => verdict === "done").length;

@@ -375,7 +375,7 @@ export const zhCn: Words = {
     expires: "放弃时间",
     deadline: "最迟执行至",
     onServer: (container, server) => `${container}（${server}）`,
-    actions: "可执行的操作",
+    actions: "处理",
     undoOf: (what) => `撤销：${what}`,
     cancelOf: (what) => `取消：${what}`,
   },
