@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use komodo_api::{
     alert::{Alert, AlertData, SeverityLevel},
-    id::Oid,
+    id::{Id, Oid},
     resource::ResourceTarget,
 };
 
@@ -30,7 +30,7 @@ impl Alerts {
         Alerts { clock, store, feed }
     }
 
-    /// Raises a warning about an Update, once for each Update. Durable before it returns.
+    /// Raises a warning about an Update, once for each Update; its id where it is new. Durable before it returns.
     ///
     /// # Errors
     /// Where it cannot be stored.
@@ -40,10 +40,11 @@ impl Alerts {
         target: ResourceTarget,
         message: String,
         details: String,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<Id>, StoreError> {
         let now = self.clock.now();
+        let id = crate::id::id_by(&*self.clock);
         let alert = Alert {
-            id: Some(Oid(crate::id::id_by(&*self.clock))),
+            id: Some(Oid(id)),
             ts: now,
             resolved: false,
             level: SeverityLevel::Warning,
@@ -52,11 +53,15 @@ impl Alerts {
             resolved_ts: None,
             update: Some(update.to_owned()),
         };
-        if self.store.alerts().raise(update, &alert).await? {
-            tracing::warn!(update.id = update, "an operation is open beyond its deadline");
+        let new = self.store.alerts().raise(update, &alert).await?;
+        if new {
+            tracing::warn!(
+                update.id = update,
+                "an operation is open beyond its deadline"
+            );
             self.publish(&alert);
         }
-        Ok(())
+        Ok(new.then_some(id))
     }
 
     /// Resolves the alert about an Update, where there is one.
@@ -64,7 +69,11 @@ impl Alerts {
     /// # Errors
     /// Where it cannot be stored.
     pub async fn resolve_of_update(&self, update: &str) -> Result<(), StoreError> {
-        let resolved = self.store.alerts().resolve(update, self.clock.now()).await?;
+        let resolved = self
+            .store
+            .alerts()
+            .resolve(update, self.clock.now())
+            .await?;
         if let Some(alert) = resolved {
             self.publish(&alert);
         }

@@ -24,6 +24,7 @@ use crate::{
     dispatch::Table,
     fleet::{FleetTimings, Links, Onboard},
     live::Sockets,
+    ops::RefusedKeys,
     store::{Change, Store, StoreError, StoreOptions},
     tasks::TaskSettings,
 };
@@ -49,6 +50,8 @@ pub struct App {
     pub background: Background,
     /// Websockets of clients.
     pub sockets: Sockets,
+    /// Keys of agents that were refused.
+    pub refused_keys: RefusedKeys,
     /// Where agents link; set from the start.
     links: OnceLock<Links>,
     /// Changes, which go on to their end when their caller has gone.
@@ -134,14 +137,18 @@ impl App {
         let material = store
             .setting("secret_hash_key", crate::id::random_hex::<32>)
             .await?;
-        let auth = Auth::new(
-            jwt::Tokens::new(&jwt_secret(&config)?, config.jwt_ttl.as_ms()),
-            SecretHasher::new(&material),
+        let limiter = || {
             RateLimiter::new(
                 config.auth_rate_limit_max_attempts,
                 config.auth_rate_limit_window_seconds,
                 !config.auth_rate_limit_disabled,
-            ),
+            )
+        };
+        let auth = Auth::new(
+            jwt::Tokens::new(&jwt_secret(&config)?, config.jwt_ttl.as_ms()),
+            SecretHasher::new(&material),
+            limiter(),
+            limiter(),
         );
         let background = Background::start(&clock, &config, &store, &desired, fleet, tasks).await?;
         let app = Arc::new(App {
@@ -154,6 +161,7 @@ impl App {
             table: Table::new(),
             background,
             sockets: Sockets::default(),
+            refused_keys: RefusedKeys::default(),
             links: OnceLock::new(),
             running: TaskTracker::new(),
         });

@@ -26,6 +26,7 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one clock of this program")]
     fn now(&self) -> UnixMs {
         SystemTime::now()
             .duration_since(UNIX_EPOCH)

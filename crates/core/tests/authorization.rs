@@ -92,7 +92,7 @@ fn expected(needs: Needs, role: Role) -> Outcome {
 fn observed(answer: &Answer) -> Outcome {
     let hidden = matches!(
         answer.body["params"]["kind"].as_str(),
-        Some("server" | "update")
+        Some("server" | "update" | "alert")
     );
     match answer.code() {
         // A failed login is an answer of the handler.
@@ -140,8 +140,9 @@ impl Case {
         user.map_or_else(Credentials::default, |user| self.core.token(user))
     }
 
-    /// A server and an Update on it that nobody has touched yet, on which every role holds what it is named after.
-    async fn target(&self, number: usize) -> (Id, Id) {
+    /// A server that nobody has touched yet, with an Update and an alert on it, on which every role holds what it is named
+    /// after.
+    async fn target(&self, number: usize) -> Target {
         let server = self.core.server(&format!("target-{number}")).await;
         for (role, user) in &self.users {
             if let (Role::Read | Role::Inspector | Role::Execute | Role::Write, Some(user)) =
@@ -156,18 +157,48 @@ impl Case {
             .core
             .update(ResourceTarget::Server(server.to_string()))
             .await;
-        (server, update)
+        let alert = self
+            .core
+            .app
+            .background
+            .alerts
+            .warn_of_update(
+                update.as_str(),
+                ResourceTarget::Server(server.to_string()),
+                "it hangs".into(),
+                String::new(),
+            )
+            .await
+            .expect("it is stored")
+            .expect("it is new");
+        Target {
+            server,
+            update,
+            alert,
+        }
     }
 }
 
+struct Target {
+    server: Id,
+    update: Id,
+    alert: Id,
+}
+
 /// A body that fits the schema of an operation, aimed at a target.
-fn body(spec: &OperationSpec, document: &Value, server: Id, update: Id, number: usize) -> Value {
+fn body(spec: &OperationSpec, document: &Value, target: &Target, number: usize) -> Value {
+    let server = target.server;
+    let id = match spec.name {
+        "GetUpdate" | "UndoUpdate" | "CancelUpdate" => target.update,
+        "GetAlert" => target.alert,
+        _ => server,
+    };
     let known = json!({
         "server": server, "container": "web", "containers": ["web"], "terms": ["x"], "action": "stop",
         "user_id": server, "public_key": "none such", "key": "K_none_K", "config": {}, "name": format!("new-{number}"),
         "username": format!("user-{number}"), "password": "no password of anybody",
         "type": "StopAllContainers", "params": { "server": server },
-        "id": if spec.name == "GetUpdate" { update } else { server },
+        "id": id,
     });
     let schema = &document["components"]["schemas"][spec.name];
     let no_fields = Map::new();
@@ -202,8 +233,9 @@ async fn every_operation_by_every_role() {
         for role in ROLES {
             let want = expected(spec.needs, role);
             number += 1;
-            let (server, update) = case.target(number).await;
-            let params = body(&spec, &document, server, update, number);
+            let target = case.target(number).await;
+            let server = target.server;
+            let params = body(&spec, &document, &target, number);
             let path = format!("{}/{}", spec.module.path(), spec.name);
             let answer = case
                 .core

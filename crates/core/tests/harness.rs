@@ -119,6 +119,7 @@ impl Core {
             .expect("a port");
         let address = listener.local_addr().expect("an address");
         let end = CancellationToken::new();
+        #[expect(clippy::disallowed_methods, reason = "awaited by `stop`")]
         let serving = tokio::spawn(server::serve(Arc::clone(&app), listener, end.clone()));
         let admin = app.new_id();
         Core {
@@ -257,6 +258,7 @@ impl Core {
                 hyper::client::conn::http1::handshake(TokioIo::new(stream))
                     .await
                     .expect("HTTP");
+            #[expect(clippy::disallowed_methods, reason = "ends with its connection")]
             let connection = tokio::spawn(connection);
             let response = sender.send_request(request).await.expect("an answer");
             let (parts, body) = response.into_parts();

@@ -256,3 +256,27 @@ async fn a_secret_of_ones_own_is_taken_as_it_is() {
         .await;
     assert!(!records.ok().to_string().contains(&secret));
 }
+
+#[tokio::test]
+async fn whoever_comes_with_a_new_key_each_time_does_not_make_core_write() {
+    let core = Core::start().await;
+    let server = core.server("host").await;
+    let first = agent_key();
+    join(&core, &first, None, "host")
+        .await
+        .expect_err("unknown");
+    for _ in 0..20 {
+        join(&core, &agent_key(), None, "host")
+            .await
+            .expect_err("unknown");
+    }
+    let found = core
+        .ask("/read/GetServer", json!({ "server": server }))
+        .await
+        .ok();
+    assert_eq!(
+        found["info"]["attempted_public_key"],
+        json!(first),
+        "the first is shown, and the others are not stored within a minute"
+    );
+}

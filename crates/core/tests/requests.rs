@@ -206,7 +206,23 @@ async fn other_methods_and_paths() {
         .refused(405, "method_not_allowed");
     core.post("/no/such/path", &nobody, &json!({}))
         .await
-        .refused(405, "method_not_allowed");
+        .refused(404, "not_found");
+    // Where the page never has anything, nobody gets it.
+    for path in ["/api/x", "/ws/x", "/read/a/b", "/auth/x"] {
+        let missing = core.get(path, &[]).await;
+        missing.refused(404, "not_found");
+        assert_eq!(
+            missing.headers["content-type"], "application/json",
+            "{path}"
+        );
+    }
+    let wrong = core.post("/auth/LoginLocalUser", &nobody, &json!({})).await;
+    wrong.refused(404, "not_found");
+    assert!(
+        wrong.error().contains("POST /auth/login/LoginLocalUser"),
+        "{}",
+        wrong.error()
+    );
     core.get("/assets/missing.js", &[])
         .await
         .refused(404, "not_found");

@@ -351,6 +351,18 @@ async fn guessing_is_slowed_down() {
             .await
             .refused(429, "too_many_attempts");
     }
+    // A client that goes on with an old token or key does not keep the person beside it from signing in.
+    for bad in [
+        ("authorization", "no token"),
+        ("authorization", "nor this"),
+        ("authorization", "nor that"),
+    ] {
+        let mut bad = Credentials(vec![(bad.0, bad.1.to_owned())]);
+        bad.0.push(("x-forwarded-for", "192.0.2.3".into()));
+        let answer = core.post("/read/GetVersion", &bad, &json!({})).await;
+        assert!([401, 429].contains(&answer.status.as_u16()));
+    }
+    attempt("192.0.2.3", "right").await.ok();
     // Credentials that cannot be guessed work on.
     let mut admin = core.token(core.admin);
     admin.0.push(("x-forwarded-for", "192.0.2.1".into()));

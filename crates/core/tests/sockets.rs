@@ -224,9 +224,11 @@ async fn an_agent_joins_and_an_operation_is_told_on_both_feeds() {
     assert_eq!(
         keys,
         [
+            "cancelable",
             "id",
             "operation",
             "operator",
+            "stage",
             "start_ts",
             "status",
             "success",

@@ -26,8 +26,8 @@ mod wsio;
 
 #[cfg(feature = "core")]
 pub use accept::{
-    Acceptor, Answer, CoreTimings, ESTABLISHING_MAX, EstablishError, Link, Origin, PendingLink,
-    Policy, Recognition, WAITING_MAX, websocket_accept,
+    Acceptor, Answer, CoreTimings, ESTABLISHING_MAX, ESTABLISHING_PER_ADDRESS_MAX, EstablishError,
+    Link, Origin, PendingLink, Policy, Recognition, WAITING_MAX, websocket_accept,
 };
 #[cfg(feature = "core")]
 pub use client::{

@@ -76,6 +76,15 @@ impl Tokens {
 
     /// The user whom a token was issued to.
     pub fn user_of(&self, token: &str, now: UnixMs) -> Result<Id, BadToken> {
+        self.read(token, now).map(|claims| claims.sub)
+    }
+
+    /// Until when a token is accepted that is good now.
+    pub fn good_until(&self, token: &str, now: UnixMs) -> Result<UnixMs, BadToken> {
+        Ok(self.read(token, now)?.exp.saturating_add(SKEW_MS))
+    }
+
+    fn read(&self, token: &str, now: UnixMs) -> Result<Claims, BadToken> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(BadToken::Invalid);
         }
@@ -84,7 +93,7 @@ impl Tokens {
             .claims;
         match now > claims.exp.saturating_add(SKEW_MS) || now < claims.iat.saturating_sub(SKEW_MS) {
             true => Err(BadToken::Expired),
-            false => Ok(claims.sub),
+            false => Ok(claims),
         }
     }
 }

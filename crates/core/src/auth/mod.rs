@@ -40,20 +40,29 @@ pub struct Auth {
     pub secrets: SecretHasher,
     /// Passwords.
     pub passwords: Passwords,
-    /// Failed attempts.
+    /// Failed attempts with passwords.
     pub limiter: RateLimiter,
+    /// Failed attempts with tokens and API keys. Counted by themselves: a client that goes on with an old token must not
+    /// keep the person at the same address from signing in.
+    pub keys_limiter: RateLimiter,
     /// What lets the first user in, while there is none.
     setup_token: Mutex<Option<String>>,
 }
 
 impl Auth {
     /// With everything that credentials are checked with.
-    pub fn new(tokens: Tokens, secrets: SecretHasher, limiter: RateLimiter) -> Self {
+    pub fn new(
+        tokens: Tokens,
+        secrets: SecretHasher,
+        limiter: RateLimiter,
+        keys_limiter: RateLimiter,
+    ) -> Self {
         Auth {
             tokens,
             secrets,
             passwords: Passwords::default(),
             limiter,
+            keys_limiter,
             setup_token: Mutex::new(None),
         }
     }
@@ -128,7 +137,7 @@ impl Auth {
             Err(BadToken::Expired) => {
                 Err(unauthenticated("Invalid user credentials").cause("the token has expired"))
             }
-            Err(BadToken::Invalid) => Err(self.limiter.failed(peer, now, invalid())),
+            Err(BadToken::Invalid) => Err(self.keys_limiter.failed(peer, now, invalid())),
         }
     }
 
@@ -141,7 +150,7 @@ impl Auth {
         now: UnixMs,
     ) -> Result<Arc<Account>, Error> {
         let bad = || {
-            self.limiter
+            self.keys_limiter
                 .failed(peer, now, unauthenticated("Invalid client credentials"))
         };
         let found = state.api_keys.get(key);

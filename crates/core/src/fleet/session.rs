@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream::ReadyChunks};
-use komodo_agent_api::{AgentEvent, AgentStream, CoreHello, EventBody, GoodbyeReason, LEVEL_MIN};
+use komodo_agent_api::{AgentEvent, AgentStream, EventBody, GoodbyeReason, LEVEL_MIN};
 use komodo_api::UnixMs;
 use komodo_plan::LinkState;
 use tokio::{
@@ -24,6 +24,8 @@ const STREAMS_LOST_MAX: u32 = 5;
 /// How long a goodbye explains the end of the link although a ping was answered after it.
 const GOODBYE_HOLDS: Duration = Duration::from_secs(30);
 
+/// Pause before an agent is told once more which other agents share its Engine.
+const TELL_AGAIN: Duration = Duration::from_secs(5);
 /// How long events that had arrived are read after the link has ended.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
@@ -147,7 +149,8 @@ impl Session {
         ));
         let mut time = Time {
             agent,
-            core,
+            told: Some(core.agents_on_engine),
+            tell_again: None,
             address,
             probe_at: None,
             said_goodbye: None,
@@ -325,6 +328,14 @@ impl Session {
             tokio::select! {
                 biased;
                 () = self.slot.end.cancelled() => return Ended::Session,
+                Some(told) = time.telling.join_next() => if matches!(told, Ok(false)) {
+                    time.tell_again = Some(Instant::now() + TELL_AGAIN);
+                },
+                () = due(time.tell_again) => {
+                    time.tell_again = None;
+                    // As if it had been told of none, so that it is told once more.
+                    time.told = None;
+                }
                 _ = agent.closed() => return Ended::Link,
                 command = commands.recv() => match command {
                     None => return Ended::Session,
@@ -358,25 +369,27 @@ impl Session {
             return;
         }
         let core = self.fleet.hello(&self.slot);
-        if core.agents_on_engine == time.core.agents_on_engine {
+        if time.told.as_ref() == Some(&core.agents_on_engine) {
             return;
         }
-        time.core = core.clone();
+        time.told = Some(core.agents_on_engine.clone());
+        time.tell_again = None;
         let (agent, deadline) = (Arc::clone(&time.agent), self.fleet.timings.hello);
         // An older list must not arrive after a newer one.
         time.telling.abort_all();
         time.telling.spawn(async move {
             let name = core.server_name.clone();
             let why = match timeout(deadline, agent.api().hello(core)).await {
-                Ok(Ok(_)) => return,
+                Ok(Ok(_)) => return true,
                 Ok(Err(error)) => error.message,
                 Err(_) => "no answer in time".to_owned(),
             };
             tracing::warn!(
                 server.name = name,
                 why,
-                "an agent could not be told of the other agents on its Engine"
+                "an agent could not be told of the other agents on its Engine; it is told again"
             );
+            false
         });
     }
 
@@ -544,8 +557,10 @@ impl Session {
 /// What is true for the time with one link.
 struct Time {
     agent: Arc<Agent>,
-    /// What the agent was told last.
-    core: CoreHello,
+    /// Which agents on its Engine the agent was told of; `None` where it did not take that in.
+    told: Option<Vec<String>>,
+    /// When it is told once more.
+    tell_again: Option<Instant>,
     address: Option<std::net::SocketAddr>,
     /// When to look whether an agent that said goodbye is there all the same.
     probe_at: Option<Instant>,
@@ -556,7 +571,7 @@ struct Time {
     /// Streams that ended early since the last event.
     reopened: u32,
     /// The hello that is being said again.
-    telling: JoinSet<()>,
+    telling: JoinSet<bool>,
 }
 
 /// Waits for a time, or for ever where there is none.

@@ -1,6 +1,6 @@
 //! All routes.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     Router,
@@ -9,7 +9,7 @@ use axum::{
     routing::{any, get, post},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header::CONTENT_TYPE};
-use komodo_api::{Code, Error, Module};
+use komodo_api::{Code, Error, Module, operations};
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 
 use super::{
@@ -98,7 +98,10 @@ async fn openapi_document() -> Response {
 
 /// An agent that links.
 async fn link(State(app): State<Arc<App>>, request: Request) -> Response {
-    let address = request.extensions().get::<PeerAddress>().map(|peer| peer.0);
+    let seen = Seen::of(&request);
+    let socket = request.extensions().get::<PeerAddress>().map(|peer| peer.0);
+    // Behind a trusted proxy the agent's own address, so that agents do not share the turns of one.
+    let address = socket.map(|socket| SocketAddr::new(seen.peer, socket.port()));
     app.links().accept(request, address).await
 }
 
@@ -137,8 +140,10 @@ async fn method_not_allowed(request: Request) -> Response {
 /// The page, or a file of it; nothing else can be sent anywhere.
 async fn anything_else(State(app): State<Arc<App>>, request: Request) -> Response {
     let seen = Seen::of(&request);
-    if request.method() != Method::GET && request.method() != Method::HEAD {
-        return method_not_allowed(request).await;
+    let path = request.uri().path();
+    let is_page = matches!(*request.method(), Method::GET | Method::HEAD) && !is_reserved(path);
+    if !is_page {
+        return error(no_such_path(request.method(), path), &seen.request_id);
     }
     let policy = match app.config.content_security_policy.as_str() {
         "" => page::CONTENT_SECURITY_POLICY,
@@ -146,6 +151,50 @@ async fn anything_else(State(app): State<Arc<App>>, request: Request) -> Respons
     };
     page::serve(request.uri().path(), request.headers(), policy)
         .unwrap_or_else(|missing| error(missing, &seen.request_id))
+}
+
+/// Whether a path lies where the page never has anything: a client that calls something there wants no page.
+fn is_reserved(path: &str) -> bool {
+    let first = path.trim_start_matches('/').split('/').next();
+    matches!(
+        first,
+        Some(
+            "api"
+                | "ws"
+                | "auth"
+                | "read"
+                | "write"
+                | "execute"
+                | "client"
+                | "listener"
+                | "terminal"
+        )
+    )
+}
+
+/// 404 that names the right path, where the last part of the wrong one is a request.
+fn no_such_path(method: &Method, path: &str) -> Error {
+    let shown: String = path.chars().take(200).collect();
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let meant = operations()
+        .into_iter()
+        .find(|spec| spec.name == name || spec.aliases.contains(&name));
+    let refused = Error::new(
+        Code::NotFound,
+        match &meant {
+            Some(spec) => {
+                let meant = format!("{}/{}", spec.module.path(), spec.name);
+                format!("there is nothing at {method} {shown}; did you mean POST {meant}?")
+            }
+            None => format!(
+                "there is nothing at {method} {shown}; /docs/openapi.json lists what there is"
+            ),
+        },
+    );
+    match meant {
+        Some(spec) => refused.param("meant", format!("{}/{}", spec.module.path(), spec.name)),
+        None => refused,
+    }
 }
 
 /// Browsers on other origins may call only where the settings say so.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use komodo_api::{
-    Code, Error,
+    Code, Error, UnixMs,
     id::Id,
     live::WsLoginMessage,
     permission::{PermissionLevel, SpecificPermission},
@@ -22,28 +22,47 @@ pub(super) struct Login {
     account: Id,
     /// The API key it signed in with, where it was one.
     key: Option<Arc<str>>,
+    /// Until when its token is good, where it signed in with one.
+    until: Option<UnixMs>,
 }
 
 impl Login {
     /// Checks the first frame.
     pub(super) fn check(app: &App, message: &WsLoginMessage, peer: IpAddr) -> Result<Self, Error> {
         let state = app.desired.snapshot();
-        let account = app
-            .auth
-            .authenticate_login(&state, message, peer, app.clock.now())?;
-        let key = match message {
-            WsLoginMessage::ApiKeys { key, .. } => Some(key.as_str().into()),
-            WsLoginMessage::Jwt { .. } => None,
+        let now = app.clock.now();
+        let account = app.auth.authenticate_login(&state, message, peer, now)?;
+        let (key, until) = match message {
+            WsLoginMessage::ApiKeys { key, .. } => (Some(key.as_str().into()), None),
+            WsLoginMessage::Jwt { jwt } => {
+                let jwt = jwt.strip_prefix("Bearer ").unwrap_or(jwt);
+                let until = app.auth.tokens.good_until(jwt, now).unwrap_or(now);
+                (None, Some(until))
+            }
         };
         Ok(Login {
             account: account.id,
             key,
+            until,
         })
     }
 
     #[cfg(test)]
     pub(super) fn of(account: Id) -> Self {
-        Login { account, key: None }
+        Login {
+            account,
+            key: None,
+            until: None,
+        }
+    }
+
+    /// As [`Login::of`], with a token.
+    #[cfg(test)]
+    pub(super) fn until(account: Id, until: UnixMs) -> Self {
+        Login {
+            until: Some(until),
+            ..Login::of(account)
+        }
     }
 
     /// The account as it is now, where it still may be here.
@@ -58,6 +77,9 @@ impl Login {
                 Code::AccountDisabled,
                 "this account was disabled",
             ));
+        }
+        if self.until.is_some_and(|until| app.clock.now() > until) {
+            return Err(gone("this token has expired; sign in again"));
         }
         if let Some(key) = &self.key {
             let held = state

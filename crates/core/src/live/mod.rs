@@ -108,9 +108,31 @@ pub(crate) mod test {
         topic: Topic,
         after: Option<u64>,
     ) {
+        until(app, Login::of(user), id, out, topic, after).await;
+    }
+
+    /// As [`subscription`], of somebody whose token is good until a time.
+    pub(crate) async fn expiring(
+        app: Arc<App>,
+        user: Id,
+        good_until: komodo_api::UnixMs,
+        out: mpsc::Sender<String>,
+        topic: Topic,
+    ) {
+        until(app, Login::until(user, good_until), 1, out, topic, None).await;
+    }
+
+    async fn until(
+        app: Arc<App>,
+        login: Login,
+        id: u32,
+        out: mpsc::Sender<String>,
+        topic: Topic,
+        after: Option<u64>,
+    ) {
         Subscription {
             app,
-            login: Login::of(user),
+            login,
             id,
             out,
         }

@@ -3,6 +3,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use hyper::upgrade::OnUpgrade;
+use komodo_api::Error;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
@@ -40,6 +41,10 @@ pub(super) async fn serve(app: Arc<App>, upgrade: OnUpgrade, peer: IpAddr, end: 
             },
             _ = ping.tick() => {
                 unanswered += 1;
+                if let Err(error) = login.account(&app, &app.desired.snapshot()) {
+                    let _ = socket.send_text(invalid_user(&error)).await;
+                    break;
+                }
                 if unanswered > PINGS_LOST_MAX || socket.ping().await.is_none() {
                     return;
                 }
@@ -53,8 +58,7 @@ pub(super) async fn serve(app: Arc<App>, upgrade: OnUpgrade, peer: IpAddr, end: 
                 let account = match login.account(&app, &state) {
                     Ok(account) => account,
                     Err(error) => {
-                        let text = serde_json::json!({ "type": "INVALID_USER", "msg": error.error });
-                        if socket.send_text(text.to_string()).await.is_some() {
+                        if socket.send_text(invalid_user(&error)).await.is_some() {
                             break;
                         }
                         return;
@@ -77,4 +81,9 @@ pub(super) async fn serve(app: Arc<App>, upgrade: OnUpgrade, peer: IpAddr, end: 
         }
     }
     socket.close().await;
+}
+
+/// What clients of the contract are told before they are sent away.
+fn invalid_user(error: &Error) -> String {
+    serde_json::json!({ "type": "INVALID_USER", "msg": error.error }).to_string()
 }

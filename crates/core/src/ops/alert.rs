@@ -29,7 +29,11 @@ impl Handle<ListAlerts> for App {
             state: Arc::clone(&cx.state),
             account: Arc::clone(cx.caller()?),
         };
-        let (alerts, next_page) = self.store.alerts().list(filter, page, Arc::new(eyes)).await?;
+        let (alerts, next_page) = self
+            .store
+            .alerts()
+            .list(filter, page, Arc::new(eyes))
+            .await?;
         Ok(ListAlertsResponse { alerts, next_page }.into())
     }
 }

@@ -14,6 +14,7 @@ mod server_item;
 mod update;
 mod user;
 
+pub use onboarding_key::RefusedKeys;
 #[cfg(test)]
 pub(crate) use server::new_server;
 pub(crate) use server_item::server_item_json;

@@ -1,10 +1,13 @@
 //! Onboarding keys: making them, and letting agents in by them.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use async_trait::async_trait;
 use komodo_api::{
-    Code, Error,
+    Code, Error, UnixMs,
     id::Id,
     onboarding_key::{
         CreateOnboardingKey, CreateOnboardingKeyResponse, DeleteOnboardingKey, ListOnboardingKeys,
@@ -29,6 +32,8 @@ use crate::{
 const NAME_CHARS_MAX: usize = 200;
 /// Shortest secret that a caller may bring, in characters.
 const SECRET_CHARS_MIN: usize = 24;
+/// Time within which one refused key is stored for a server.
+const REFUSED_ONCE_MS: UnixMs = 60_000;
 /// Onboarding keys that there may be.
 const KEYS_MAX: usize = 1000;
 
@@ -240,6 +245,32 @@ fn server_id(state: &DesiredState, reference: &str) -> Result<String, Error> {
 
 // -- letting agents in -----------------------------------------------------------------------------------------------
 
+/// When a refused key was stored last, by server.
+#[derive(Debug, Default)]
+pub struct RefusedKeys(Mutex<BTreeMap<Id, UnixMs>>);
+
+impl RefusedKeys {
+    /// Whether a refusal of a server may be stored now.
+    fn may_store(&self, server: Id, now: UnixMs) -> bool {
+        let mut stored = self.lock();
+        stored.retain(|_, at| now - *at < REFUSED_ONCE_MS);
+        !stored.contains_key(&server)
+    }
+
+    fn stored(&self, server: Id, now: UnixMs) {
+        self.lock().insert(server, now);
+    }
+
+    /// The server has a new agent, and who comes now is news again.
+    fn forget(&self, server: Id) {
+        self.lock().remove(&server);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Id, UnixMs>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// What came of an agent's wish to join.
 enum Joined {
     /// It is let in as a server that is new, or is its own now.
@@ -272,6 +303,14 @@ impl Onboard for App {
                 format!("Core cannot let this agent in now: {}", error.error),
             )
         };
+        // What is refused is shown at once, but stored at most once a minute for each server: whoever comes with a new
+        // key each time must not make Core write.
+        let wanted = self
+            .desired
+            .snapshot()
+            .server(connect_as.trim())
+            .map(|(id, _)| id);
+        let may_store = wanted.is_none_or(|id| self.refused_keys.may_store(id, self.clock.now()));
         let secret_hash = token.map(|token| self.auth.secrets.hash(token.reveal()));
         let new_id = self.new_id();
         let (attempted, connect_as, now) =
@@ -285,6 +324,7 @@ impl Onboard for App {
                     secret_hash,
                     new_id,
                     now,
+                    may_store,
                 };
                 Ok(attempt.decide(state))
             })
@@ -299,6 +339,9 @@ impl Onboard for App {
                     refusal.reason
                 );
                 if let Some(server) = server {
+                    if may_store {
+                        self.refused_keys.stored(server, self.clock.now());
+                    }
                     self.background.fleet.key_refused(server, key);
                 }
                 Err(refusal)
@@ -309,6 +352,7 @@ impl Onboard for App {
                 after,
                 key_name,
             } => {
+                self.refused_keys.forget(server);
                 self.background.reconcile(&self.desired);
                 let (request, verb) = match &before {
                     None => ("CreateServer", "joined"),
@@ -350,6 +394,8 @@ struct Attempt<'a> {
     secret_hash: Option<[u8; 32]>,
     new_id: Id,
     now: komodo_api::UnixMs,
+    /// Whether a refusal may be stored.
+    may_store: bool,
 }
 
 impl Attempt<'_> {
@@ -504,7 +550,9 @@ impl Attempt<'_> {
         refusal: Refusal,
     ) -> (Vec<Change>, Joined) {
         let changes = match existing {
-            Some((id, server)) if server.info.attempted_public_key != self.key => {
+            Some((id, server))
+                if self.may_store && server.info.attempted_public_key != self.key =>
+            {
                 let info = ServerInfo {
                     attempted_public_key: self.key.to_owned(),
                     ..server.info.clone()

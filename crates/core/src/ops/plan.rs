@@ -61,7 +61,9 @@ fn read(operation: &str, params: &Value) -> Result<Request, Error> {
     let read = match find(operation) {
         Found::Plannable(read) => read,
         Found::Ends => {
-            return Err(refuse("only ends what another operation does: there is nothing to plan"));
+            return Err(refuse(
+                "only ends what another operation does: there is nothing to plan",
+            ));
         }
         Found::NoExecute => return Err(refuse("is no execute request; only those have a plan")),
         Found::Unknown => return Err(refuse("is no request that this Core knows")),
@@ -112,7 +114,12 @@ trait Plannable {
 
 impl<O: ExecuteContainers> Plannable for Probe<O> {
     fn reader(&self) -> Option<Read> {
-        Some(|params| Ok(Request::Containers(O::NAME, parse::<O>(params)?.containers())))
+        Some(|params| {
+            Ok(Request::Containers(
+                O::NAME,
+                parse::<O>(params)?.containers(),
+            ))
+        })
     }
 }
 

@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use komodo_api::{
-    UnixMs,
-    alert::Alert,
-    id::Id,
-};
+use komodo_api::{UnixMs, alert::Alert, id::Id};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
@@ -103,8 +99,8 @@ impl StoredAlerts<'_> {
         visible: Arc<dyn Visible>,
     ) -> Result<(Vec<Alert>, Option<u32>), StoreError> {
         let list = move |connection: &Connection| {
-            let mut statement =
-                connection.prepare_cached("SELECT document FROM alert ORDER BY ts DESC, id DESC")?;
+            let mut statement = connection
+                .prepare_cached("SELECT document FROM alert ORDER BY ts DESC, id DESC")?;
             let mut rows = statement.query([])?;
             let mut skip = usize::try_from(page)
                 .unwrap_or(usize::MAX)

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use komodo_agent_api::{
-    AgentError, AgentErrorCode, AgentOperation, AgentStream, OperationEvent,
-};
+use komodo_agent_api::{AgentError, AgentErrorCode, AgentOperation, AgentStream, OperationEvent};
 use komodo_api::UnixMs;
 use komodo_failpoint::failpoint;
 

@@ -110,7 +110,12 @@ impl Run {
         let mut pause = self.tasks.settings.retry;
         let undone = self.undone();
         let original = loop {
-            let saved = self.tasks.store.updates().save_end(&self.update, undone).await;
+            let saved = self
+                .tasks
+                .store
+                .updates()
+                .save_end(&self.update, undone)
+                .await;
             let error = match saved {
                 Ok(original) => break original,
                 Err(error) => error,
@@ -148,7 +153,11 @@ impl Run {
 fn cancel_log(update: &Update, now: komodo_api::UnixMs) -> Option<Log> {
     let by = update.canceled_by.as_ref()?;
     let count = |fits: &dyn Fn(&komodo_api::update::Verdict) -> bool| {
-        update.verdicts.iter().filter(|verdict| fits(verdict)).count()
+        update
+            .verdicts
+            .iter()
+            .filter(|verdict| fits(verdict))
+            .count()
     };
     let done = count(&|verdict| verdict.verdict == VerdictKind::Done);
     let untried = count(&|verdict| {

@@ -136,7 +136,12 @@ impl Leases {
 impl Held {
     /// Takes further keys where nobody holds them.
     pub(super) fn extend(&self, keys: impl IntoIterator<Item = Key>) {
-        let mut all = self.leases.0.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self
+            .leases
+            .0
+            .all
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let leased = all.entry(self.server).or_default();
         for key in keys {
             leased
@@ -152,7 +157,12 @@ impl Held {
     }
 
     fn retain(&self, keep: impl Fn(&Key) -> bool) {
-        let mut all = self.leases.0.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self
+            .leases
+            .0
+            .all
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(leased) = all.get_mut(&self.server) {
             leased.retain(|key, holder| holder.update != self.holder.update || keep(key));
             if leased.is_empty() {

@@ -6,6 +6,7 @@
 //! What an operation means is decided in `komodo_plan`.
 
 mod ask;
+mod begin;
 mod close;
 mod lease;
 mod open;
@@ -15,6 +16,7 @@ mod queue;
 mod run;
 mod settle;
 mod stage;
+mod tell;
 mod tidy;
 mod undo;
 
@@ -51,11 +53,12 @@ use crate::{
     live::ItemsFeed,
     store::{OpenUpdate, Store, StoreError, list_item},
 };
+use begin::server_of;
 use lease::Leases;
 use open::OpenUpdates;
 use order::Ordered;
 use queue::Queued;
-use run::{Run, server_of};
+use run::Run;
 
 /// How long an end of Core waits for what runs to be saved.
 const SHUT_DOWN: Duration = Duration::from_secs(5);

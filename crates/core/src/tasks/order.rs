@@ -20,9 +20,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Inner, Tasks,
+    begin::holder,
     lease::Key,
     queue::{QUEUED_PER_SERVER_MAX, Queued},
-    run::{Run, holder},
+    run::Run,
     stage::{At, mark},
 };
 use crate::fleet::{ServerView, engine_unreachable, unreachable};
@@ -308,7 +309,9 @@ impl Inner {
         if waiting >= QUEUED_PER_SERVER_MAX {
             return Err(Error::new(
                 Code::Busy,
-                format!("{waiting} operations wait for this server already; cancel some of them first"),
+                format!(
+                    "{waiting} operations wait for this server already; cancel some of them first"
+                ),
             )
             .param("operations", waiting));
         }

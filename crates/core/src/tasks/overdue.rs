@@ -5,7 +5,7 @@ use std::time::Duration;
 use komodo_api::{UnixMs, update::Update};
 use tokio::time::Instant;
 
-use super::run::{Run, request_of};
+use super::{begin::request_of, run::Run};
 
 /// Time after the deadline within which an operation usually ends.
 const GRACE_MS: UnixMs = 10_000;
@@ -25,7 +25,10 @@ impl Overdue {
         if self.raised {
             return None;
         }
-        let left = update.deadline?.saturating_add(GRACE_MS).saturating_sub(now);
+        let left = update
+            .deadline?
+            .saturating_add(GRACE_MS)
+            .saturating_sub(now);
         let due = Instant::now() + Duration::from_millis(u64::try_from(left).unwrap_or(0));
         Some(self.again.map_or(due, |again| again.max(due)))
     }
@@ -70,7 +73,7 @@ impl Run {
             )
             .await;
         match raised {
-            Ok(()) => self.overdue.raised = true,
+            Ok(_) => self.overdue.raised = true,
             Err(error) => {
                 tracing::warn!(update.id = %self.id, %error, "an alert could not be raised; it is tried again");
                 self.overdue.again = Some(Instant::now() + RETRY);

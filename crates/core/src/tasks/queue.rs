@@ -14,10 +14,11 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     Inner,
+    begin::{holder, request_of},
     lease::Held,
     open::Open,
     order::{Ordered, plan_of, protected, range},
-    run::{Run, holder, request_of},
+    run::Run,
     stage::{At, mark},
 };
 use crate::auth::access;
@@ -86,7 +87,14 @@ impl Queued {
             }
             let why = match self.begin().await {
                 Ok(held) => {
-                    let Queued { tasks, id, update, ordered, open, .. } = self;
+                    let Queued {
+                        tasks,
+                        id,
+                        update,
+                        ordered,
+                        open,
+                        ..
+                    } = self;
                     return Run::begun(&tasks, id, update, ordered, held, Some(open));
                 }
                 Err(Not::Ever(error)) => return self.end(error.error).await,
@@ -121,8 +129,15 @@ impl Queued {
             Code::NotFound => Not::Ever(error),
             _ => Not::Yet(error.error),
         })?;
-        if tasks.open.queued(self.server).first().is_some_and(|first| *first != self.id) {
-            return Err(Not::Yet("an operation that was asked for earlier is still to begin".into()));
+        if tasks
+            .open
+            .queued(self.server)
+            .first()
+            .is_some_and(|first| *first != self.id)
+        {
+            return Err(Not::Yet(
+                "an operation that was asked for earlier is still to begin".into(),
+            ));
         }
         self.still_may().map_err(Not::Ever)?;
         let operation = &self.ordered.operation;
@@ -136,14 +151,20 @@ impl Queued {
             .take(self.server, range(operation.action, &plan), holder)
             .map_err(|busy| Not::Yet(busy.error))?;
         let before = (self.update.clone(), self.ordered.clone());
-        self.ordered.plan(&ready.view, plan, tasks.clock.now(), &mut self.update);
+        self.ordered
+            .plan(&ready.view, plan, tasks.clock.now(), &mut self.update);
         self.ordered.queued = false;
         // A Core that was restarted since must not be taken for one that was replaced.
         self.ordered.operation.epoch = tasks.store.epoch();
         self.update.waiting_for = None;
         mark(&mut self.update, &self.ordered.operation, At::Asking);
         failpoint!("queue.beginning");
-        if let Err(error) = tasks.store.updates().begin(&self.update, &self.ordered.kept().map_err(Not::Ever)?).await {
+        if let Err(error) = tasks
+            .store
+            .updates()
+            .begin(&self.update, &self.ordered.kept().map_err(Not::Ever)?)
+            .await
+        {
             tracing::warn!(update.id = %self.id, %error, "an operation that waited cannot be stored as begun");
             (self.update, self.ordered) = before;
             return Err(Not::Yet(Error::from(error).error));
@@ -180,7 +201,11 @@ impl Queued {
     }
 
     fn wait_for(&mut self, why: String) {
-        let same = self.update.waiting_for.as_ref().is_some_and(|now| now.why.as_ref() == Some(&why));
+        let same = self
+            .update
+            .waiting_for
+            .as_ref()
+            .is_some_and(|now| now.why.as_ref() == Some(&why));
         if same {
             return;
         }
@@ -216,7 +241,10 @@ impl Queued {
         let now = self.tasks.clock.now();
         self.update.logs.push(Log {
             stage: "Queue".into(),
-            stderr: format!("{} was not begun, nothing was done: {why}", request_of(&self.update)),
+            stderr: format!(
+                "{} was not begun, nothing was done: {why}",
+                request_of(&self.update)
+            ),
             start_ts: self.update.start_ts,
             end_ts: now,
             ..Log::default()

@@ -2,16 +2,12 @@
 
 use std::{collections::BTreeSet, pin::pin, sync::Arc, time::Duration};
 
-use futures_util::{FutureExt, StreamExt, future::BoxFuture};
-use komodo_agent_api::{
-    AgentError, AgentErrorCode, AgentStream, OperationEvent, OperationEventBody,
-};
+use futures_util::StreamExt;
+use komodo_agent_api::{AgentStream, OperationEvent, OperationEventBody};
 use komodo_api::{
     UnixMs,
-    container::ContainerAction,
     id::Id,
     plan::{Effect, PlanItem},
-    resource::ResourceTarget,
     update::{Log, Update, Verdict, VerdictKind},
 };
 use komodo_failpoint::failpoint;
@@ -22,11 +18,12 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Inner,
     ask::{Asked, Known, ask},
-    lease::{Held, Holder, Key},
+    lease::{Held, Key},
     open::{Open, Wanted},
     order::Ordered,
     overdue::Overdue,
     stage::{At, mark},
+    tell::Tell,
 };
 use crate::fleet::{Agent, lost};
 
@@ -37,7 +34,7 @@ const SAVE_EVERY: Duration = Duration::from_secs(1);
 /// Silence beyond the deadline of an operation after which its agent is asked again.
 const SILENCE_BEYOND_DEADLINE: Duration = Duration::from_secs(30);
 /// Longest pause before an agent that did not answer is asked again.
-const RETRY_MAX: Duration = Duration::from_secs(10);
+pub(super) const RETRY_MAX: Duration = Duration::from_secs(10);
 
 pub(super) struct Run {
     pub(super) tasks: Arc<Inner>,
@@ -50,9 +47,9 @@ pub(super) struct Run {
     /// Where it is, apart from what it waits for.
     pub(super) at: At,
     /// Place of the last event in the agent's journal.
-    seq: u64,
+    pub(super) seq: u64,
     /// Place after which the agent was asked to tell.
-    from: u64,
+    pub(super) from: u64,
     /// Whether the agent is known to have, or have had, the operation.
     pub(super) accepted: bool,
     /// Whether it may be asked again of an agent that knows nothing of it.
@@ -64,12 +61,12 @@ pub(super) struct Run {
     /// Targets that the agent has begun to act on.
     pub(super) begun: BTreeSet<String>,
     /// How often it was wanted to be canceled, as far as that was seen.
-    wanted: u32,
+    pub(super) wanted: u32,
     /// Whether the agent has told that it cancels.
     pub(super) cancels: bool,
     pub(super) overdue: Overdue,
-    show_at: Option<Instant>,
-    save_at: Option<Instant>,
+    pub(super) show_at: Option<Instant>,
+    pub(super) save_at: Option<Instant>,
     /// Whether the Update says already that a save failed.
     pub(super) unsaved: bool,
 }
@@ -91,118 +88,7 @@ enum Stop {
 }
 
 impl Run {
-    /// Follows a new operation, which the agent is still to be asked for; `open` is where it was shown before, if it
-    /// waited.
-    pub(super) fn begun(
-        tasks: &Arc<Inner>,
-        id: Id,
-        update: Update,
-        ordered: Ordered,
-        held: Held,
-        open: Option<Arc<Open>>,
-    ) {
-        Run::start(tasks, id, update, ordered, Some(held), open, true);
-    }
-
-    /// Takes up an operation of an earlier start of Core. Its agent may know it from beginning to end, or not at all.
-    pub(super) fn resumed(
-        tasks: &Arc<Inner>,
-        id: Id,
-        mut update: Update,
-        ordered: Option<Ordered>,
-    ) {
-        let Some(ordered) = ordered else {
-            let tasks = Arc::clone(tasks);
-            tasks.clone().running.spawn(async move {
-                let now = tasks.clock.now();
-                update.logs.push(note(
-                    "Settle",
-                    "Core ended while it ran, and kept nothing to settle it by: nobody can tell how it ended",
-                    now,
-                ));
-                (update.success, update.end_ts, update.stage) = (false, Some(now), None);
-                (update.status, update.cancelable) = (komodo_api::update::UpdateStatus::Complete, false);
-                if let Err(error) = tasks.store.updates().save(&update).await {
-                    tracing::warn!(update.id = %id, %error, "an Update could not be closed");
-                }
-                tasks.publish(&update);
-            });
-            return;
-        };
-        let holder = holder(id, &update, &ordered);
-        let held = tasks.leases.take(server_of(&update), [], holder).ok();
-        if let Some(held) = &held {
-            let settled: BTreeSet<_> = update
-                .verdicts
-                .iter()
-                .map(|verdict| verdict.id.as_str())
-                .collect();
-            held.extend(
-                leased(&ordered.items)
-                    .filter(|item| !settled.contains(item.id.as_str()))
-                    .map(key),
-            );
-            if ordered.operation.action == ContainerAction::Prune {
-                held.extend([Key::PruneContainers]);
-            }
-        }
-        Run::start(tasks, id, update, ordered, held, None, false);
-    }
-
-    fn start(
-        tasks: &Arc<Inner>,
-        id: Id,
-        mut update: Update,
-        mut ordered: Ordered,
-        held: Option<Held>,
-        open: Option<Arc<Open>>,
-        new: bool,
-    ) {
-        let server = server_of(&update);
-        // An agent refuses what an earlier start of Core orders.
-        ordered.operation.epoch = tasks.store.epoch();
-        let at = At::Asking;
-        if tasks.fleet.agent(server).is_none()
-            && let Some(view) = tasks.fleet.view(server)
-        {
-            update.waiting_for = Some(tasks.waiting_for(server, lost(&view).0));
-        }
-        mark(&mut update, &ordered.operation, at);
-        let open = open.unwrap_or_else(|| {
-            let overridden = ordered.operation.override_reason.is_some();
-            Open::new(server, overridden, &update)
-        });
-        tasks.open.insert(id, Arc::clone(&open));
-        open.show(&update);
-        tasks.leases.free();
-        let run = Run {
-            tasks: Arc::clone(tasks),
-            id,
-            server,
-            update,
-            held,
-            open,
-            at,
-            seq: 0,
-            from: 0,
-            accepted: false,
-            // What waited for its server is begun, also where Core ended just before it asked.
-            orderable: new || ordered.ordered_at.is_some(),
-            asked: !new,
-            earlier: !new,
-            ordered,
-            begun: BTreeSet::new(),
-            wanted: 0,
-            cancels: false,
-            overdue: Overdue::default(),
-            show_at: None,
-            save_at: None,
-            unsaved: false,
-        };
-        tasks.running.spawn(run.run());
-    }
-
-    async fn run(mut self) {
+    pub(super) async fn run(mut self) {
         let mut pause = self.tasks.settings.retry;
         loop {
             let stop = match self.agent().await {
@@ -643,93 +529,18 @@ async fn expired(tasks: &Inner, start_ts: UnixMs) {
 }
 
 /// Waits for a time, or for ever where there is none.
-async fn due(at: Option<Instant>) {
+pub(super) async fn due(at: Option<Instant>) {
     match at {
         Some(at) => sleep_until(at).await,
         None => std::future::pending().await,
     }
 }
 
-/// That the agent is told to cancel: once, and again where it did not answer.
-struct Tell {
-    call: Option<BoxFuture<'static, Result<(), AgentError>>>,
-    at: Option<Instant>,
-    pause: Duration,
-}
-
-impl Tell {
-    fn new(now: bool) -> Self {
-        Tell {
-            call: None,
-            at: now.then(Instant::now),
-            pause: Duration::from_millis(200),
-        }
-    }
-
-    fn again(&mut self) {
-        if self.call.is_none() {
-            self.at = Some(Instant::now());
-        }
-    }
-
-    /// Returns when the agent has answered; never where there is nothing to tell it. Can be dropped and called again.
-    async fn told(&mut self, agent: &Arc<Agent>, operation: &str, by: Option<&str>) {
-        if self.call.is_none() {
-            due(self.at).await;
-            let (agent, operation) = (Arc::clone(agent), operation.to_owned());
-            let by = by.unwrap_or_default().to_owned();
-            self.at = None;
-            failpoint!("agent.canceling");
-            self.call = Some(async move { agent.cancel(&operation, &by).await }.boxed());
-        }
-        let Some(call) = &mut self.call else { return };
-        let told = call.await;
-        self.call = None;
-        match told {
-            Ok(()) => {}
-            // It has ended, and tells so.
-            Err(error) if error.code == AgentErrorCode::NotFound => {}
-            Err(error) => {
-                tracing::info!(%operation, %error, "an agent could not be told to cancel; it is told again");
-                self.at = Some(Instant::now() + self.pause);
-                self.pause = (self.pause * 2).min(RETRY_MAX);
-            }
-        }
-    }
-}
-
-/// Who holds the leases of an operation.
-pub(super) fn holder(id: Id, update: &Update, ordered: &Ordered) -> Holder {
-    Holder {
-        update: id,
-        operation: request_of(update),
-        username: ordered.operation.operator.clone(),
-        since: update.start_ts,
-        action: ordered.operation.action,
-    }
-}
-
-/// Name of the request that an Update is of.
-pub(super) fn request_of(update: &Update) -> String {
-    update
-        .request
-        .clone()
-        .unwrap_or_else(|| format!("{:?}", update.operation))
-}
-
-/// The server that an Update is on; one that there is not, where it is on something else.
-pub(super) fn server_of(update: &Update) -> Id {
-    match &update.target {
-        ResourceTarget::Server(id) => id.parse().unwrap_or(Id::system(0)),
-        _ => Id::system(0),
-    }
-}
-
-fn leased(items: &[PlanItem]) -> impl Iterator<Item = &PlanItem> {
+pub(super) fn leased(items: &[PlanItem]) -> impl Iterator<Item = &PlanItem> {
     items.iter().filter(|item| item.effect == Effect::Act)
 }
 
-fn key(item: &PlanItem) -> Key {
+pub(super) fn key(item: &PlanItem) -> Key {
     Key::Container(item.id.clone())
 }
 

@@ -97,15 +97,29 @@ mod tests {
         ] {
             update.expires = Some(9);
             mark(&mut update, &stop, at);
-            assert_eq!((update.stage, update.cancelable), (stage, cancelable), "{at:?}");
+            assert_eq!(
+                (update.stage, update.cancelable),
+                (stage, cancelable),
+                "{at:?}"
+            );
             assert_eq!(update.expires.is_some(), at == At::Queue, "{at:?}");
         }
         update.canceled_by = Some("ann".into());
         mark(&mut update, &stop, At::Acting);
-        assert_eq!((update.stage, update.cancelable), (Some(Stage::Canceling), false));
-        update.waiting_for = Some(WaitingFor { server: "s".into(), last_contact: None, why: None });
+        assert_eq!(
+            (update.stage, update.cancelable),
+            (Some(Stage::Canceling), false)
+        );
+        update.waiting_for = Some(WaitingFor {
+            server: "s".into(),
+            last_contact: None,
+            why: None,
+        });
         mark(&mut update, &stop, At::Acting);
-        assert_eq!((update.stage, update.cancelable), (Some(Stage::Waiting), true));
+        assert_eq!(
+            (update.stage, update.cancelable),
+            (Some(Stage::Waiting), true)
+        );
     }
 
     #[test]

@@ -70,7 +70,11 @@ impl Inner {
                 true => None,
                 false => return,
             },
-            Ok(Some(Update { status: UpdateStatus::Complete, canceled_by, .. })) => canceled_by,
+            Ok(Some(Update {
+                status: UpdateStatus::Complete,
+                canceled_by,
+                ..
+            })) => canceled_by,
             Ok(Some(_)) | Err(_) => return,
         };
         let by = by.as_deref().unwrap_or(CORE);
@@ -81,7 +85,13 @@ impl Inner {
 
     /// Lets the agent of a server end and forget an operation that was closed while it was away. Until then nobody else
     /// works on what it held.
-    pub(super) async fn reap(self: Arc<Self>, server: Id, operation: String, by: String, held: Option<Held>) {
+    pub(super) async fn reap(
+        self: Arc<Self>,
+        server: Id,
+        operation: String,
+        by: String,
+        held: Option<Held>,
+    ) {
         let _held = held;
         let Some((mut agents, deleted)) = self.fleet.watch_agent(server) else {
             return;
@@ -140,7 +150,10 @@ async fn end_at(agent: &Agent, operation: &str, cancel_by: Option<&str>) -> Resu
                     return Ok(());
                 }
             }
-            Err(AgentError::new(AgentErrorCode::Link, "the agent stopped telling"))
+            Err(AgentError::new(
+                AgentErrorCode::Link,
+                "the agent stopped telling",
+            ))
         };
         timeout(END, end).await.unwrap_or_else(|_| {
             Err(AgentError::new(

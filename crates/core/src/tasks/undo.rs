@@ -64,12 +64,15 @@ impl Tasks {
         let inner = &self.inner;
         if let Some(open) = inner.open.get(id) {
             if open.update().status != UpdateStatus::Complete {
-                return Err(refused("it has not ended yet; wait for its end, or cancel it"));
+                return Err(refused(
+                    "it has not ended yet; wait for its end, or cancel it",
+                ));
             }
             let mut shown = open.watch();
             drop(open);
             // It has ended, and is about to be on disk.
-            let stored = async { while inner.open.contains(id) && shown.changed().await.is_ok() {} };
+            let stored =
+                async { while inner.open.contains(id) && shown.changed().await.is_ok() {} };
             timeout(STORED, stored)
                 .await
                 .map_err(|_| refused("its end is not stored yet; try again in a moment"))?;
@@ -81,7 +84,9 @@ impl Tasks {
             .await?
             .ok_or_else(|| Error::not_found("update", id.as_str()))?;
         if update.status != UpdateStatus::Complete {
-            return Err(refused("it has not ended yet; wait for its end, or cancel it"));
+            return Err(refused(
+                "it has not ended yet; wait for its end, or cancel it",
+            ));
         }
         let ordered = ordered
             .and_then(|ordered| serde_json::from_value::<Ordered>(ordered).ok())

@@ -456,3 +456,92 @@ async fn a_log_whose_reader_takes_nothing_for_20_s_ends_with_a_gap() {
         "and he is told that there was more"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_expires_ends_what_it_began() {
+    let mut core = Core::start().await;
+    let host = core.host("alpha", &["web"]).await;
+    let (sender, messages) = mpsc::channel(16);
+    let mut task = JoinSet::new();
+    task.spawn(crate::live::test::expiring(
+        Arc::clone(&core.app),
+        core.admin,
+        core.now() + 60_000,
+        sender,
+        containers("alpha"),
+    ));
+    let mut feed = Feed {
+        messages,
+        _task: task,
+    };
+    feed.next_of("snapshot").await;
+    tokio::time::advance(Duration::from_secs(59)).await;
+    host.world.stop("web").expect("it stops");
+    feed.next_of("delta").await;
+    tokio::time::advance(Duration::from_secs(2)).await;
+    host.world.start("web").expect("it starts");
+    let error = feed.next_of("error").await;
+    assert_eq!(error["error"]["code"], "unauthenticated");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_open_update_that_nobody_runs_is_told_once() {
+    let core = Core::start().await;
+    let update: komodo_api::update::Update = serde_json::from_value(json!({
+        "_id": core.app.new_id(), "operation": "StopAllContainers", "start_ts": 1, "success": true, "operator": "u",
+        "target": { "type": "System", "id": "system" }, "logs": [], "end_ts": null, "status": "InProgress",
+    }))
+    .expect("an Update");
+    let updates = core.app.store.updates();
+    updates.insert(&update, None).await.expect("stored");
+    let id = update.id.expect("it has an id").0.to_string();
+    let topic = Topic::Update { update: id };
+    let mut feed = Feed::open(&core, core.admin, topic, None, 16);
+    feed.next_of("snapshot").await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(
+        feed.is_silent(),
+        "it is not sent again while nothing changes"
+    );
+    let ended = komodo_api::update::Update {
+        status: komodo_api::update::UpdateStatus::Complete,
+        ..update
+    };
+    updates.save(&ended).await.expect("stored");
+    assert_eq!(feed.next_of("snapshot").await["data"]["status"], "Complete");
+    feed.next_of("end").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn alerts_are_told_to_who_may_read_their_server() {
+    let mut core = Core::start().await;
+    let host = core.host("alpha", &["web"]).await;
+    let other = core.server("other").await;
+    let stranger = core
+        .user("stranger", other, PermissionLevel::Read, &[])
+        .await;
+    let mut feed = Feed::open(&core, core.admin, Topic::Alerts, None, 16);
+    let mut foreign = Feed::open(&core, stranger, Topic::Alerts, None, 16);
+    assert_eq!(feed.next_of("snapshot").await["data"], json!([]));
+    foreign.next_of("snapshot").await;
+    let alerts = &core.app.background.alerts;
+    let target = komodo_api::resource::ResourceTarget::Server(host.id.to_string());
+    for _ in 0..2 {
+        alerts
+            .warn_of_update("u", target.clone(), "it hangs".into(), String::new())
+            .await
+            .expect("stored");
+    }
+    let raised = feed.next_of("delta").await["upsert"][0].clone();
+    assert_eq!(
+        (&raised["level"], &raised["resolved"]),
+        (&json!("WARNING"), &json!(false))
+    );
+    alerts.resolve_of_update("u").await.expect("stored");
+    let resolved = feed.next_of("delta").await["upsert"][0].clone();
+    assert_eq!(
+        (&resolved["_id"], &resolved["resolved"]),
+        (&raised["_id"], &json!(true))
+    );
+    assert!(feed.is_silent() && foreign.is_silent());
+}

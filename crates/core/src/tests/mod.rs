@@ -8,6 +8,7 @@ mod harness;
 mod isolation;
 mod lists;
 mod live;
+mod neighbours;
 mod operations;
 mod queue;
 mod settlement;

@@ -2,6 +2,7 @@
 //!
 //! Who is known and who may join is decided by [`Policy`]; nothing here knows what a server is.
 
+mod turns;
 mod upgrade;
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
@@ -29,6 +30,9 @@ use crate::{
 /// Links that may be between upgrade and hello at the same time. More wait their turn, which makes a storm of
 /// reconnects faster for most and no slower in total.
 pub const ESTABLISHING_MAX: usize = 128;
+
+/// Of these, those from one address. Agents that are not behind it do not have to wait for one that says nothing.
+pub const ESTABLISHING_PER_ADDRESS_MAX: usize = 32;
 
 /// Upgrades that may wait for their turn; more are answered 503 at once.
 pub const WAITING_MAX: usize = 16 * 1024;
@@ -214,7 +218,7 @@ struct Shared<P> {
     policy: P,
     tls: TlsConnector,
     timings: CoreTimings,
-    turns: Arc<Semaphore>,
+    turns: turns::Turns,
     waiting: Arc<Semaphore>,
 }
 
@@ -238,7 +242,7 @@ impl<P: Policy> Acceptor<P> {
                 policy,
                 tls: TlsConnector::from(Arc::new(tls::client_config(identity)?)),
                 timings,
-                turns: Arc::new(Semaphore::new(ESTABLISHING_MAX)),
+                turns: turns::Turns::new(),
                 waiting: Arc::new(Semaphore::new(WAITING_MAX)),
             }),
         })
@@ -305,7 +309,10 @@ impl<P: Policy> Acceptor<P> {
             .map_err(EstablishError::Http)?;
 
         let identity = match policy.recognise(&peer).await {
-            Recognition::Known(identity) => identity,
+            Recognition::Known(identity) => {
+                self.shared.turns.known(peer.address);
+                identity
+            }
             Recognition::Refused(refusal) => return Err(self.refuse(client, refusal).await),
             Recognition::Unknown => {
                 let token = self.ask_for_token(&client, &mut peer).await?;

@@ -11,10 +11,10 @@ use http_body_util::Full;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use percent_encoding::percent_decode_str;
-use tokio::{sync::OwnedSemaphorePermit, time::timeout};
+use tokio::time::timeout;
 use tokio_websockets::ServerBuilder;
 
-use super::{Acceptor, EstablishError, Link, Origin, Policy};
+use super::{Acceptor, EstablishError, Link, Origin, Policy, turns::Turn};
 use crate::{
     Stage,
     wire::{CONNECT_AS_BYTES_MAX, CONNECT_AS_PARAMETER},
@@ -40,7 +40,7 @@ pub struct PendingLink<P> {
     acceptor: Acceptor<P>,
     upgrade: OnUpgrade,
     origin: Origin,
-    turn: OwnedSemaphorePermit,
+    turn: Turn,
 }
 
 impl<P: Policy> Acceptor<P> {
@@ -83,8 +83,8 @@ impl<P: Policy> Acceptor<P> {
         let Ok(_waiting) = self.shared.waiting.try_acquire() else {
             return busy();
         };
-        let turn = self.shared.turns.clone().acquire_owned();
-        let Ok(Ok(turn)) = timeout(self.shared.timings.turn, turn).await else {
+        let turn = self.shared.turns.take(address);
+        let Ok(Some(turn)) = timeout(self.shared.timings.turn, turn).await else {
             return busy();
         };
         let mut response = Response::new(Full::default());

@@ -187,7 +187,10 @@ impl LinkClient {
                 .mul_f64(0.8 + 0.4 * fastrand::f64()),
             timeout: timings.keep_alive_timeout,
         };
-        // Owned by `_owner`: it ends on `close` within the close grace, and with the connection otherwise.
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "owned by `_owner`: ends on `close` within its grace, or with the connection"
+        )]
         tokio::spawn(async move {
             let reason = drive.run(connection).await;
             closed_sender.send_replace(Some(reason));

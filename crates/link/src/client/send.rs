@@ -14,6 +14,7 @@ const CHUNK_BYTES_MAX: usize = 64 * 1024;
 
 /// Sends a request and waits for the head of the answer. When the body is not sent by then, the rest goes on in a
 /// task that ends with the returned handle.
+#[expect(clippy::disallowed_methods, reason = "ends with what holds the handle")]
 pub(super) async fn send<B>(
     send: SendRequest<Bytes>,
     head: Request<()>,

@@ -214,23 +214,52 @@ async fn core_too_busy_says_so_at_once() {
     };
     let core_id = Identity::generate().unwrap();
     let core = TestCore::start(&core_id, &TestPolicy::knowing(&[]), timings).await;
-    let uri: http::Uri = format!("ws://{}/link", core.address).parse().unwrap();
-    let mut holding = Vec::new();
-    for _ in 0..komodo_link::ESTABLISHING_MAX {
-        let stream = TcpStream::connect(core.address).await.unwrap();
-        holding.push(
-            ClientBuilder::from_uri(uri.clone())
-                .connect_on(stream)
-                .await
-                .unwrap(),
-        );
-    }
+    let each = komodo_link::ESTABLISHING_PER_ADDRESS_MAX;
+    let holding = hold_turns(core.address, [127, 0, 0, 1], each).await;
     let agent_id = Identity::generate().unwrap();
     let config = config(&agent_id, core_id.public_key(), None);
     let mut agent = TestAgent::start(config.clone(), dialler(core.address, &config), service());
     agent.until_waiting("503").await;
     drop(holding);
     agent.until_refused().await;
+}
+
+/// Turns that are held by somebody who says nothing, from an address of this host.
+async fn hold_turns(core: SocketAddr, from: [u8; 4], count: usize) -> Vec<impl Sized> {
+    let uri: http::Uri = format!("ws://{core}/link").parse().unwrap();
+    let mut holding = Vec::new();
+    for _ in 0..count {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind((from, 0).into()).unwrap();
+        let stream = socket.connect(core).await.unwrap();
+        let client = ClientBuilder::from_uri(uri.clone());
+        holding.push(client.connect_on(stream).await.unwrap());
+    }
+    holding
+}
+
+#[tokio::test]
+async fn one_address_that_says_nothing_holds_up_no_other() {
+    let timings = CoreTimings {
+        turn: Duration::from_millis(200),
+        ..CoreTimings::default()
+    };
+    let (core_id, agent_id) = (Identity::generate().unwrap(), Identity::generate().unwrap());
+    let policy = TestPolicy::knowing(&[(agent_id.public_key(), "one")]);
+    let mut core = TestCore::start(&core_id, &policy, timings).await;
+    let each = komodo_link::ESTABLISHING_PER_ADDRESS_MAX;
+    let mut holding = hold_turns(core.address, [127, 0, 0, 2], each).await;
+    let config = config(&agent_id, core_id.public_key(), None);
+    let mut agent = TestAgent::start(config.clone(), dialler(core.address, &config), service());
+    agent.until_up().await;
+    drop(agent);
+    // Where all turns are held, those that were known before still have theirs.
+    for last in 3..3 + u8::try_from(komodo_link::ESTABLISHING_MAX / each - 1).unwrap() {
+        holding.extend(hold_turns(core.address, [127, 0, 0, last], each).await);
+    }
+    let mut agent = TestAgent::start(config.clone(), dialler(core.address, &config), service());
+    agent.until_up().await;
+    drop((holding, core.link().await));
 }
 
 #[tokio::test]
