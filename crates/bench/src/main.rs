@@ -4,6 +4,7 @@
 //! baseline taken in the same run, interleaved, where that is possible.
 
 mod bulk;
+mod children;
 mod idle;
 mod isolation;
 mod journal;
@@ -39,6 +40,8 @@ enum Group {
     Requests,
     /// CPU while nothing happens.
     Idle,
+    /// Compose through the guarded socket of an agent against the Engine's own.
+    Children,
     /// What the journal costs, against the same agent with a null journal.
     Journal,
     /// Core killed with fifty operations open.
@@ -90,6 +93,7 @@ async fn run(arguments: Arguments) -> Result<Report, Failure> {
             Group::Memory => memory::measure().await?,
             Group::Requests => requests::measure().await?,
             Group::Idle => idle::measure(arguments.idle_seconds).await?,
+            Group::Children => children::measure().await?,
             Group::Journal => journal::measure().await?,
             Group::Recovery => recovery::measure().await?,
             Group::Plan => plan::measure().await?,

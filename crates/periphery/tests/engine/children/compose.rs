@@ -134,10 +134,11 @@ async fn a_project_with_an_agent_in_it_is_refused_before_it_begins_and_by_the_so
     let files = |web: &str, log: &str| {
         format!(
             "services:\n{}  periphery:\n    image: {IMAGE}\n    restart: unless-stopped\n    stop_grace_period: 1s\n    labels:\n      komodo.skip: \"true\"\n    \
-             volumes:\n      - {}:/var/run/docker.sock\n      - {}:/etc/komodo\n    environment:\n      \
+             volumes:\n      - {}:{}\n      - {}:/etc/komodo\n    environment:\n      \
              PERIPHERY_CORE_ADDRESS: ws://{}:{}\n      PERIPHERY_CORE_PUBLIC_KEY: \"{}\"\n      PERIPHERY_LOGGING_LEVEL: {log}\n",
             service("web", web),
             setting.engine.socket().display(),
+            komodo_docker::DEFAULT_SOCKET,
             setting.state.display(),
             setting.engine.host_address(),
             setting.core.port,
