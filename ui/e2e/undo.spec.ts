@@ -183,3 +183,20 @@ test("in the background: its end is told with the way back", async ({ core, sign
   await expect(page.getByText("Finished", { exact: true })).toBeVisible();
   await until("it runs again", async () => (await core.states(id))[name] === "running");
 });
+
+test("one that is busy: which operation holds it, whose, and the way to it", async ({ core, signedIn: page }) => {
+  await core.simulate({ servers: 1, containers: 6, name: "stuck-", latency: 60_000 });
+  const id = (await core.servers()).find((server) => server.name === "stuck-0000")?.id ?? "";
+  const [name = ""] = Object.entries(await core.states(id)).find(([, state]) => state === "running") ?? [];
+  await core.call("execute/StopContainer", { server: id, container: name });
+  await page.goto(`${core.url}/servers/${id}/containers/${name}`);
+  await page.getByRole("button", { name: "Restart…" }).click();
+  await page.getByRole("button", { name: "Restart 1 container" }).click();
+  const dialog = page.getByRole("alertdialog");
+  await expect(dialog.getByText(`${name} is busy: Stop container, started by admin, runs since`)).toBeVisible();
+  await dialog.getByRole("link", { name: "Open in Activity" }).click();
+  const panel = page.getByRole("complementary", { name: "What was done" });
+  await expect(panel.getByRole("heading", { name: "Stop container" })).toBeVisible();
+  await expect(panel.getByText("Under way")).toBeVisible();
+  await expect(panel.getByText("May act until")).toBeVisible();
+});

@@ -1,5 +1,5 @@
 // Generated from openapi/api.json by `npm run schema`; do not edit.
-// sha256 of the document: 081bb93ffc46bca95cf82f97087d2ca0fd4a0885821665ffe0d8f42e6639f457
+// sha256 of the document: f7dc36bc9a292dfc2c0b6be455d781436605332f2361103388d8d830b5257cc7
 
 export interface paths {
     "/auth/login": {

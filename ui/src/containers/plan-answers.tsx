@@ -1,6 +1,9 @@
 // What the plan dialog says when Core does not simply agree: the world changed, or the container is protected.
+import { Link } from "@tanstack/react-router";
 import { useState } from "react";
+import { ApiError } from "../api/client";
 import type { PlanItem, PlannedAction } from "../api/types";
+import { moment } from "../i18n/format";
 import { useWords } from "../i18n/words";
 import { Button } from "../parts/button";
 import { TextField } from "../parts/field";
@@ -44,6 +47,34 @@ export function Drift({ drift }: { drift: Change[] | null }) {
     </Note>
   );
 }
+
+const text = (value: unknown) => (typeof value === "string" ? value : "");
+
+/** Another operation holds a container: which one, whose, and since when. */
+export function Busy({ error, onOpen }: { error: ApiError; onOpen: () => void }) {
+  const words = useWords();
+  const { container, update, operation, username, since } = error.params;
+  const name = text(operation);
+  return (
+    <Note tone="warn" live>
+      <strong>
+        {words.plan.busy(
+          text(container),
+          words.operations[name] ?? name,
+          text(username),
+          moment(words.locale, typeof since === "number" ? since : Date.now(), Date.now()),
+        )}
+      </strong>{" "}
+      <Link to="/activity/$update" params={{ update: text(update) }} onClick={onOpen}>
+        {words.progress.open}
+      </Link>
+    </Note>
+  );
+}
+
+/** Whether another operation is in the way, and Core says which. */
+export const isBusyError = (error: unknown): error is ApiError =>
+  error instanceof ApiError && error.code === "busy" && typeof error.params.update === "string";
 
 /** Shell command that does on the host what is refused here. */
 function hostCommand(action: PlannedAction, container: string): string {

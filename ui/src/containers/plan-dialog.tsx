@@ -12,7 +12,7 @@ import { TextField } from "../parts/field";
 import { Failure, Note, Skeleton } from "../parts/page";
 import { Away, type Expiry, expirySeconds, isAwayError } from "./away";
 import type { Wish } from "./operate";
-import { Drift, Refused } from "./plan-answers";
+import { Busy, Drift, isBusyError, Refused } from "./plan-answers";
 import { type Change, changes, groups, labelledButActed } from "./plan-groups";
 import { PlanList } from "./plan-list";
 import { ProgressDialog } from "./progress";
@@ -149,7 +149,11 @@ export function PlanDialog({ wish, onClose }: { wish: Wish; onClose: () => void 
       {away && <Away error={away} queue={undone === null ? { expiry, onExpiry: setExpiry } : null} />}
       {plan.isError && !away && <Failure error={plan.error} retry={() => plan.refetch()} />}
       {drifted && <Drift drift={drift} />}
-      {go.isError && !drifted && go.error !== away && <Failure error={go.error} />}
+      {isBusyError(go.error) ? (
+        <Busy error={go.error} onOpen={onClose} />
+      ) : (
+        go.isError && !drifted && go.error !== away && <Failure error={go.error} />
+      )}
       {shown && (
         <>
           <Warnings plan={shown} action={action} labelled={excluded.size > 0 && labelled.current} />

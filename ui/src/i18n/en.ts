@@ -239,6 +239,8 @@ export const en = {
     changed: "Changed",
     driftMore: (n: number) => `and ${number.format(n)} more changes`,
     driftUnseen: "The facts the plan rests on changed.",
+    busy: (container: string, what: string, by: string, since: string) =>
+      `${container} is busy: ${what}, started by ${by}, runs since ${since}. Nothing was done.`,
     updating: "Updating the plan…",
     labelNote: "Containers with the label komodo.skip start unticked.",
     refusedAgent:

@@ -225,6 +225,8 @@ export const zhCn: Words = {
     changed: "已改变",
     driftMore: (value) => `另有 ${n(value)} 处改变`,
     driftUnseen: "计划所依据的情况已改变。",
+    busy: (container, what, by, since) =>
+      `${container} 正忙：${what}，由 ${by} 发起，自 ${since} 运行至今。未执行任何操作。`,
     updating: "正在更新计划…",
     labelNote: "带有标签 komodo.skip 的容器默认不勾选。",
     refusedAgent: "它就是代理本身。Komodo 不会切断自己与服务器的连接。如果确实需要，请在主机上执行：",
