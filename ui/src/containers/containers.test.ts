@@ -224,6 +224,7 @@ describe("a plan", () => {
 
   test.each<[string, Partial<PlanItem>]>([
     ["a port", { ports: ["0.0.0.0:81/tcp"] }],
+    ["a volume", { volumes: ["data"] }],
     ["an image", { image: "web:2" }],
     ["what depends on it", { dependants: ["db"] }],
     ["a protection", { protected: [{ reason: "label" }] }],

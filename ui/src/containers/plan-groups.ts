@@ -39,7 +39,17 @@ export type Change = { id: string; name: string } & (
 );
 
 /** What else a plan shows of a container; the order of lists is no fact. */
-const facts = ({ image, project, reason, protected: reasons, dependants, ports, comes_back, bytes }: PlanItem) =>
+const facts = ({
+  image,
+  project,
+  reason,
+  protected: reasons,
+  dependants,
+  ports,
+  volumes,
+  comes_back,
+  bytes,
+}: PlanItem) =>
   JSON.stringify([
     image ?? null,
     project ?? null,
@@ -47,6 +57,7 @@ const facts = ({ image, project, reason, protected: reasons, dependants, ports, 
     (reasons ?? []).map((found) => `${found.reason} ${found.detail ?? ""}`).sort(),
     [...(dependants ?? [])].sort(),
     [...(ports ?? [])].sort(),
+    [...(volumes ?? [])].sort(),
     comes_back ?? false,
     bytes ?? null,
   ]);

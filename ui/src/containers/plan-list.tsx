@@ -182,6 +182,7 @@ function Consequences({ item, group, action, backTo, override }: Omit<ItemLinePr
     if (item.ports?.length) facts.push(words.plan.ports(plannedPorts(item.ports).join(", ")));
     if (item.dependants?.length) facts.push(words.plan.dependants(item.dependants.join(", ")));
     if (action === "stop" && item.comes_back) facts.push(words.plan.comesBack);
+    if (item.volumes?.length) facts.push(words.plan.volumes(item.volumes.join(", ")));
     if (item.bytes) facts.push(words.plan.frees(bytes(words.locale, item.bytes)));
     if (item.protected?.length) facts.push(override ? words.plan.overridden(override) : words.plan.protectedActs);
   }

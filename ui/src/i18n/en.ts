@@ -226,6 +226,7 @@ export const en = {
     dependants: (names: string) => `Affects ${names}`,
     comesBack: "Comes back when Docker restarts (restart policy)",
     staysDown: "They stay stopped until somebody starts them, save where a row says otherwise.",
+    volumes: (names: string) => `Its volumes stay: ${names}`,
     frees: (bytes: string) => `Frees ${bytes}`,
     noUndo: "This cannot be undone.",
     noUndoOf: (verb: string) => `${verb} has no undo: what runs now is not brought back as it was.`,

@@ -212,6 +212,7 @@ export const zhCn: Words = {
     dependants: (names) => `影响 ${names}`,
     comesBack: "Docker 重启时会恢复（重启策略）",
     staysDown: "除行内另有说明外，它们会保持停止，直到有人启动。",
+    volumes: (names) => `其存储卷会保留：${names}`,
     frees: (bytes) => `释放 ${bytes}`,
     noUndo: "此操作无法撤销。",
     noUndoOf: (verb) => `${verb}没有撤销：当前运行的内容无法原样恢复。`,
