@@ -44,3 +44,9 @@ export function updateLook(update: Head): UpdateLook {
   if (update.canceled_by) return "canceled";
   return update.success ? "ok" : "failed";
 }
+
+/** The newest live, and older ones by the page, the newest first and each once. */
+export function merged(live: readonly UpdateListItem[], older: readonly UpdateListItem[]): UpdateListItem[] {
+  const seen = new Set(live.map(({ id }) => id));
+  return [...live, ...older.filter((update) => !seen.has(update.id))].sort((a, b) => b.start_ts - a.start_ts);
+}

@@ -17,7 +17,7 @@ import { SearchField } from "../parts/field";
 import { Empty, Failure, pageClass, Skeleton, TitleBar, useTitle } from "../parts/page";
 import { CancelDialog } from "./cancel-dialog";
 import { UpdateChip } from "./update-chip";
-import { operationText, operatorText, serverText, targetText } from "./update-words";
+import { merged, operationText, operatorText, serverText, targetText } from "./update-words";
 import styles from "./updates.module.css";
 
 const route = getRouteApi("/_app/activity");
@@ -149,12 +149,6 @@ function Length({ ms }: { ms: number }) {
 }
 
 const updateKey = (update: UpdateListItem) => update.id;
-
-/** The newest live, and older ones by the page, the newest first and each once. */
-export function merged(live: readonly UpdateListItem[], older: readonly UpdateListItem[]): UpdateListItem[] {
-  const seen = new Set(live.map(updateKey));
-  return [...live, ...older.filter((update) => !seen.has(update.id))].sort((a, b) => b.start_ts - a.start_ts);
-}
 
 export function UpdatesPage() {
   const words = useWords();
