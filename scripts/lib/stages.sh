@@ -70,6 +70,15 @@ count_nextest() {
         $2 == "failed" || $2 == "timed" || $2 == "exec" { f += $1 } END { print p + 0, f + 0, s + 0 }')
 }
 
+# count_seeds LOG: the line `100 seeds of 300 steps from 0 in 27.0 s: 0 failed [] ...`; each seed is a test.
+count_seeds() {
+    local played failed
+    played=$(sed -n 's/^\([0-9]*\) seeds of .*/\1/p' "$1" | tail -n 1)
+    failed=$(sed -n 's/^[0-9]* seeds of [^:]*: \([0-9]*\) failed.*/\1/p' "$1" | tail -n 1)
+    printf '%s\n' "${played:-0}" >"$LOGS/seeds"
+    report_tests "$((${played:-0} - ${failed:-0}))" "${failed:-1}" 0
+}
+
 # count_json FILE PASSED FAILED SKIPPED: expressions over the report `r` of a runner of JavaScript tests.
 count_json() {
     # shellcheck disable=SC2046 # three numbers

@@ -3,6 +3,7 @@
 //! Belongs here: what writes generated files, and checks that no compiler makes. Does not: tests of the product.
 
 mod openapi;
+mod sim;
 mod tidy;
 
 use std::{io::Write, path::Path, process::ExitCode};
@@ -12,6 +13,8 @@ use anyhow::{Context, Result};
 const HELP: &str = "\
 cargo xtask openapi          writes openapi/api.json from the list of operations
 cargo xtask openapi --check  fails where it is not what the list makes
+cargo xtask sim [--seeds N] [--from S] [--steps N]
+                             plays seeded runs of Core with twenty simulated servers; `sim test` tests the simulation
 cargo xtask tidy             checks dependencies between crates, sizes, names, labels and required files
 ";
 
@@ -22,6 +25,7 @@ fn main() -> Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let complaints = match arguments[..] {
+        ["sim", ref options @ ..] => return sim::run(root, options),
         ["openapi"] => openapi::write(root)?,
         ["openapi", "--check"] => openapi::check(root)?,
         ["tidy"] => tidy::check(root)?,

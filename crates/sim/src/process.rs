@@ -272,7 +272,10 @@ pub(crate) async fn share_fate(process: Arc<Process>, own: String) {
                     process.frozen.send_replace(true);
                 }
                 Some(Running | Created | Restarting | Empty) => {
-                    process.frozen.send_replace(false);
+                    // It goes on as if nothing had been: what it announced did not come.
+                    if process.frozen.send_replace(false) {
+                        process.goodbye.send_replace(None);
+                    }
                 }
                 Some(Exited | Dead | Stopping | Removing) => {
                     process.say_goodbye(GoodbyeReason::Signal {
