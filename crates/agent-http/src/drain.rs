@@ -26,6 +26,7 @@ where
     T: DeserializeOwned + Send + 'static,
 {
     let (sender, receiver) = mpsc::channel(ITEMS_WAITING_MAX);
+    #[expect(clippy::disallowed_methods, reason = "ends with what holds the handle")]
     let task = AbortOnDropHandle::new(tokio::spawn(drain(body, sender, stalled_reader)));
     stream::unfold((receiver, Some(task)), async |(mut receiver, task)| {
         if let Some(item) = receiver.recv().await {

@@ -45,6 +45,10 @@ pub async fn measure() -> Result<Vec<Figure>, Failure> {
     .await?;
     // Both are read all the time, so that nothing waits in a buffer while a change is being made.
     let (shown, mut arrivals) = mpsc::channel(CHANGES);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "aborted at the end of the measurement"
+    )]
     let reading = tokio::spawn(async move {
         loop {
             for seen in states(&live.next().await?, now_ns())? {
@@ -54,6 +58,10 @@ pub async fn measure() -> Result<Vec<Figure>, Failure> {
         #[expect(unreachable_code, reason = "gives the block its type")]
         Ok::<(), Failure>(())
     });
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "compared with the times of the Engine"
+    )]
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)?
         .as_secs()
@@ -167,6 +175,10 @@ async fn event_time(
     Err("the Engine's event stream ended".into())
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "compared with the times of the Engine"
+)]
 fn now_ns() -> f64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -49,6 +49,7 @@ pub struct Terminal {
 
 impl Terminal {
     /// The terminal that the process was started in.
+    #[expect(clippy::disallowed_methods, reason = "the one clock of this program")]
     pub fn of_process(environment: &Environment) -> Self {
         let set = |name: &str| environment.get(name).is_some_and(|value| !value.is_empty());
         let dumb = environment.get("TERM").is_some_and(|term| term == "dumb");

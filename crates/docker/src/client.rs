@@ -61,6 +61,10 @@ pub(crate) struct Connection(JoinHandle<()>);
 
 impl Connection {
     /// Drives a connection.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "ends with what holds the connection"
+    )]
     pub(crate) fn drive(
         connection: impl Future<Output = Result<(), hyper::Error>> + Send + 'static,
     ) -> Self {

@@ -105,6 +105,10 @@ async fn run(options: Options) -> anyhow::Result<()> {
         join,
         keys: options.keys.clone(),
     };
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "where the clock of the simulated worlds begins"
+    )]
     let beginning = jiff::Timestamp::now().as_millisecond();
     let cancel = CancellationToken::new();
     let mut tasks = JoinSet::new();

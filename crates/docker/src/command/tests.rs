@@ -137,6 +137,10 @@ async fn dropping_it_ends_the_whole_group() {
             .success()
     );
     let script = format!("(while :; do sleep 0.1; done) > {} & wait", pipe.display());
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "aborted by the test, which is what it is about"
+    )]
     let running =
         tokio::spawn(async move { shell(&script).run(&CancellationToken::new(), |_| ()).await });
     // Opening it waits for the one that writes; its end is the end of all that hold it.

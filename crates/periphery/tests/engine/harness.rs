@@ -194,6 +194,10 @@ impl Mirror {
     pub async fn of(agent: &Agent) -> Self {
         let mut events = agent.events().await.unwrap();
         let (sender, view) = watch::channel(View::default());
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "aborted when the mirror is dropped"
+        )]
         let task = tokio::spawn(async move {
             while let Some(Ok(event)) = events.next().await {
                 sender.send_modify(|view| view.apply(event).expect("events have no gap"));
