@@ -17,8 +17,11 @@ const SERVER: &str = "bench";
 const CONTAINERS: usize = 100;
 /// Time for the Engine and us to come to rest before each measurement.
 const REST: Duration = Duration::from_secs(10);
-/// Windows with us; one without us lies before, between and after them.
-const WINDOWS: u32 = 3;
+/// Windows with us; one without us lies before, between and after them. One of five minutes rather than several short
+/// ones, because what the agent does by itself every few minutes belongs to it.
+const WINDOWS: u32 = 1;
+/// Requests of one kind of which the cost is the mean.
+const COST_REQUESTS: usize = 20;
 
 /// Measures the figures of this group; the windows with us take so many seconds together, and those without as many.
 pub async fn measure(seconds: u64) -> Result<Vec<Figure>, Failure> {
@@ -66,6 +69,17 @@ pub async fn measure(seconds: u64) -> Result<Vec<Figure>, Failure> {
             *asked.entry(request).or_default() += times;
         }
     }
+    let mut before = used(&daemons);
+    for _ in 0..COST_REQUESTS {
+        engine.list().await?;
+    }
+    let list_ms = (used(&daemons) - before) * 1e3 / COST_REQUESTS as f64;
+    before = used(&daemons);
+    for _ in 0..COST_REQUESTS {
+        engine.docker().ping().await?;
+    }
+    let ping_ms = (used(&daemons) - before) * 1e3 / COST_REQUESTS as f64;
+
     // Each window with us against the mean of its two neighbours, so that a drift of the machine cancels out.
     let more: Vec<f64> = with
         .iter()
@@ -77,7 +91,7 @@ pub async fn measure(seconds: u64) -> Result<Vec<Figure>, Failure> {
         .iter()
         .map(|(request, times)| format!("{times} × {request}"))
         .collect();
-    let note = format!("{CONTAINERS} containers, {seconds} s in {WINDOWS} windows");
+    let note = format!("{CONTAINERS} containers, {seconds} s in {WINDOWS} window(s)");
     Ok(vec![
         Figure::at_most(
             "idle: Periphery with children",
@@ -106,7 +120,11 @@ pub async fn measure(seconds: u64) -> Result<Vec<Figure>, Failure> {
             "",
             vec![],
         )
-        .note(format!("in {seconds} s: {}", requests.join(", "))),
+        .note(format!(
+            "in {seconds} s, besides the stream of events: {}; a list of all costs the Engine {list_ms:.2} ms, a ping \
+             {ping_ms:.2} ms",
+            requests.join(", ")
+        )),
         Figure::told(
             "idle: Engine without us, median",
             quantile(&without, 0.5),
