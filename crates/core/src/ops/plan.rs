@@ -29,7 +29,7 @@ impl Handle<PlanOperation> for App {
         let plan = match request {
             Request::Containers(name, operation) => {
                 let (server, _) = granted.server()?;
-                tasks.plan(name, server, operation)?
+                tasks.plan(name, server, *operation)?
             }
             Request::Undo => match granted.into_update()?.id {
                 Some(Oid(id)) => tasks.plan_undo(id).await?,
@@ -44,7 +44,7 @@ impl Handle<PlanOperation> for App {
 #[derive(Debug)]
 enum Request {
     /// An operation on containers, with its name as it is declared.
-    Containers(&'static str, ContainerOperation),
+    Containers(&'static str, Box<ContainerOperation>),
     /// An undo.
     Undo,
 }
@@ -117,7 +117,7 @@ impl<O: ExecuteContainers> Plannable for Probe<O> {
         Some(|params| {
             Ok(Request::Containers(
                 O::NAME,
-                parse::<O>(params)?.containers(),
+                Box::new(parse::<O>(params)?.containers()),
             ))
         })
     }

@@ -236,7 +236,17 @@ impl Tasks {
                 "this has ended already, so there is nothing to cancel",
             )
         };
-        let open = self.inner.open.get(id).ok_or_else(ended)?;
+        let Some(open) = self.inner.open.get(id) else {
+            return Err(match self.inner.store.updates().get(id).await? {
+                // It is on disk, and its run is about to begin.
+                Some(update) if update.status != UpdateStatus::Complete => Error::new(
+                    Code::Busy,
+                    "this is just about to begin; try again in a moment",
+                ),
+                Some(_) => ended(),
+                None => Error::not_found("update", id.as_str()),
+            });
+        };
         if open.update().status == UpdateStatus::Complete {
             return Err(ended());
         }

@@ -242,6 +242,9 @@ async fn hold_turns(core: SocketAddr, from: [u8; 4], count: usize) -> Vec<impl S
 async fn one_address_that_says_nothing_holds_up_no_other() {
     let timings = CoreTimings {
         turn: Duration::from_millis(200),
+        // Whoever says nothing is not let go of while this runs.
+        establish: Duration::from_secs(600),
+        inner_tls: Duration::from_secs(600),
         ..CoreTimings::default()
     };
     let (core_id, agent_id) = (Identity::generate().unwrap(), Identity::generate().unwrap());
