@@ -4,7 +4,8 @@ use std::{io::Write, os::unix::fs::PermissionsExt};
 
 use komodo_testkit::engine::{BUSYBOX, Container, Engine, State};
 use tokio::{
-    io::{AsyncBufReadExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::UnixStream,
     time::{Instant, sleep, timeout},
 };
 
@@ -110,6 +111,45 @@ async fn builds_copies_and_archives_pass() {
     let loaded = docker_with(socket, &["load"], saved.out).await.ok();
     assert!(loaded.text().contains("built:1"), "{}", loaded.text());
     std::fs::remove_dir_all(context).unwrap();
+}
+
+/// Asks to leave HTTP, and reads what the other side then says first.
+async fn upgraded(socket: &std::path::Path, path: &str, first: &[u8]) -> (String, Vec<u8>) {
+    let mut stream = UnixStream::connect(socket).await.unwrap();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\
+         X-Docker-Expose-Session-Uuid: abc\r\nX-Docker-Expose-Session-Name: test\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let (mut head, mut said) = (Vec::new(), Vec::new());
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    stream.write_all(first).await.unwrap();
+    while said.len() < 9 {
+        assert_ne!(stream.read_buf(&mut said).await.unwrap(), 0, "{path}");
+    }
+    (String::from_utf8(head).unwrap(), said)
+}
+
+#[tokio::test]
+async fn sessions_of_builds_leave_http() {
+    let harness = Harness::start().await;
+    let socket = socket(&harness);
+    // HTTP/2 on what was a request: here the Engine serves, there it asks.
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let first = [&preface[..], &settings].concat();
+    let asking = upgraded(socket, "/v1.41/grpc", &first);
+    let (head, said) = timeout(PATIENCE, asking).await.unwrap();
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    assert!(head.to_lowercase().contains("upgrade: h2c"), "{head}");
+    assert_eq!(said[3], 4, "a frame of settings: {said:?}");
+    let (head, said) = timeout(PATIENCE, upgraded(socket, "/session", &[]))
+        .await
+        .unwrap();
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    assert!(said.starts_with(&preface[..9]), "{said:?}");
 }
 
 #[tokio::test]
