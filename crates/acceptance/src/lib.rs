@@ -2,6 +2,7 @@
 //! operation safety. The tests are in `tests/`; here is only what several of them ask of Core in the same words. How the
 //! parts are started is in `komodo_testkit::installation`.
 
+pub mod cut;
 pub mod truth;
 
 pub mod survival;

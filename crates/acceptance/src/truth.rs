@@ -48,6 +48,10 @@ pub struct Moment(std::time::Duration);
 
 impl Moment {
     /// Now.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "compared with the times of the Engine"
+    )]
     pub fn now() -> Self {
         Moment(
             SystemTime::now()
@@ -65,7 +69,11 @@ impl Moment {
 fn quick(name: &str) -> Container {
     Container::new(name, ["sleep", "100000"])
         .network_mode("none")
-        .with(|body: &mut ContainerCreateBody| body.stop_signal = Some("SIGKILL".into()))
+        .with(|body: &mut ContainerCreateBody| {
+            body.stop_signal = Some("SIGKILL".into());
+            // An agent that cannot know whether the Engine is at it still waits for as long as that may take.
+            body.stop_timeout = Some(1);
+        })
 }
 
 impl Host {
@@ -112,6 +120,10 @@ impl Host {
     pub async fn arm_core(&mut self, failpoint: &str) -> Result<(), Failure> {
         self.core.program.kill();
         self.core.start_again_at(Some(failpoint)).await?;
+        // One that has found no Core several times in a row would take its time.
+        let docker_host = self.engine.docker_host();
+        self.agent_program()?.kill();
+        self.agent.start(&docker_host)?;
         self.core.wait_server(SERVER, ServerState::Ok).await
     }
 
@@ -132,7 +144,12 @@ impl Host {
             match self.engine.state(name).await? {
                 State::Running => Ok(()),
                 State::Paused => self.engine.unpause(name).await,
-                _ => self.engine.start_container(name).await,
+                _ if self.engine.start_container(name).await.is_ok() => Ok(()),
+                // An Engine that was killed may have lost its hold on a container, and never starts it again.
+                _ => {
+                    self.engine.remove(name).await?;
+                    self.engine.run(quick(name)).await.map(drop)
+                }
             }
         }))
         .await?;
@@ -277,6 +294,20 @@ impl Host {
             true => Ok(()),
             false => Err(lies.join("\n").into()),
         }
+    }
+
+    /// Whether no container was stopped or started since a moment.
+    ///
+    /// # Errors
+    /// Which were.
+    pub async fn was_left_alone(&self, since: Moment) -> Result<(), Failure> {
+        for action in [ContainerAction::Stop, ContainerAction::Start] {
+            let acts = self.acts(action, since).await?;
+            if !acts.is_empty() {
+                return Err(format!("{action:?} although it was not to be: {acts:?}").into());
+            }
+        }
+        Ok(())
     }
 
     /// How often the Engine did to each container what an action does.

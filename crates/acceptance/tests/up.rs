@@ -24,10 +24,7 @@ impl Host {
     async fn new() -> Result<Self, Failure> {
         let engine = Engine::start().await?;
         let first_process = engine
-            .processes()
-            .into_iter()
-            .map(|(pid, _)| pid)
-            .min()
+            .namespace_process()
             .ok_or("the Engine has no process")?;
         Ok(Host {
             engine,

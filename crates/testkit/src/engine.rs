@@ -19,6 +19,7 @@
 mod container;
 mod error;
 mod keeper;
+pub mod proxy;
 #[cfg(test)]
 mod tests;
 
@@ -133,9 +134,10 @@ impl Engine {
         self.keeper.processes()
     }
 
-    /// PID of a process that lives as long as the Engine's namespaces, as the host sees it.
+    /// PID of a process in the Engine's network namespace that lives as long as it, as the host sees it.
     pub fn namespace_process(&self) -> Option<u32> {
-        self.processes().into_iter().map(|(pid, _)| pid).min()
+        let pid = std::fs::read_to_string(self.directory().join("keeper")).ok()?;
+        pid.trim().parse().ok()
     }
 
     /// Builds an image around a program of this machine (its libraries and busybox included, the program as entry
