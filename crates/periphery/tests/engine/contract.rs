@@ -46,7 +46,7 @@ impl World {
     async fn start() -> Self {
         let engine = Engine::start().await.unwrap();
         let root = folder();
-        let proxy = Proxy::start(&engine.socket(), &root);
+        let proxy = Proxy::start(&engine.socket(), &root).unwrap();
         let agent = started(&proxy, &root).await;
         World {
             agent: Mutex::new(agent),

@@ -10,6 +10,7 @@ mod logs;
 mod observing;
 mod operating;
 mod own_container;
-mod proxy;
 mod recovery;
 mod trouble;
+
+use komodo_testkit::engine::proxy;

@@ -134,7 +134,7 @@ async fn an_agent_that_ends_in_the_middle_of_a_stop_is_settled_by_the_next() {
     ];
     engine.run(Container::new("slow", slow)).await.unwrap();
     let root = folder();
-    let proxy = Proxy::start(&engine.socket(), &root);
+    let proxy = Proxy::start(&engine.socket(), &root).unwrap();
     let agent = Agent::start(options(&proxy.docker_host(), &root))
         .await
         .unwrap();

@@ -219,7 +219,7 @@ async fn an_engine_that_lies_is_not_believed() {
     let engine = Engine::start().await.unwrap();
     engine.run(Container::idle("web")).await.unwrap();
     let root = folder();
-    let proxy = Proxy::start(&engine.socket(), &root);
+    let proxy = Proxy::start(&engine.socket(), &root).unwrap();
     let agent = Agent::start(options(&proxy.docker_host(), &root))
         .await
         .unwrap();
@@ -280,7 +280,7 @@ async fn an_order_whose_caller_went_before_it_was_accepted_is_not_carried_out() 
         engine.run(Container::idle(name)).await.unwrap();
     }
     let root = folder();
-    let proxy = Proxy::start(&engine.socket(), &root);
+    let proxy = Proxy::start(&engine.socket(), &root).unwrap();
     let agent = Agent::start(options(&proxy.docker_host(), &root))
         .await
         .unwrap();
@@ -312,7 +312,7 @@ async fn one_call_that_hangs_holds_up_nothing_else() {
     let hung = engine.run(Container::idle("hung")).await.unwrap();
     engine.run(Container::idle("web")).await.unwrap();
     let root = folder();
-    let proxy = Proxy::start(&engine.socket(), &root);
+    let proxy = Proxy::start(&engine.socket(), &root).unwrap();
     let agent = Agent::start(options(&proxy.docker_host(), &root))
         .await
         .unwrap();

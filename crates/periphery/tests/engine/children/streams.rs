@@ -156,7 +156,7 @@ async fn sessions_of_builds_leave_http() {
 async fn what_follows_comes_as_it_happens_and_ends_with_the_client() {
     let engine = Engine::start().await.unwrap();
     let root = folder();
-    let proxy = Proxy::start(&engine.socket(), &root);
+    let proxy = Proxy::start(&engine.socket(), &root).unwrap();
     let agent = komodo_periphery::Agent::start(options(&proxy.docker_host(), &root))
         .await
         .unwrap();
