@@ -399,7 +399,10 @@ async fn no_way_of_writing_a_request_goes_around_the_guard() {
     let (status, body) = raw(&host.socket, two).await;
     assert_eq!(status, 200);
     assert!(body.contains("409 Conflict"), "{body}");
-    let huge = format!("GET /_ping HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(4_000_000));
+    let huge = format!(
+        "GET /_ping HTTP/1.1\r\nX: {}\r\n\r\n",
+        "x".repeat(4_000_000)
+    );
     let (status, _) = raw(&host.socket, &huge).await;
     assert_eq!(status, 431);
     host.is_untouched().await;
