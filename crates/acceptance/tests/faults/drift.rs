@@ -198,29 +198,43 @@ async fn drifts<O: Operation<Output = Update>>(
         return Err(format!("it is so already: {before:?}").into());
     }
     fact.change(engine).await?;
-    let after = wait_for("the plan to show it", || async {
+    wait_for("the plan to show it", || async {
         let plan = plan(core, &of(None)).await.ok()?;
-        fact.shown(&plan).then_some(plan)
+        fact.shown(&plan).then_some(())
     })
     .await?;
-    if after.hash == before.hash {
-        return Err("the hash of the plan is the same".into());
-    }
     let untouched = world(engine).await?;
-    let refused = match core.client.call(&of(Some(before.hash))).await {
-        Ok(update) => return Err(format!("it was done: {update:?}").into()),
-        Err(error) => error.api().cloned().ok_or_else(|| error.to_string())?,
-    };
-    let shown: Option<Plan> = refused
-        .params
-        .get("plan")
-        .and_then(|plan| serde_json::from_value(plan.clone()).ok());
-    if refused.code != Code::PlanDrifted || shown.map(|plan| plan.hash) != Some(after.hash) {
-        return Err(format!("it was refused otherwise: {refused:?}").into());
+    // What only an inspect tells of a new container may come a moment later, and changes the plan once more.
+    let refused = wait_for("the refusal to hold the plan of now", || async {
+        let refused = refused_plan(core, &of(Some(before.hash.clone()))).await;
+        let after = plan(core, &of(None)).await.ok()?;
+        match &refused {
+            Ok(refused) if refused.hash != after.hash => None,
+            _ => Some(refused),
+        }
+    })
+    .await??;
+    if refused.hash == before.hash || !fact.shown(&refused) {
+        return Err(format!("the new plan does not show it: {refused:?}").into());
     }
     match world(engine).await? == untouched {
         true => Ok(()),
         false => Err("something was touched".into()),
+    }
+}
+
+/// The new plan that comes with the refusal of an old one.
+async fn refused_plan<O: Operation<Output = Update>>(
+    core: &Core,
+    operation: &O,
+) -> Result<Plan, Failure> {
+    let error = match core.client.call(operation).await {
+        Ok(update) => return Err(format!("it was done: {update:?}").into()),
+        Err(error) => error.api().cloned().ok_or_else(|| error.to_string())?,
+    };
+    match error.params.get("plan") {
+        Some(plan) if error.code == Code::PlanDrifted => Ok(serde_json::from_value(plan.clone())?),
+        _ => Err(format!("it was refused otherwise: {error:?}").into()),
     }
 }
 
