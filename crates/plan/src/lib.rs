@@ -35,6 +35,6 @@ pub use protected::{ControlPath, protected_set};
 pub use settle::{operation_deadline_ms, settle, settle_back, settle_skip, target_deadline_ms};
 pub use state::{StateEffect, reached, state_effect};
 pub use status::{LinkState, container_status, server_state};
-pub use undo::{Undo, changed_since, has_undo, inverse, second_step, undo};
+pub use undo::{Undo, changed_since, has_undo, inverse, is_undone, second_step, undo};
 pub use update::{LOGS_MAX, update_logs, update_success};
 pub use view::{Gap, View};

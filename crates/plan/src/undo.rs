@@ -107,10 +107,18 @@ fn changed(inverse: ContainerAction, verdict: &Verdict) -> Option<Expected> {
     })
 }
 
-/// Why a container is left alone by what expects it otherwise: its state or its run is another one. What was not known
-/// of the run is not compared.
+/// Whether what is expected is undone, so that the run counts as well as the state. What is only bound to a plan is as
+/// expected in any run: a plan does not show them.
+pub fn is_undone(expected: &Expected) -> bool {
+    expected.back_to != ContainerStateStatusEnum::Empty
+}
+
+/// Why a container is left alone by what expects it otherwise: its state is another one, or, where it is undone, its run.
+/// What was not known of the run is not compared.
 pub fn changed_since(expected: &Expected, found: &Container) -> Option<Reason> {
-    let differs = |was: Option<UnixMs>, is: Option<UnixMs>| was.is_some_and(|was| is != Some(was));
+    let undone = is_undone(expected);
+    let differs =
+        |was: Option<UnixMs>, is: Option<UnixMs>| undone && was.is_some_and(|was| is != Some(was));
     let how = if found.state != expected.state {
         match found.state.as_str() {
             "" => "its state is not known".to_owned(),

@@ -20,7 +20,8 @@ use komodo_agent_api::{
 use komodo_docker::Engine;
 use komodo_failpoint::failpoint;
 use komodo_plan::{
-    ContainersPlan, Observed, PlanError, PlanInput, operation_deadline_ms, plan_containers,
+    ContainersPlan, Observed, PlanError, PlanInput, is_undone, operation_deadline_ms,
+    plan_containers,
 };
 use tokio::{
     sync::{Semaphore, oneshot},
@@ -362,7 +363,7 @@ impl Shared {
 }
 
 impl Shared {
-    /// Looks at the containers of which an order says as what they are to be found: only the Engine itself dates a run
+    /// Looks at the containers that an order brings back to what they were: only the Engine itself dates a run
     /// so exactly that it can be told from another.
     async fn date(&self, operation: &AgentOperation) -> Result<(), AgentError> {
         let Means {
@@ -371,8 +372,11 @@ impl Shared {
             ..
         } = &self.means;
         let there: Vec<String> = observatory.read(|view: &View| {
-            let ids = operation.expected.keys();
-            ids.filter(|id| view.by_id(id).is_some()).cloned().collect()
+            let undone = operation.expected.iter();
+            undone
+                .filter(|(id, expected)| is_undone(expected) && view.by_id(id).is_some())
+                .map(|(id, _)| id.clone())
+                .collect()
         });
         stream::iter(there)
             .map(|id| async move { observatory.look(engine, &id).await.map(drop) })

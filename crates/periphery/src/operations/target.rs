@@ -10,7 +10,9 @@ use komodo_api::{
 };
 use komodo_docker::{ActOptions, EngineError, Granted, Outcome, Refused, grant};
 use komodo_failpoint::failpoint;
-use komodo_plan::{Form, changed_since, reached, second_step, settle, settle_skip, state_effect};
+use komodo_plan::{
+    Form, changed_since, is_undone, reached, second_step, settle, settle_skip, state_effect,
+};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep, timeout_at},
@@ -343,7 +345,7 @@ impl Cx<'_> {
         } = self.means;
         let expected = self.operation.expected.get(&item.id);
         // Only the Engine itself dates a run so exactly that it can be told from another.
-        let looked = match expected {
+        let looked = match expected.filter(|expected| is_undone(expected)) {
             Some(_) => match observatory.look(engine, &item.id).await {
                 Ok(now) => Some(now),
                 Err(error) if error.is_unreachable() => {

@@ -209,6 +209,27 @@ fn what_others_changed_since_is_left_alone() {
 }
 
 #[test]
+fn what_is_bound_to_a_plan_is_as_expected_in_any_run() {
+    let expected = Expected {
+        name: "web".into(),
+        state: ContainerStateStatusEnum::Running,
+        run: Run {
+            started_at: Some(10),
+            finished_at: None,
+        },
+        back_to: ContainerStateStatusEnum::Empty,
+    };
+    let same = container("web running started=30 finished=20");
+    assert_eq!(changed_since(&expected, &same), None);
+    assert!(changed_since(&expected, &container("web paused started=10")).is_some());
+    let undone = Expected {
+        back_to: ContainerStateStatusEnum::Exited,
+        ..expected
+    };
+    assert!(changed_since(&undone, &same).is_some());
+}
+
+#[test]
 fn one_that_was_named_comes_back_also_where_it_is_protected() {
     // It was stopped with an override. What starts it needs none; what pauses it would.
     let cases = [
