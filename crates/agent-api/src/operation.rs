@@ -39,7 +39,7 @@ pub struct AgentOperation {
     #[serde(default)]
     pub override_reason: Option<String>,
     /// By id: as what a container is to be found. One that is otherwise was changed by somebody else since, and is
-    /// left alone. Empty: as it is.
+    /// left alone, as is one that is not among them. Empty: all, as they are.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub expected: BTreeMap<String, Expected>,
     /// Containers acted on at the same time.
@@ -59,7 +59,8 @@ pub struct Expected {
     /// Its run.
     #[serde(default)]
     pub run: Run,
-    /// The state that it is brought back to: a stopped container that was paused is started and then paused.
+    /// The state that it is brought back to: a stopped container that was paused is started and then paused. Empty
+    /// where nothing is undone, and it is only bound to a plan that was looked at.
     pub back_to: ContainerStateStatusEnum,
 }
 

@@ -191,10 +191,14 @@ pub fn plan_containers(
                 (Effect::Skip, Some(Reason::new(ReasonCode::Excluded)))
             }
             Decision::Act => {
-                let changed = op
-                    .expected
-                    .get(&container.id)
-                    .and_then(|expected| changed_since(expected, container));
+                let changed = match op.expected.get(&container.id) {
+                    Some(expected) => changed_since(expected, container),
+                    None if op.expected.is_empty() => None,
+                    None => Some(Reason::with(
+                        ReasonCode::ChangedSince,
+                        "it was not among them",
+                    )),
+                };
                 let state = || state_effect(op.action, container.state, form).reason();
                 match changed.or_else(|| state().map(Reason::new)) {
                     Some(reason) => (Effect::Skip, Some(reason)),
@@ -312,6 +316,9 @@ fn back_to(
     protected: &[Reason],
 ) -> Option<ContainerStateStatusEnum> {
     let back_to = op.expected.get(&container.id)?.back_to;
+    if back_to == ContainerStateStatusEnum::Empty {
+        return None;
+    }
     let second = second_step(op.action, Some(back_to));
     let may =
         second.is_none_or(|second| guard(protected, second, form, op.overridden) == Decision::Act);

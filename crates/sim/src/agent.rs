@@ -70,7 +70,7 @@ impl SimHost {
         self.broken.break_guard();
     }
 
-    /// Makes agents on this host forget that they took an operation: for tests that have to find that out.
+    /// Makes agents on this host forget that they took an operation and began it: for tests that have to find that out.
     pub fn break_journal(&self) {
         self.broken.break_journal();
     }
@@ -150,7 +150,10 @@ impl SimAgent {
             tasks: Mutex::new(JoinSet::new()),
         }));
         for id in agent.0.disk.open() {
-            agent.spawn(carry_out::settle_left_open(agent.0.clone(), id));
+            match agent.0.broken.journal() {
+                false => agent.spawn(carry_out::settle_left_open(agent.0.clone(), id)),
+                true => agent.spawn(carry_out::carry_out(agent.0.clone(), id)),
+            }
         }
         if let Some(own) = own {
             agent.spawn(share_fate(agent.0.clone(), own));

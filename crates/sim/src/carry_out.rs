@@ -185,7 +185,8 @@ async fn act(
             None => (VerdictKind::Done, None, None),
             Some(error) => failed(error),
         };
-        return write_verdict(process, operation, item, before, settled, None);
+        let now = process.world.container(&item.id);
+        return write_verdict(process, operation, item, before, settled, now.as_ref());
     }
     if let Some(second) = second_step(action, item.back_to) {
         let seen = look(process, operation, target, run, !answered, true, ends).await;

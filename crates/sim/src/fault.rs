@@ -50,7 +50,7 @@ impl Broken {
         self.guard.load(Ordering::Relaxed)
     }
 
-    /// It does not recognise an operation that it took before.
+    /// It does not recognise an operation that it took before, and begins anew what it had begun.
     pub(crate) fn journal(&self) -> bool {
         self.journal.load(Ordering::Relaxed)
     }

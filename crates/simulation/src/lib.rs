@@ -30,7 +30,7 @@ const BEGINNING_MS: UnixMs = 1_795_435_200_000;
 pub enum Break {
     /// Agents act on what is protected.
     Guard,
-    /// Agents do not recognise an operation that they took before.
+    /// Agents do not recognise an operation that they took before, and begin anew what they had begun.
     Journal,
     /// Agents believe what the Engine answers, and do not look.
     Settlement,

@@ -47,40 +47,35 @@ fn two_seeds_are_two_stories() {
     assert_ne!(play(7, None).trace, play(8, None).trace);
 }
 
-/// Plays seeds until one fails; what it says is what the break makes untrue, and it says so again.
-fn is_found(broken: Break, says: &[&str]) {
+/// Plays seeds until one says what the break makes untrue; it says so again, and without the break it says nothing.
+fn is_found(broken: Break, says: &str) {
+    let mut others = Vec::new();
     for seed in 0..SEEDS {
-        let found = play(seed, Some(broken));
-        let Some(failure) = &found.failure else {
+        let Some(failure) = play(seed, Some(broken)).failure else {
             continue;
         };
-        assert!(
-            says.iter().any(|says| failure.contains(says)),
-            "seed {seed} failed otherwise: {failure}\n{}",
-            found.trace
-        );
-        assert_eq!(
-            play(seed, None).failure,
-            None,
-            "it is whole without the break"
-        );
-        assert_eq!(play(seed, Some(broken)).failure, found.failure);
+        if !failure.contains(says) {
+            others.push(failure);
+            continue;
+        }
+        assert_eq!(play(seed, Some(broken)).failure, Some(failure));
+        assert_eq!(play(seed, None).failure, None);
         return;
     }
-    panic!("{SEEDS} seeds with {broken:?} broken, and nothing was noticed");
+    panic!("{SEEDS} seeds with {broken:?} broken, and none said '{says}': {others:#?}");
 }
 
 #[test]
 fn a_broken_guard_is_found() {
-    is_found(Break::Guard, &["the branch was sawn off"]);
+    is_found(Break::Guard, "the branch was sawn off");
 }
 
 #[test]
 fn a_broken_journal_is_found() {
-    is_found(Break::Journal, &["asked twice for"]);
+    is_found(Break::Journal, "asked twice for");
 }
 
 #[test]
 fn a_broken_settlement_is_found() {
-    is_found(Break::Settlement, &["but it was"]);
+    is_found(Break::Settlement, "but it was");
 }

@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use komodo_agent_api::AgentOperation;
+use komodo_agent_api::{AgentOperation, Expected};
 use komodo_api::{
     Code, Error, UnixMs,
     container::{ContainerAction, ContainerOperation, EXPIRES_S_MAX, Scope, WhenAway},
+    engine::ContainerStateStatusEnum,
     id::{Id, Oid},
     plan::{Plan, PlanItem},
     resource::{ContainerRef, ResourceTarget},
@@ -196,7 +197,7 @@ impl Tasks {
         ordered
     }
 
-    async fn begin(&self, wish: Wish) -> Result<Update, Error> {
+    async fn begin(&self, mut wish: Wish) -> Result<Update, Error> {
         let inner = &self.inner;
         let ready = match inner.ready(wish.server) {
             Ok(ready) => ready,
@@ -226,6 +227,9 @@ impl Tasks {
                 "nothing is left to undo: every container that it changed was changed again since, or is gone",
             )
             .param("plan", shown));
+        }
+        if wish.plan.is_some() && wish.undoes.is_none() {
+            wish.operation.expected = bound_to(&plan);
         }
         let (id, mut update, mut ordered) = inner.update_of(&wish)?;
         let holder = holder(id, &update, &ordered);
@@ -482,6 +486,22 @@ fn check(operation: &ContainerOperation) -> Result<(), Error> {
         ))),
         _ => Ok(()),
     }
+}
+
+/// What an agent has to find, to act as a plan says that was looked at: it plans again, and may see more by then.
+fn bound_to(plan: &ContainersPlan) -> BTreeMap<String, Expected> {
+    let there = plan.items.iter().filter(|item| !item.id.is_empty());
+    there
+        .map(|item| {
+            let expected = Expected {
+                name: item.container.clone(),
+                state: item.state,
+                run: Default::default(),
+                back_to: ContainerStateStatusEnum::Empty,
+            };
+            (item.id.clone(), expected)
+        })
+        .collect()
 }
 
 pub(super) fn plan_of(
