@@ -265,6 +265,9 @@ fn consequences(item: &PlanItem) -> String {
     if let Some(bytes) = item.bytes {
         facts.push(format!("frees {}", words::bytes(bytes)));
     }
+    if !item.volumes.is_empty() {
+        facts.push(format!("its volumes stay: {}", item.volumes.join(", ")));
+    }
     if item.comes_back {
         facts.push("comes back after a restart of the Engine".into());
     }

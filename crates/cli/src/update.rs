@@ -109,7 +109,10 @@ pub fn print(
         .map(|update| {
             let result = match (update.status, update.success) {
                 (UpdateStatus::Complete, true) => toned(Tone::Good, "succeeded"),
-                (UpdateStatus::Complete, false) => toned(Tone::Bad, "failed"),
+                (UpdateStatus::Complete, false) => match &update.canceled_by {
+                    Some(by) => toned(Tone::Warn, format!("canceled by {by}")),
+                    None => toned(Tone::Bad, "failed"),
+                },
                 (UpdateStatus::Queued | UpdateStatus::InProgress, _) => {
                     toned(Tone::Warn, at(update))
                 }

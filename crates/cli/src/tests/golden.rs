@@ -285,16 +285,34 @@ fn updates_say_how_they_ended_and_what_they_wait_for() {
             "username": "000000000000000000000000", "operator": "1", "target": { "type": "System", "id": "system" }, "status": "Complete",
             "end_ts": NOW - 86_399_990,
         },
+        {
+            "id": "65aa00000000000000000004", "operation": "StopAllContainers", "start_ts": NOW - 65_000, "success": false,
+            "username": "admin", "operator": "1", "target": target, "status": "Complete", "end_ts": NOW - 62_600,
+            "canceled_by": "bob",
+        },
+        {
+            "id": "65aa00000000000000000005", "operation": "StopAllContainers", "start_ts": NOW - 5_000, "success": true,
+            "username": "admin", "operator": "1", "target": target, "status": "Queued", "stage": "queued",
+            "waiting_for": { "server": "alpha" },
+        },
+        {
+            "id": "65aa00000000000000000006", "operation": "None", "request": "UndoUpdate", "start_ts": NOW - 5_000,
+            "success": true, "username": "admin", "operator": "1", "target": target, "status": "InProgress",
+            "stage": "canceling",
+        },
     ]))
     .unwrap();
     let names = [("0123456789abcdef01234567".to_owned(), "alpha".to_owned())];
     printed(
         |terminal| update::print(terminal, &updates, &names),
         &expect![[r#"
-            ID                        OPERATION          TARGET  RESULT             STARTED    TOOK   BY
-            65aa00000000000000000001  StopAllContainers  alpha   succeeded          1 min ago  2.4 s  admin
-            65aa00000000000000000002  BatchContainers    alpha   waiting for alpha  5 s ago    -      admin
-            65aa00000000000000000003  DeleteServer       system  failed             1 day ago  0.0 s  System
+            ID                        OPERATION          TARGET  RESULT                      STARTED    TOOK   BY
+            65aa00000000000000000001  StopAllContainers  alpha   succeeded                   1 min ago  2.4 s  admin
+            65aa00000000000000000002  BatchContainers    alpha   waiting for alpha           5 s ago    -      admin
+            65aa00000000000000000003  DeleteServer       system  failed                      1 day ago  0.0 s  System
+            65aa00000000000000000004  StopAllContainers  alpha   canceled by bob             1 min ago  2.4 s  admin
+            65aa00000000000000000005  StopAllContainers  alpha   queued until alpha is back  5 s ago    -      admin
+            65aa00000000000000000006  UndoUpdate         alpha   canceling                   5 s ago    -      admin
         "#]],
     );
 }
@@ -345,6 +363,33 @@ fn a_plan_says_first_what_is_spared_and_why() {
               mine  running
 
             Nothing to do for 1 container.
+
+            Note: nothing else watches these containers
+        "#]],
+    );
+}
+
+#[test]
+fn a_plan_says_what_stays_of_what_is_removed_and_that_there_is_no_way_back() {
+    let items = json!([
+        {
+            "container": "db", "id": "a", "state": "exited", "effect": "act", "bytes": 1_572_864,
+            "volumes": ["shop_data", "/srv/db"],
+        },
+    ]);
+    let counts = json!({ "act": 1, "protected": 0, "unchanged": 0, "excluded": 0, "refused": 0 });
+    let mut plan = plan_of(items, counts);
+    plan.operation = "PruneContainers".into();
+    plan.undo = false;
+    show(
+        &plan,
+        &expect![[r#"
+            PruneContainers on alpha (as seen 2 s ago)
+
+            Will be removed (1)
+              db  exited  frees 1.5 MiB; its volumes stay: shop_data, /srv/db
+
+            This cannot be undone.
 
             Note: nothing else watches these containers
         "#]],
