@@ -8,7 +8,7 @@ use komodo_api::{
     permission::PermissionLevel,
     update::{OperationKind, UpdateStatus},
 };
-use komodo_sim::{Quirk, parse_container};
+use komodo_sim::{Fault, Quirk, parse_container};
 use serde_json::json;
 
 use super::harness::{Core, verdicts};
@@ -126,7 +126,7 @@ async fn a_plan_binds_what_core_has_not_seen_yet() {
     let params = json!({ "server": "alpha" });
     let look = json!({ "type": "StopAllContainers", "params": params });
     let plan = core.read("PlanOperation", look).await;
-    // Nobody has told Core yet when it is asked.
+    host.agent.set_fault(Fault::Slow(Duration::from_millis(1)));
     host.world
         .create(parse_container("new").expect("a container"));
     host.world.start("old").expect("it starts");
