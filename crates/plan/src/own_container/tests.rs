@@ -186,3 +186,108 @@ fn recorded_in_containers() {
     assert_eq!(private.v1(), [PRIVATE]);
     assert_eq!(private.v2(), [PRIVATE]);
 }
+
+/// What `/proc/self` and `hostname` say in a container, recorded on an Engine that had only cgroup v2, and what the
+/// Engine says of the same container. Left out are the lines of `/proc/self/cgroup` for the v1 hierarchies of the
+/// machine where it was recorded: a kernel with cgroup v2 alone writes none.
+struct V2 {
+    mountinfo: &'static str,
+    cgroup: &'static str,
+    hostname: &'static str,
+    /// Its id.
+    id: &'static str,
+    /// Id of the container whose `/etc/hostname` it has.
+    files_of: &'static str,
+    /// Its writable directory.
+    upper: &'static str,
+}
+
+impl V2 {
+    fn new(text: &'static str) -> Self {
+        let parts: Vec<&str> = text.split("---\n").collect();
+        let said = |name: &str| {
+            parts[3]
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
+                .unwrap()
+        };
+        V2 {
+            mountinfo: parts[0],
+            cgroup: parts[1],
+            hostname: parts[2].trim_end(),
+            id: said("id"),
+            files_of: said("files_of"),
+            upper: said("upper"),
+        }
+    }
+}
+
+/// The recordings of one Engine.
+macro_rules! recorded_by {
+    ($engine:literal) => {
+        [
+            (
+                include_str!(concat!("recorded/v2-", $engine, "-default.txt")),
+                "default",
+            ),
+            (
+                include_str!(concat!("recorded/v2-", $engine, "-hostname.txt")),
+                "hostname",
+            ),
+            (
+                include_str!(concat!("recorded/v2-", $engine, "-host-network.txt")),
+                "host network",
+            ),
+            (
+                include_str!(concat!("recorded/v2-", $engine, "-shared-network.txt")),
+                "shared network",
+            ),
+            (
+                include_str!(concat!("recorded/v2-", $engine, "-cgroup-host.txt")),
+                "cgroup host",
+            ),
+            (
+                include_str!(concat!(
+                    "recorded/v2-",
+                    $engine,
+                    "-cgroup-host-shared-network.txt"
+                )),
+                "cgroup host, shared network",
+            ),
+        ]
+    };
+}
+
+#[test]
+fn recorded_in_containers_under_cgroup_v2() {
+    for (engine, recordings) in [
+        ("20.10", recorded_by!("20.10")),
+        ("26.1", recorded_by!("26.1")),
+    ] {
+        for (text, how) in recordings {
+            let of = V2::new(text);
+            let found = own_container_candidates(of.mountinfo, of.cgroup);
+            let expected = match how {
+                // The files of another are mounted, and nothing else tells: a candidate that the Engine refutes.
+                "shared network" => vec![of.files_of],
+                "cgroup host, shared network" => vec![of.id, of.files_of],
+                _ => vec![of.id],
+            };
+            assert_eq!(found, expected, "{engine}: {how}");
+            assert_eq!(
+                root_upper_dir(of.mountinfo),
+                Some(of.upper),
+                "{engine}: {how}"
+            );
+            // The host's name leads to the container in the plain cases only; here it must never be needed.
+            let named = of.id.starts_with(of.hostname);
+            assert_eq!(
+                named,
+                matches!(how, "default" | "cgroup host"),
+                "{engine}: {how}"
+            );
+            let shared = how.contains("shared network");
+            assert_eq!(of.id != of.files_of, shared, "{engine}: {how}");
+        }
+    }
+}
