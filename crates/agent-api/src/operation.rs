@@ -39,9 +39,13 @@ pub struct AgentOperation {
     #[serde(default)]
     pub override_reason: Option<String>,
     /// By id: as what a container is to be found. One that is otherwise was changed by somebody else since, and is
-    /// left alone, as is one that is not among them. Empty: all, as they are.
+    /// left alone, as is one that is not among them. Empty: all, as they are, unless `bound`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub expected: BTreeMap<String, Expected>,
+    /// Whether only what is in `expected` may be acted on even where that is empty: the plan that was looked at held
+    /// no container.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bound: bool,
     /// Containers acted on at the same time.
     pub concurrency: u32,
     /// Who asked, for the journal.

@@ -114,6 +114,7 @@ fn plan_once(
         time: None,
         overridden: false,
         expected,
+        bound: false,
     };
     let begun = Instant::now();
     let plan = plan_containers(&input, Observed::new(containers, protected))?;

@@ -50,8 +50,10 @@ pub struct PlanInput<'a> {
     pub time: Option<i32>,
     /// Whether a reason was given to act on protected containers all the same.
     pub overridden: bool,
-    /// By id: as what a container is to be found; one that is otherwise is left alone. Empty: as it is.
+    /// By id: as what a container is to be found; one that is otherwise is left alone. Empty: as it is, unless `bound`.
     pub expected: &'a BTreeMap<String, Expected>,
+    /// Whether only what is in `expected` is acted on even where that is empty.
+    pub bound: bool,
 }
 
 const NOTHING_EXPECTED: &BTreeMap<String, Expected> = &BTreeMap::new();
@@ -65,6 +67,7 @@ impl<'a> From<&'a AgentOperation> for PlanInput<'a> {
             time: op.time,
             overridden: op.override_reason.is_some(),
             expected: &op.expected,
+            bound: op.bound,
         }
     }
 }
@@ -78,6 +81,7 @@ impl<'a> From<&'a ContainerOperation> for PlanInput<'a> {
             time: op.time,
             overridden: op.override_reason.is_some(),
             expected: NOTHING_EXPECTED,
+            bound: false,
         }
     }
 }
@@ -196,7 +200,7 @@ pub fn plan_containers(
             Decision::Act => {
                 let changed = match op.expected.get(&container.id) {
                     Some(expected) => changed_since(expected, container),
-                    None if op.expected.is_empty() => None,
+                    None if op.expected.is_empty() && !op.bound => None,
                     None => Some(Reason::with(
                         ReasonCode::ChangedSince,
                         "it was not among them",

@@ -140,6 +140,7 @@ pub fn operation(id: &str, action: ContainerAction, scope: Scope) -> AgentOperat
         override_reason: None,
         core_id: None,
         expected: Default::default(),
+        bound: false,
         concurrency: 8,
         operator: "tester".to_owned(),
     }

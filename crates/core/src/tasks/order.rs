@@ -230,6 +230,7 @@ impl Tasks {
         }
         if wish.plan.is_some() && wish.undoes.is_none() {
             wish.operation.expected = bound_to(&plan);
+            wish.operation.bound = true;
         }
         let (id, mut update, mut ordered) = inner.update_of(&wish)?;
         let holder = holder(id, &update, &ordered);
@@ -286,6 +287,7 @@ impl Inner {
             time: operation.time,
             override_reason: operation.override_reason,
             expected: BTreeMap::new(),
+            bound: false,
             concurrency: self.settings.concurrency,
             operator: username.to_owned(),
         }

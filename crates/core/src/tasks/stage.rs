@@ -71,6 +71,7 @@ mod tests {
             time: None,
             override_reason: None,
             expected: Default::default(),
+            bound: false,
             concurrency: 1,
             operator: "ann".into(),
         }

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod away;
+mod binding;
 mod cancel;
 mod guessing;
 mod harness;

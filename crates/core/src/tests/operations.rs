@@ -8,7 +8,7 @@ use komodo_api::{
     permission::PermissionLevel,
     update::{OperationKind, UpdateStatus},
 };
-use komodo_sim::{Fault, Quirk, parse_container};
+use komodo_sim::{Quirk, parse_container};
 use serde_json::json;
 
 use super::harness::{Core, verdicts};
@@ -114,32 +114,6 @@ async fn a_plan_says_what_happens_and_binds() {
         host.states().contains("db running"),
         "what was excluded is left alone: {}",
         host.states()
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_plan_binds_what_core_has_not_seen_yet() {
-    let mut core = Core::start().await;
-    let host = core
-        .host("alpha", &["a", "b", "old exited", "gone exited"])
-        .await;
-    let params = json!({ "server": "alpha" });
-    let look = json!({ "type": "StopAllContainers", "params": params });
-    let plan = core.read("PlanOperation", look).await;
-    host.agent.set_fault(Fault::Slow(Duration::from_millis(1)));
-    host.world
-        .create(parse_container("new").expect("a container"));
-    host.world.start("old").expect("it starts");
-    let bound = json!({ "server": "alpha", "plan": plan["hash"] });
-    let begun = core.execute("StopAllContainers", bound).await;
-    let ended = core.end(&begun.expect("it is as Core saw it")).await;
-    assert_eq!(
-        verdicts(&ended),
-        "a done, b done, gone unchanged (Already), new skipped (ChangedSince), old skipped (ChangedSince)"
-    );
-    assert_eq!(
-        host.states(),
-        "a exited, b exited, gone exited, new running, old running"
     );
 }
 

@@ -17,6 +17,7 @@ fn operation(id: &str) -> AgentOperation {
         override_reason: None,
         core_id: None,
         expected: Default::default(),
+        bound: false,
         concurrency: 16,
         operator: "admin".into(),
     }

@@ -180,6 +180,7 @@ fn stop_all(id: &str) -> AgentOperation {
         time: Some(5),
         override_reason: None,
         expected: BTreeMap::new(),
+        bound: false,
         concurrency: 1,
         operator: "test".into(),
     }

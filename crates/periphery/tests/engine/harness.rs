@@ -116,6 +116,7 @@ pub fn operation(action: ContainerAction, scope: Scope) -> AgentOperation {
         override_reason: None,
         core_id: None,
         expected: Default::default(),
+        bound: false,
         concurrency: 16,
         operator: "test".into(),
     }

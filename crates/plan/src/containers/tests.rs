@@ -3,7 +3,7 @@ use expect_test::{Expect, expect};
 use super::*;
 use crate::{
     ControlPath, protected_set,
-    table::{ACTIONS, PROTECTING, STATES, action, id, scope, world},
+    table::{ACTIONS, PROTECTING, STATES, action, container, id, scope, world},
 };
 
 mod order;
@@ -35,6 +35,7 @@ fn plan(containers: &[Container], what: &str) -> Result<ContainersPlan, PlanErro
         time: None,
         overridden,
         expected: NOTHING_EXPECTED,
+        bound: false,
     };
     plan_containers(&input, Observed::new(containers, &protected))
 }
@@ -299,6 +300,7 @@ fn each_verb_by_name_in_each_state() {
                 time: None,
                 overridden: false,
                 expected: NOTHING_EXPECTED,
+                bound: false,
             };
             let plan = plan_containers(&input, Observed::new([&container], &[])).unwrap();
             let word = match &plan.items[0].reason {
@@ -366,4 +368,36 @@ fn the_label_by_value_for_every_verb() {
             );
         }
     }
+}
+
+#[test]
+fn a_plan_that_held_no_container_binds_too() {
+    let web = container("web running");
+    let acts = |expected: &BTreeMap<String, Expected>, bound| {
+        let input = PlanInput {
+            action: ContainerAction::Stop,
+            scope: &Scope::All,
+            exclude: &[],
+            time: None,
+            overridden: false,
+            expected,
+            bound,
+        };
+        let plan = plan_containers(&input, Observed::new([&web], &[])).unwrap();
+        (
+            plan.counts.act,
+            plan.items[0].reason.as_ref().map(|it| it.code),
+        )
+    };
+    let other = Expected {
+        name: "other".into(),
+        state: ContainerStateStatusEnum::Running,
+        run: Default::default(),
+        back_to: ContainerStateStatusEnum::Empty,
+    };
+    let left = (0, Some(ReasonCode::ChangedSince));
+    assert_eq!(acts(NOTHING_EXPECTED, false), (1, None));
+    assert_eq!(acts(NOTHING_EXPECTED, true), left);
+    let other = BTreeMap::from([("other".to_owned(), other)]);
+    assert_eq!((acts(&other, false), acts(&other, true)), (left, left));
 }

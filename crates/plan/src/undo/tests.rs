@@ -134,6 +134,7 @@ fn check(verb: &str, asked: &str, list: &str, containers: &str, protect: &str, e
         time: None,
         overridden: false,
         expected: &undo.expected,
+        bound: false,
     };
     let plan = plan_containers(&input, Observed::new(&containers, &protected)).unwrap();
     let mut printed = String::new();
@@ -284,6 +285,7 @@ fn no_undo_acts_on_what_is_not_as_expected() {
                             time: None,
                             overridden: false,
                             expected: &undo.expected,
+                            bound: false,
                         };
                         let plan = plan_containers(&input, Observed::new([&now], &[])).unwrap();
                         let as_left = found == after && (started, finished) == (1, 2);
@@ -324,6 +326,7 @@ fn a_protected_container_is_never_brought_down_by_an_undo_of_a_bulk_start() {
             time: None,
             overridden: false,
             expected: &undo.expected,
+            bound: false,
         };
         let plan = plan_containers(&input, Observed::new([&now], &protected)).unwrap();
         // Whoever lists by name what carries only the label means it.

@@ -49,6 +49,7 @@ fn order(id: &str, action: ContainerAction, scope: Scope) -> AgentOperation {
         override_reason: None,
         core_id: None,
         expected: Default::default(),
+        bound: false,
         concurrency: 4,
         operator: "tester".into(),
     }
