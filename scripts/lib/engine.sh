@@ -173,12 +173,13 @@ NETWORK
 
 # The first process in the Engine's namespaces. Its children are the daemon and every orphan; when it ends, all end.
 engine_inside() {
-    local directory=$1 live_restore=false data=memory line
+    local directory=$1 live_restore=false data=memory cgroups=engine_cgroups line
     shift
     while [ $# -gt 0 ]; do
         case $1 in
             --live-restore) live_restore=true ;;
             --data) data=$2 && shift ;;
+            --cgroup-v2) cgroups=engine_cgroup_v2 ;;
             --)
                 shift
                 break
@@ -212,7 +213,9 @@ BATCH
         disk) ;;
         *) die "--data is disk or memory, not '$data'" ;;
     esac
-    engine_cgroups
+    # So that the same hierarchy is cleaned up.
+    [ "$cgroups" = engine_cgroups ] || touch "$directory/cgroup-v2"
+    "$cgroups"
     echo '{}' >"$directory/daemon.json"
     # Ignored signals are inherited down to the containers, where a shell could then never trap them.
     local daemon_command=(env "--default-signal=HUP,INT,QUIT,TERM" dockerd
@@ -267,10 +270,21 @@ engine_cgroups() {
         die "cannot mount cgroups at /sys/fs/cgroup" "look at /proc/cgroups and dmesg"
 }
 
+# Only the unified hierarchy, in this mount namespace: what programs then take for a host with cgroup v2.
+engine_cgroup_v2() {
+    [ "$(stat -f -c %T /sys/fs/cgroup)" != cgroup2fs ] || return 0
+    ! mountpoint -q /sys/fs/cgroup || umount -R /sys/fs/cgroup
+    mount -t cgroup2 cgroup2 /sys/fs/cgroup ||
+        die "cannot mount cgroup v2 at /sys/fs/cgroup" "use a kernel with cgroup v2, and look at dmesg"
+}
+
 # Removes an Engine's cgroups and files. Its processes and mounts are gone by then.
 engine_remove() {
     local directory=$1
-    if cgroups_are_mounted; then
+    if [ -e "$directory/cgroup-v2" ]; then
+        unshare --mount --propagation private "$PROJECT_ROOT/scripts/engine" __cgroups "${directory##*/}" \
+            engine_cgroup_v2 || true
+    elif cgroups_are_mounted; then
         engine_remove_cgroups "${directory##*/}"
     else
         unshare --mount --propagation private "$PROJECT_ROOT/scripts/engine" __cgroups "${directory##*/}" || true
@@ -278,9 +292,10 @@ engine_remove() {
     rm -rf --one-file-system "$directory"
 }
 
+# engine_remove_cgroups NAME [MOUNT]: MOUNT is what mounted the Engine's cgroups.
 engine_remove_cgroups() {
     local tick
-    engine_cgroups
+    "${2:-engine_cgroups}"
     # What was killed takes a moment to leave its cgroup.
     for ((tick = 0; tick < 200; tick++)); do
         engine_thaw "$1"

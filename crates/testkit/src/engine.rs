@@ -59,6 +59,8 @@ pub struct EngineOptions {
     pub live_restore: bool,
     /// Where images and containers are kept.
     pub data: EngineData,
+    /// Cgroup v2 alone, whatever the machine has.
+    pub cgroup_v2: bool,
     /// Further arguments for `dockerd`; another `--host` is refused, because it could be the machine's own socket.
     pub dockerd_arguments: Vec<String>,
 }

@@ -9,7 +9,7 @@ use komodo_api::{
     container::{ContainerAction, Scope},
     plan::ReasonCode,
 };
-use komodo_testkit::engine::{Container, Engine, State as Real};
+use komodo_testkit::engine::{Container, Engine, EngineOptions, State as Real};
 use tokio::time::timeout;
 
 use crate::{
@@ -33,7 +33,23 @@ impl Drop for Setting {
 
 impl Setting {
     pub async fn new() -> Self {
-        let engine = Engine::start().await.unwrap();
+        Self::on(Engine::start().await.unwrap()).await
+    }
+
+    /// On an Engine with cgroup v2 alone: there `/proc/self/cgroup` names no container.
+    async fn under_cgroup_v2() -> Self {
+        let options = EngineOptions {
+            cgroup_v2: true,
+            ..EngineOptions::default()
+        };
+        let setting = Self::on(Engine::start_with(options).await.unwrap()).await;
+        let version = setting.engine.docker().info().await.unwrap().cgroup_version;
+        let v2 = bollard::models::SystemInfoCgroupVersionEnum::_2;
+        assert_eq!(version, Some(v2));
+        setting
+    }
+
+    async fn on(engine: Engine) -> Self {
         let program = PathBuf::from(env!("CARGO_BIN_EXE_komodo-periphery"));
         engine.image_from_binary(&program, IMAGE).await.unwrap();
         Setting {
@@ -231,6 +247,41 @@ async fn on_the_network_of_the_host() {
 #[tokio::test]
 async fn on_the_network_of_another_container() {
     let mut setting = Setting::new().await;
+    setting.engine.run(Container::idle("vpn")).await.unwrap();
+    setting
+        .engine
+        .run(setting.agent("periphery").network_mode("container:vpn"))
+        .await
+        .unwrap();
+    setting.survives("periphery", &["vpn"]).await;
+}
+
+#[tokio::test]
+async fn run_by_docker_run_under_cgroup_v2() {
+    let mut setting = Setting::under_cgroup_v2().await;
+    setting
+        .engine
+        .run(setting.agent("periphery").hostname("alpha"))
+        .await
+        .unwrap();
+    setting.survives("periphery", &[]).await;
+}
+
+#[tokio::test]
+async fn on_the_network_of_the_host_under_cgroup_v2() {
+    let mut setting = Setting::under_cgroup_v2().await;
+    setting
+        .engine
+        .run(setting.agent("periphery").network_mode("host"))
+        .await
+        .unwrap();
+    setting.survives("periphery", &[]).await;
+}
+
+/// Every file that is mounted is another's, and the cgroup path is `/`: only the file system tells.
+#[tokio::test]
+async fn on_the_network_of_another_container_under_cgroup_v2() {
+    let mut setting = Setting::under_cgroup_v2().await;
     setting.engine.run(Container::idle("vpn")).await.unwrap();
     setting
         .engine

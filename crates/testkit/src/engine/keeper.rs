@@ -52,6 +52,9 @@ impl Keeper {
         if options.data == EngineData::Disk {
             command.args(["--data", "disk"]);
         }
+        if options.cgroup_v2 {
+            command.arg("--cgroup-v2");
+        }
         command.arg("--").args(&options.dockerd_arguments);
         // A process group of its own: what kills the test run must not kill the one that cleans up.
         let child = command
