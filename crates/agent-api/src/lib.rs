@@ -56,6 +56,18 @@ pub struct CoreHello {
     /// Container ids of the agents of all servers that share this agent's Engine.
     #[serde(default)]
     pub agents_on_engine: Vec<String>,
+    /// Containers that the agents of other servers on this Engine cannot live without.
+    #[serde(default)]
+    pub depended_on: Vec<DependedOn>,
+}
+
+/// A container that the agent of another server depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DependedOn {
+    /// Id of the container.
+    pub container: String,
+    /// Name of the server whose agent needs it.
+    pub server: String,
 }
 
 /// What an agent answers.

@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use komodo_agent_api::{Container, ProtectedContainer, skip_label};
+use komodo_agent_api::{Container, DependedOn, ProtectedContainer, skip_label};
 use komodo_api::plan::{Reason, ReasonCode};
 
 use crate::guard::strength;
@@ -15,6 +15,10 @@ mod tests;
 
 /// Containers in a row that live in each other's namespaces at most.
 const CHAIN_MAX: usize = 8;
+/// Dependencies of one agent that others are told of at most.
+const OWN_DEPENDENCIES_MAX: usize = 128;
+/// How the reason begins that an agent did not find by itself. No container's name has a space, so no other begins so.
+const FOR_ANOTHER: &str = "needed by the agent of ";
 
 /// What an agent knows of the path on which it is controlled.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +27,8 @@ pub struct ControlPath {
     pub own_container: Option<String>,
     /// Container ids of the agents of all servers on this Engine.
     pub agents_on_engine: Vec<String>,
+    /// What the agents of other servers on this Engine depend on, as they found it.
+    pub depended_on: Vec<DependedOn>,
     /// Container id of Core.
     pub core_container: Option<String>,
     /// Names or ids of containers that Core cannot live without.
@@ -117,6 +123,19 @@ pub fn protected_set(containers: &[Container], path: &ControlPath) -> Vec<Protec
         }
     }
     found.add_owners_of_namespaces();
+    // After the owners of namespaces: those of these were found by the agent that needs them.
+    for (at, container) in containers.iter().enumerate() {
+        let needed = path
+            .depended_on
+            .iter()
+            .find(|needed| container.is(&needed.container));
+        if let Some(needed) = needed
+            && !found.is_itself(at, AgentDependency)
+        {
+            let why = format!("{FOR_ANOTHER}{}", needed.server);
+            found.add(at, Reason::with(AgentDependency, why));
+        }
+    }
     for (at, container) in containers.iter().enumerate() {
         if container
             .labels
@@ -139,6 +158,22 @@ pub fn protected_set(containers: &[Container], path: &ControlPath) -> Vec<Protec
         }
     }
     found.finish()
+}
+
+/// Ids of the containers in a protected set that the agent depends on as it found by itself, for the agents of other
+/// servers on its Engine. What it was told of others is not among them: else two agents would keep telling each other
+/// of what neither depends on any more.
+pub fn own_dependencies(set: &[ProtectedContainer]) -> Vec<String> {
+    let is_own = |reason: &Reason| {
+        let told = reason.detail.as_deref();
+        let told = told.is_some_and(|detail| detail.starts_with(FOR_ANOTHER));
+        reason.code == ReasonCode::AgentDependency && !told
+    };
+    set.iter()
+        .filter(|entry| entry.reasons.iter().any(is_own))
+        .map(|entry| entry.id.clone())
+        .take(OWN_DEPENDENCIES_MAX)
+        .collect()
 }
 
 struct Found<'a> {

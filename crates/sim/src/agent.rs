@@ -217,6 +217,13 @@ impl AgentApi for SimAgent {
     async fn hello(&self, core: CoreHello) -> Result<AgentHello, AgentError> {
         let process = &self.0;
         process
+    /// Has the agent reach its Engine through a container, by name, or directly.
+    pub fn reach_engine_through(&self, container: Option<&str>) {
+        self.0.control.send_modify(|control| {
+            control.socket_proxy = container.map(str::to_owned);
+        });
+    }
+
             .answer(async {
                 if core.level < LEVEL_MIN {
                     return Err(AgentError::new(
@@ -255,6 +262,7 @@ impl AgentApi for SimAgent {
                 let reader = Reader::new(
                     process.world.clone(),
                     process.host.clone(),
+                        depended_on: core.depended_on,
                     process.control.subscribe(),
                     process.goodbye.subscribe(),
                 );

@@ -124,6 +124,7 @@ pub fn core_hello(depends_on: &[&str]) -> CoreHello {
         core_container: None,
         core_depends_on: depends_on.iter().map(|&name| name.to_owned()).collect(),
         agents_on_engine: Vec::new(),
+        depended_on: Vec::new(),
     }
 }
 

@@ -47,6 +47,7 @@ fn core_hello(epoch: u64) -> CoreHello {
         core_container: None,
         core_depends_on: vec![],
         agents_on_engine: vec![],
+        depended_on: Vec::new(),
     }
 }
 

@@ -498,8 +498,7 @@ impl Inner {
             Some(saved) => ServerView::restored(server.id, rev, saved),
             None => ServerView::never(server.id, rev),
         };
-        self.neighbours
-            .see(server.id, view.engine_id(), view.agent.as_deref());
+        self.place(&view);
         let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
         let slot = Arc::new(Slot {
             view: ArcSwap::from_pointee(view.clone()),
@@ -518,7 +517,7 @@ impl Inner {
 
     fn hello(&self, slot: &Slot) -> CoreHello {
         let server = slot.server.load();
-        let view = slot.view.load();
+        let engine = self.neighbours.engine_of(server.id);
         CoreHello {
             level: LEVEL,
             version: self.core.version.clone(),
@@ -528,7 +527,8 @@ impl Inner {
             server_name: server.name().to_owned(),
             core_container: self.core.container.clone(),
             core_depends_on: self.core.depends_on.clone(),
-            agents_on_engine: self.neighbours.on_engine(view.engine_id()),
+            agents_on_engine: self.neighbours.on_engine(engine.as_deref()),
+            depended_on: self.depended_on(server.id, engine.as_deref()),
         }
     }
 }

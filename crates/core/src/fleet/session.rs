@@ -15,7 +15,9 @@ use tokio::{
     time::{Instant, sleep_until, timeout, timeout_at},
 };
 
-use super::{Agent, Changes, Command, ContainersChange, Inner, NewLink, ServerView, Slot};
+use super::{
+    Agent, Changes, Command, ContainersChange, Inner, NewLink, ServerView, Slot, neighbours::Told,
+};
 
 /// Events that are taken at once where they wait already.
 const EVENTS_AT_ONCE_MAX: usize = 64;
@@ -149,7 +151,7 @@ impl Session {
         ));
         let mut time = Time {
             agent,
-            told: Some(core.agents_on_engine),
+            told: Some(Told::in_hello(&core)),
             tell_again: None,
             address,
             probe_at: None,
@@ -300,16 +302,7 @@ impl Session {
             None if time.probe_at.is_some() => {}
             None => changes.reset |= self.back(time),
         }
-        let server = self.view.server;
-        for neighbour in
-            self.fleet
-                .neighbours
-                .see(server, self.view.engine_id(), self.view.agent.as_deref())
-        {
-            if neighbour != server {
-                self.fleet.tell(neighbour, Command::Neighbours);
-            }
-        }
+        self.fleet.place(&self.view);
         if changes.lasting && self.save_at.is_none() {
             self.save_at = Some(Instant::now() + self.fleet.timings.save);
         }
@@ -363,16 +356,17 @@ impl Session {
         }
     }
 
-    /// Says hello again where the agents on the Engine are others than the agent was told.
+    /// Says hello again where the agents on the Engine, or what they depend on, are others than the agent was told.
     fn tell_neighbours(&mut self, time: &mut Time) {
         if !time.up {
             return;
         }
         let core = self.fleet.hello(&self.slot);
-        if time.told.as_ref() == Some(&core.agents_on_engine) {
+        let told = Some(Told::in_hello(&core));
+        if time.told == told {
             return;
         }
-        time.told = Some(core.agents_on_engine.clone());
+        time.told = told;
         time.tell_again = None;
         let (agent, deadline) = (Arc::clone(&time.agent), self.fleet.timings.hello);
         // An older list must not arrive after a newer one.
@@ -557,8 +551,8 @@ impl Session {
 /// What is true for the time with one link.
 struct Time {
     agent: Arc<Agent>,
-    /// Which agents on its Engine the agent was told of; `None` where it did not take that in.
-    told: Option<Vec<String>>,
+    /// What the agent was told of others on its Engine; `None` where it did not take that in.
+    told: Option<Told>,
     /// When it is told once more.
     tell_again: Option<Instant>,
     address: Option<std::net::SocketAddr>,
@@ -583,7 +577,7 @@ async fn due(at: Option<Instant>) {
 }
 
 impl Inner {
-    fn tell(&self, server: komodo_api::id::Id, command: Command) {
+    pub(super) fn tell(&self, server: komodo_api::id::Id, command: Command) {
         if let Some(slot) = self.slots.load().get(&server) {
             slot.tell(command);
         }

@@ -225,6 +225,7 @@ impl View {
         self.set_control_path(|path| {
             path.core_container = hello.core_container.clone();
             path.core_depends_on = hello.core_depends_on.clone();
+            path.depended_on = hello.depended_on.clone();
         })
     }
 

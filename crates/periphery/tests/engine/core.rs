@@ -42,6 +42,7 @@ pub fn hello() -> CoreHello {
         core_container: None,
         core_depends_on: Vec::new(),
         agents_on_engine: Vec::new(),
+        depended_on: Vec::new(),
     }
 }
 

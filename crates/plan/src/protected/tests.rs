@@ -119,6 +119,49 @@ fn all_agents_on_the_engine_are_protected() {
     );
 }
 
+/// What another server's agent needs is spared; what that stands on in turn was found and told by that agent.
+#[test]
+fn what_agents_of_other_servers_depend_on_is_protected() {
+    let needed = |container: &str| DependedOn {
+        container: id(container),
+        server: "beta".into(),
+    };
+    let path = ControlPath {
+        depended_on: ["tunnel", "vpn", "one", "elsewhere"].map(needed).into(),
+        ..agent("one")
+    };
+    let containers = "one running net=vpn\nvpn running\ntunnel running net=base\nbase running";
+    check(
+        containers,
+        path.clone(),
+        expect![[r#"
+            one: agent
+            tunnel: agent-dependency (needed by the agent of beta)
+            vpn: agent-dependency (one uses its network)
+        "#]],
+    );
+    // It tells on only what it found by itself, and so nothing keeps itself alive between two agents.
+    let set = protected_set(&world(containers), &path);
+    assert_eq!(own_dependencies(&set), [id("vpn")]);
+    let alone = ControlPath {
+        own_container: None,
+        ..path
+    };
+    let set = protected_set(&world(containers), &alone);
+    assert_eq!(set.len(), 3);
+    assert_eq!(own_dependencies(&set), Vec::<String>::new());
+    let many: String = (0..OWN_DEPENDENCIES_MAX)
+        .map(|at| format!("behind-{at} running net=proxy\n"))
+        .collect();
+    let path = ControlPath {
+        core_peer: Some("172.18.0.5:443".parse().unwrap()),
+        ..ControlPath::default()
+    };
+    let set = protected_set(&world(&format!("{many}proxy running ip=172.18.0.5")), &path);
+    assert_eq!(set.len(), OWN_DEPENDENCIES_MAX + 1);
+    assert_eq!(own_dependencies(&set).len(), OWN_DEPENDENCIES_MAX);
+}
+
 /// In `network_mode: container:vpn` Core finds the files of `vpn` mounted, and names that.
 #[test]
 fn who_shares_the_network_of_what_core_names_may_be_core() {

@@ -66,6 +66,7 @@ fn hello() -> CoreHello {
         core_container: None,
         core_depends_on: Vec::new(),
         agents_on_engine: Vec::new(),
+        depended_on: Vec::new(),
     }
 }
 

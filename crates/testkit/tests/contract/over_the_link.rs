@@ -45,6 +45,7 @@ impl Policy for Known {
             core_container: None,
             core_depends_on: Vec::new(),
             agents_on_engine: Vec::new(),
+            depended_on: Vec::new(),
         };
         serde_json::to_vec(&hello)
             .map(Bytes::from)

@@ -179,6 +179,7 @@ async fn a_project_with_an_agent_in_it_is_refused_before_it_begins_and_by_the_so
         .unwrap();
     let core = CoreHello {
         agents_on_engine: vec![agent],
+        depended_on: Vec::new(),
         ..hello()
     };
     outer.hello(core).await.unwrap();
