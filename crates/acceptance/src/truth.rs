@@ -40,6 +40,7 @@ pub struct Host {
     pub agent: Agent,
     /// Names of the containers, sorted.
     pub names: Vec<String>,
+    container: fn(&str) -> Container,
 }
 
 /// The moment before an operation, from which on it is judged.
@@ -76,14 +77,38 @@ fn quick(name: &str) -> Container {
         })
 }
 
+/// A container that takes two seconds to end when it is stopped, so that a stop can be canceled.
+fn slow(name: &str) -> Container {
+    let command = "trap 'sleep 2; exit 0' TERM; sleep 100000 & wait";
+    Container::new(name, ["sh", "-c", command])
+        .network_mode("none")
+        .with(|body: &mut ContainerCreateBody| body.stop_timeout = Some(5))
+}
+
 impl Host {
     /// Starts all of it on an Engine; `within`: the agent runs in the network namespace of the Engine.
     ///
     /// # Errors
     /// When something does not come up.
     pub async fn start(engine: Engine, within: bool) -> Result<Self, Failure> {
+        Host::start_of(engine, within, quick).await
+    }
+
+    /// As [`Host::start`], with containers that take two seconds to end.
+    ///
+    /// # Errors
+    /// When something does not come up.
+    pub async fn start_slow(engine: Engine) -> Result<Self, Failure> {
+        Host::start_of(engine, false, slow).await
+    }
+
+    async fn start_of(
+        engine: Engine,
+        within: bool,
+        container: fn(&str) -> Container,
+    ) -> Result<Self, Failure> {
         let names: Vec<String> = (1..=TARGETS).map(|at| format!("c-{at:02}")).collect();
-        try_join_all(names.iter().map(|name| engine.run(quick(name)))).await?;
+        try_join_all(names.iter().map(|name| engine.run(container(name)))).await?;
         let core = Core::start(engine.host_address().into()).await?;
         let agent = match within {
             true => core.agent_process_within(&engine, SERVER).await?,
@@ -94,6 +119,7 @@ impl Host {
             core,
             agent,
             names,
+            container,
         };
         host.wait_view(ContainerStateStatusEnum::Running).await?;
         Ok(host)
@@ -148,7 +174,7 @@ impl Host {
                 // An Engine that was killed may have lost its hold on a container, and never starts it again.
                 _ => {
                     self.engine.remove(name).await?;
-                    self.engine.run(quick(name)).await.map(drop)
+                    self.engine.run((self.container)(name)).await.map(drop)
                 }
             }
         }))
@@ -251,15 +277,14 @@ impl Host {
                 }
                 ContainerAction::Destroy | ContainerAction::Prune => state == State::Absent,
             };
-            let canceled = verdict
-                .reason
-                .as_ref()
-                .is_some_and(|reason| reason.code == ReasonCode::Canceled);
+            let why = verdict.reason.as_ref().map(|reason| reason.code);
             let (should_be_reached, times) = match verdict.verdict {
                 VerdictKind::Done => (true, 1),
                 VerdictKind::Unchanged => (true, 0),
                 VerdictKind::Failed => (false, 0),
-                VerdictKind::Skipped if canceled => (false, 0),
+                VerdictKind::Skipped if why == Some(ReasonCode::Canceled) => (false, 0),
+                // Left as it was found, whatever that was.
+                VerdictKind::Skipped if why == Some(ReasonCode::ChangedSince) => (reached, 0),
                 VerdictKind::Skipped | VerdictKind::Unknown => {
                     lies.push(format!("{verdict:?} although {name} is {state:?}"));
                     continue;
@@ -310,19 +335,41 @@ impl Host {
         Ok(())
     }
 
-    /// How often the Engine did to each container what an action does.
-    async fn acts(
+    /// How often the Engine did to each container, by its name, what an action does.
+    ///
+    /// # Errors
+    /// When the Engine does not answer.
+    pub async fn acts(
         &self,
         action: ContainerAction,
         since: Moment,
     ) -> Result<BTreeMap<String, usize>, Failure> {
-        let counted = match action {
-            ContainerAction::Stop => "die",
-            ContainerAction::Start | ContainerAction::Restart => "start",
-            ContainerAction::Pause => "pause",
-            ContainerAction::Unpause => "unpause",
-            ContainerAction::Destroy | ContainerAction::Prune => "destroy",
-        };
+        self.events(
+            since,
+            match action {
+                ContainerAction::Stop => "die",
+                ContainerAction::Start | ContainerAction::Restart => "start",
+                ContainerAction::Pause => "pause",
+                ContainerAction::Unpause => "unpause",
+                ContainerAction::Destroy | ContainerAction::Prune => "destroy",
+            },
+        )
+        .await
+    }
+
+    /// How many containers were sent a signal since a moment: a stop begins with that.
+    ///
+    /// # Errors
+    /// When the Engine does not answer.
+    pub async fn signaled(&self, since: Moment) -> Result<usize, Failure> {
+        Ok(self.events(since, "kill").await?.len())
+    }
+
+    async fn events(
+        &self,
+        since: Moment,
+        counted: &str,
+    ) -> Result<BTreeMap<String, usize>, Failure> {
         let options = EventsOptions {
             since: Some(since.as_the_engine_writes_it()),
             until: Some(Moment::now().as_the_engine_writes_it()),

@@ -258,13 +258,27 @@ impl Core {
     /// # Errors
     /// As [`Core::start`].
     pub async fn start_again_at(&mut self, failpoint: Option<&str>) -> Result<(), Failure> {
+        self.spawn_at(failpoint)?;
+        self.wait_ready().await
+    }
+
+    /// As [`Core::start_again_at`]; it dies at the failpoint before it answers anything.
+    ///
+    /// # Errors
+    /// When it cannot be started, or does not die there.
+    pub async fn dies_in_start(&mut self, failpoint: &str) -> Result<(), Failure> {
+        self.spawn_at(Some(failpoint))?;
+        self.program.wait_killed().await
+    }
+
+    fn spawn_at(&mut self, failpoint: Option<&str>) -> Result<(), Failure> {
         let log = self.directory.path().join("core.log");
         let mut command = command("komodo-core", self.directory.path(), self.address)?;
         if let Some(failpoint) = failpoint {
             command.env(FAILPOINT, failpoint);
         }
         self.program = Program::start(&mut command, log)?;
-        self.wait_ready().await
+        Ok(())
     }
 
     async fn wait_ready(&self) -> Result<(), Failure> {

@@ -1,11 +1,14 @@
 //! Faults at every step of an operation on twenty containers of a real Engine, with the real programs: afterwards each
 //! verdict of the Update is what the Engine says, nobody was acted on twice, and nothing is stuck.
 
+mod cancels;
 mod cuts;
 mod drift;
 mod engine;
 mod kills;
 mod lies;
+mod queued;
+mod startup;
 
 use komodo_acceptance::{
     act_on_all,
@@ -26,6 +29,11 @@ async fn order(host: &Host, action: ContainerAction) -> Result<Update, Failure> 
         ContainerAction::Restart => client.call(&RestartAllContainers::of(SERVER)).await?,
         other => return Err(format!("{other:?} is not tried here").into()),
     })
+}
+
+fn id_of(update: &Update) -> Result<String, Failure> {
+    let id = update.id.as_ref().ok_or("an Update has an id")?;
+    Ok(id.0.to_string())
 }
 
 /// What is known of an operation when the fault is healed.

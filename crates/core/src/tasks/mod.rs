@@ -34,6 +34,7 @@ use komodo_api::{
     server::ServerActionState,
     update::{Log, OperationKind, Update, UpdateListItem, UpdateStatus, Version},
 };
+use komodo_failpoint::failpoint;
 use tokio::{
     sync::{mpsc, watch},
     time::timeout,
@@ -215,6 +216,7 @@ impl Tasks {
                 }
                 ordered => Run::resumed(&self.inner, id, update, ordered),
             }
+            failpoint!("resume.taken");
         }
         // What ended while its alert could not be stored as resolved.
         for about in self.inner.store.alerts().open().await? {

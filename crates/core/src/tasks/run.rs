@@ -317,9 +317,11 @@ impl Run {
     async fn want_canceled(&mut self, wanted: Wanted) {
         self.wanted = wanted.times;
         self.update.canceled_by.get_or_insert(wanted.by);
-        self.is_at(self.at);
+        mark(&mut self.update, &self.ordered.operation, self.at);
         failpoint!("cancel.saving");
-        if let Err(error) = self.tasks.store.updates().save(&self.update).await {
+        let saved = self.tasks.store.updates().save(&self.update).await;
+        self.is_at(self.at);
+        if let Err(error) = saved {
             tracing::warn!(update.id = %self.id, %error, "a cancel could not be saved; it is told all the same");
             self.tell_unsaved(error);
         }
