@@ -195,6 +195,13 @@ impl SimAgent {
         self.0.goodbye.send_replace(None);
     }
 
+    /// Has the agent reach its Engine through a container, by name, or directly.
+    pub fn reach_engine_through(&self, container: Option<&str>) {
+        self.0.control.send_modify(|control| {
+            control.socket_proxy = container.map(str::to_owned);
+        });
+    }
+
     /// Changes what is wrong with the agent.
     pub fn set_fault(&self, fault: Fault) {
         self.0.fault.send_replace(fault);
@@ -217,13 +224,6 @@ impl AgentApi for SimAgent {
     async fn hello(&self, core: CoreHello) -> Result<AgentHello, AgentError> {
         let process = &self.0;
         process
-    /// Has the agent reach its Engine through a container, by name, or directly.
-    pub fn reach_engine_through(&self, container: Option<&str>) {
-        self.0.control.send_modify(|control| {
-            control.socket_proxy = container.map(str::to_owned);
-        });
-    }
-
             .answer(async {
                 if core.level < LEVEL_MIN {
                     return Err(AgentError::new(
@@ -240,6 +240,7 @@ impl AgentApi for SimAgent {
                         core_container: core.core_container,
                         core_depends_on: core.core_depends_on,
                         agents_on_engine: core.agents_on_engine,
+                        depended_on: core.depended_on,
                         ..control.clone()
                     };
                     let changed = *control != next;
@@ -262,7 +263,6 @@ impl AgentApi for SimAgent {
                 let reader = Reader::new(
                     process.world.clone(),
                     process.host.clone(),
-                        depended_on: core.depended_on,
                     process.control.subscribe(),
                     process.goodbye.subscribe(),
                 );

@@ -256,8 +256,8 @@ impl Host {
             core_container: None,
             core_depends_on: vec![name.to_owned()],
             agents_on_engine: Vec::new(),
-        };
             depended_on: Vec::new(),
+        };
         self.observatory.update(|view| view.set_core(&hello));
     }
 }
