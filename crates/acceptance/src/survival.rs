@@ -19,7 +19,7 @@ use crate::act_on_all;
 pub const OTHERS: [&str; 3] = ["web", "db", "cache"];
 
 /// What the agent logs each time it has connected.
-const LINK_UP: &str = "link with core is up";
+pub const LINK_UP: &str = "link with core is up";
 
 /// Reasons that some containers must be spared for, by name.
 pub type Spared = &'static [(&'static str, ReasonCode)];

@@ -2,7 +2,7 @@
 //! of the Engine it manages: those are spared like the agent itself, and nothing else is.
 
 use bollard::models::{EndpointSettings, NetworkingConfig};
-use komodo_acceptance::survival::{Scene, Spared, start_others, survives};
+use komodo_acceptance::survival::{LINK_UP, Scene, Spared, start_others, survives};
 use komodo_api::{
     container::{InspectContainer, ListProtected},
     plan::ReasonCode,
@@ -315,4 +315,35 @@ async fn agents_of_two_servers_on_one_engine_spare_each_other() -> Result<(), Fa
         }
     }
     Ok(())
+}
+
+/// The agent of one server reaches Core through a tunnel: also the other server's operations spare it, and the agent
+/// behind it stays connected.
+#[tokio::test]
+async fn a_tunnel_of_another_servers_agent_is_spared() -> Result<(), Failure> {
+    const SECOND: &str = "host-2";
+    const SECOND_AGENT: &str = "second-periphery";
+    let site = Site::new().await?;
+    let (tunnel, first) = (site.tunnel().await?, site.agent().await?);
+    let Site { engine, core } = &site;
+    let second = core.agent_container(engine, SECOND_AGENT, SECOND).await?;
+    engine.run(tunnel.network_mode(NETWORK)).await?;
+    let second_agent = through(second.container, TUNNEL).network_mode(NETWORK);
+    let second_id = engine.run(second_agent).await?;
+    core.wait_server(SECOND, ServerState::Ok).await?;
+    site.survives(
+        "another's tunnel",
+        vec![],
+        first.container,
+        vec![],
+        &[
+            (AGENT, ReasonCode::Agent),
+            (SECOND_AGENT, ReasonCode::Agent),
+            (TUNNEL, ReasonCode::AgentDependency),
+        ],
+    )
+    .await?;
+    let log = engine.logs(&second_id).await?;
+    assert_eq!(log.matches(LINK_UP).count(), 1, "it lost Core: {log}");
+    core.wait_server(SECOND, ServerState::Ok).await
 }
