@@ -114,11 +114,12 @@ pub fn is_undone(expected: &Expected) -> bool {
 }
 
 /// Why a container is left alone by what expects it otherwise: its state is another one, or, where it is undone, its run.
-/// What was not known of the run is not compared.
+/// What was not known of the run, or is not known yet, is not compared: an agent dates a run before it acts on it.
 pub fn changed_since(expected: &Expected, found: &Container) -> Option<Reason> {
     let undone = is_undone(expected);
-    let differs =
-        |was: Option<UnixMs>, is: Option<UnixMs>| undone && was.is_some_and(|was| is != Some(was));
+    let differs = |was: Option<UnixMs>, is: Option<UnixMs>| {
+        undone && was.zip(is).is_some_and(|(was, is)| was != is)
+    };
     let how = if found.state != expected.state {
         match found.state.as_str() {
             "" => "its state is not known".to_owned(),

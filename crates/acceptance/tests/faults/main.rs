@@ -9,6 +9,7 @@ mod kills;
 mod lies;
 mod queued;
 mod startup;
+mod undos;
 
 use komodo_acceptance::{
     act_on_all,

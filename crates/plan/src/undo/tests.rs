@@ -228,6 +228,8 @@ fn what_is_bound_to_a_plan_is_as_expected_in_any_run() {
         ..expected
     };
     assert!(changed_since(&undone, &same).is_some());
+    // An agent that has just started has not dated it yet, which does not mean that it was started again.
+    assert_eq!(changed_since(&undone, &container("web running")), None);
 }
 
 #[test]
