@@ -16,6 +16,7 @@ use komodo_agent_api::{
 };
 use komodo_api::{live::LogLine, resource::ContainerRef, stats::Timelength};
 use komodo_docker::{Endpoint, Engine, EngineError, LogOptions};
+use komodo_journal::{JOURNAL_BYTES_MAX, Journal, JournalError};
 use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
@@ -23,9 +24,9 @@ use crate::{
     clock,
     epoch::EpochFile,
     host::{self, HostOptions},
-    journal::{JOURNAL_BYTES_MAX, Journal, JournalError, redact},
     observe::{Observatory, READER_EVENTS_MAX, Timings, View, watch},
     operations::Operations,
+    redact::redact,
 };
 
 /// Time a hello waits for the first look at the Engine.

@@ -1,6 +1,9 @@
 //! A simulated agent: a process on a simulated host, which can be killed and started again.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use async_trait::async_trait;
 use futures_util::stream;
@@ -15,6 +18,7 @@ use komodo_api::{
     resource::ContainerRef,
     stats::{SystemInformation, Timelength},
 };
+use komodo_journal::JournalError;
 use komodo_plan::ControlPath;
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -49,7 +53,7 @@ pub struct SimHost {
 }
 
 impl SimHost {
-    /// A host whose disk is empty.
+    /// A host whose disk is empty, and whose agent keeps its journal in memory.
     pub fn new(world: World, options: AgentOptions) -> Self {
         SimHost {
             world,
@@ -59,8 +63,18 @@ impl SimHost {
         }
     }
 
-    /// Starts the agent. Operations that the one before it left open are settled. Only one may run at a time. Must be
-    /// called within a tokio runtime.
+    /// Lets the agent keep the real journal in a directory: each step is written there before it counts, and an agent
+    /// that starts knows what it reads there. Writing is done at once, on the thread of whoever is at it.
+    ///
+    /// # Errors
+    /// [`JournalError`] where the directory cannot be made or read.
+    pub fn with_journal_in(self, directory: &Path) -> Result<Self, JournalError> {
+        self.disk.keep_in(directory)?;
+        Ok(self)
+    }
+
+    /// Starts the agent. Operations that the one before it left open are settled. Only one may run at a time. One whose
+    /// journal cannot be read ends at once. Must be called within a tokio runtime.
     pub fn start(&self) -> SimAgent {
         SimAgent::start(self.clone())
     }
@@ -86,8 +100,11 @@ impl SimHost {
     }
 
     /// The journal loses all but the first so many events of each operation. For a host whose agent does not run.
-    pub fn lose_journal_after(&self, events: usize) {
-        self.disk.lose_after(events);
+    ///
+    /// # Errors
+    /// [`JournalError`] where the files of the journal cannot be cut.
+    pub fn lose_journal_after(&self, events: usize) -> Result<(), JournalError> {
+        self.disk.lose_after(events)
     }
 
     /// Kills the agent, as by `SIGKILL`, when its journal is written next.
@@ -149,6 +166,11 @@ impl SimAgent {
             frozen: watch::Sender::new(false),
             tasks: Mutex::new(JoinSet::new()),
         }));
+        if let Err(error) = agent.0.disk.open_anew() {
+            tracing::error!(%error, "the agent cannot start");
+            agent.0.die();
+            return agent;
+        }
         for id in agent.0.disk.open() {
             match agent.0.broken.journal() {
                 false => agent.spawn(carry_out::settle_left_open(agent.0.clone(), id)),

@@ -13,6 +13,7 @@ use komodo_api::{
 };
 use komodo_plan::{
     Decision, Form, changed_since, guard, reached, second_step, settle, settle_skip, state_effect,
+    target_deadline_ms,
 };
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
@@ -23,7 +24,11 @@ use tokio_util::sync::CancellationToken;
 mod look;
 
 use crate::{engine::ActError, journal::Killed, process::Process};
-use look::{judge, look, observe};
+use look::{RunBefore, judge, look, observe};
+
+/// What a target may take where nobody wrote down what it does: only an agent that is broken on purpose goes on with
+/// such a one.
+const DEADLINE_MS_DEFAULT: u64 = 60_000;
 
 /// What a target is told of its operation.
 struct Operation {
@@ -31,6 +36,8 @@ struct Operation {
     action: ContainerAction,
     form: Form,
     overridden: bool,
+    /// Seconds that a container gets to end, where the order says.
+    time: Option<i32>,
     canceled: CancellationToken,
 }
 
@@ -39,8 +46,6 @@ struct Target {
     deadline: Duration,
     /// As what it is to be found, where the order says.
     expected: Option<Expected>,
-    /// Start of its run when it was planned.
-    run: Option<i64>,
     /// Whether the journal says that the Engine was about to be asked, and what came of it.
     begun: Option<Begun>,
 }
@@ -173,7 +178,7 @@ async fn act(
         }
     };
     let before = asked.before.state;
-    let run = asked.before.started_at;
+    let run = RunBefore::StartedAt(asked.before.started_at);
     let mut answered = asked.answered;
     if !answered && matches!(process.world.engine(), EngineState::Unreachable { .. }) {
         // While it waits for an Engine that would tell, the next ones may.
@@ -386,17 +391,18 @@ async fn settle_all(
                 operation,
                 item,
                 item.state,
-                target.run,
+                RunBefore::EndedBy(None),
                 seen,
                 false,
                 Some(error),
             );
             return write_verdict(process, operation, item, item.state, settled, now.as_ref());
         };
+        // How long the Engine may be at it depends on the container, which no journal describes.
+        let now = observe(process, &item.id).await.flatten();
+        let may_take = now.map_or(Duration::ZERO, |now| may_take(operation, item, &now));
         let passed = u64::try_from(process.world.now() - begun.at).unwrap_or(0);
-        let left = target
-            .deadline
-            .saturating_sub(Duration::from_millis(passed));
+        let left = may_take.saturating_sub(Duration::from_millis(passed));
         let ends = Instant::now() + left;
         let halfway = second_step(operation.action, item.back_to).is_some() && begun.times == 1;
         let error = match &begun.error {
@@ -407,8 +413,9 @@ async fn settle_all(
         };
         // What was asked for may yet come about: the Engine did not stop with the agent.
         let waits = !begun.answered;
-        let seen = look(process, operation, target, target.run, waits, halfway, ends).await;
-        let (settled, now) = judge(operation, item, item.state, target.run, seen, true, error);
+        let run = RunBefore::EndedBy(Some(begun.at));
+        let seen = look(process, operation, target, run, waits, halfway, ends).await;
+        let (settled, now) = judge(operation, item, item.state, run, seen, true, error);
         write_verdict(process, operation, item, item.state, settled, now.as_ref())
     });
     for done in join_all(work).await {
@@ -419,6 +426,13 @@ async fn settle_all(
         operation,
         OperationEventBody::Ended { error: None },
     )
+}
+
+/// Time that acting on a target may take.
+fn may_take(operation: &Operation, item: &PlanItem, now: &Container) -> Duration {
+    let step_ms = |action| target_deadline_ms(action, now.stop_timeout_s, operation.time);
+    let second_ms = second_step(operation.action, item.back_to).map_or(0, step_ms);
+    Duration::from_millis(step_ms(operation.action) + second_ms)
 }
 
 type Settled = (VerdictKind, Option<Reason>, Option<String>);
@@ -458,30 +472,29 @@ fn read(process: &Process, id: &str) -> Option<(Operation, u32, Vec<PlanItem>, V
                 .binary_search(&(item.id.as_str(), item.container.as_str()))
                 .is_err()
         };
-        let skips = record
-            .plan
-            .items
+        let items = record.items();
+        let skips = items
             .iter()
             .filter(|item| item.effect != Effect::Act && open(item))
             .cloned();
-        let targets =
-            record
-                .plan
-                .acts()
-                .filter(|(item, _)| open(item))
-                .map(|(item, deadline_ms)| Target {
-                    item: item.clone(),
-                    deadline: Duration::from_millis(deadline_ms),
-                    expected: record.operation.expected.get(&item.id).cloned(),
-                    run: record.runs.get(&item.id).copied().flatten(),
-                    begun: begun.remove(item.id.as_str()),
-                });
+        let deadlines_ms = record.deadlines_ms.iter().copied().map(Some);
+        let targets = items
+            .iter()
+            .zip(deadlines_ms.chain(std::iter::repeat(None)))
+            .filter(|(item, _)| item.effect == Effect::Act && open(item))
+            .map(|(item, deadline_ms)| Target {
+                item: item.clone(),
+                deadline: Duration::from_millis(deadline_ms.unwrap_or(DEADLINE_MS_DEFAULT)),
+                expected: record.operation.expected.get(&item.id).cloned(),
+                begun: begun.remove(item.id.as_str()),
+            });
         let asked = &record.operation;
         let operation = Operation {
             id: asked.id.clone(),
             action: asked.action,
             form: Form::from(&asked.scope),
             overridden: asked.override_reason.is_some(),
+            time: asked.time,
             canceled: record.canceled.clone(),
         };
         (

@@ -1,19 +1,29 @@
 //! The agent's disk: operations and their steps, kept until Core has acknowledged the end. It outlives the agent.
+//!
+//! Without a directory it is in memory, so that thousands of agents fit into a process. With one the journal is the real
+//! one, in files (`files`): each step is on disk before it counts, what is in memory is an index of it, and an agent that
+//! starts knows what the files say and nothing else.
+
+mod files;
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use komodo_agent_api::{
     AgentError, AgentErrorCode, AgentOperation, OperationEvent, OperationEventBody, OperationState,
 };
-use komodo_api::UnixMs;
+use komodo_api::{UnixMs, plan::PlanItem};
+use komodo_journal::{JournalError, JournalFile};
 use komodo_plan::ContainersPlan;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Operations whose end is not acknowledged, at most.
+use files::{Files, refused};
+
+/// Operations whose end is not acknowledged, at most, where the journal is in memory.
 pub const OPERATIONS_MAX: usize = 256;
 
 /// Characters of the name of who canceled.
@@ -24,6 +34,8 @@ const BY_CHARS_MAX: usize = 200;
 pub enum KillAt {
     /// Before the n-th write from now is on the disk, from 1.
     Before(usize),
+    /// In the middle of it: a part of it is on the disk. In memory there are no parts, and it is not there.
+    Within(usize),
     /// After it.
     After(usize),
 }
@@ -32,21 +44,45 @@ pub enum KillAt {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Killed;
 
-/// What a target was like when it was planned.
-pub(crate) type Runs = BTreeMap<String, Option<UnixMs>>;
-
 pub(crate) struct Record {
     pub(crate) operation: AgentOperation,
-    pub(crate) plan: ContainersPlan,
-    /// Start of the last run of each target, to tell a restart.
-    pub(crate) runs: Runs,
     pub(crate) events: Vec<OperationEvent>,
+    /// What each planned item may take, in ms, as the agent knows that accepted it; no journal tells.
+    pub(crate) deadlines_ms: Vec<u64>,
     /// Cancelled with the operation.
     pub(crate) canceled: CancellationToken,
     changed: watch::Sender<()>,
+    /// Where it is on disk.
+    file: Option<JournalFile>,
 }
 
 impl Record {
+    /// What an agent that starts knows of it.
+    fn found(operation: AgentOperation, events: Vec<OperationEvent>) -> Self {
+        let is_cancel =
+            |event: &OperationEvent| matches!(event.body, OperationEventBody::Canceled { .. });
+        let canceled = CancellationToken::new();
+        if events.iter().any(is_cancel) {
+            canceled.cancel();
+        }
+        Record {
+            operation,
+            events,
+            deadlines_ms: Vec::new(),
+            canceled,
+            changed: watch::Sender::new(()),
+            file: None,
+        }
+    }
+
+    /// What was planned.
+    pub(crate) fn items(&self) -> &[PlanItem] {
+        match self.events.first().map(|event| &event.body) {
+            Some(OperationEventBody::Planned { items, .. }) => items,
+            _ => &[],
+        }
+    }
+
     pub(crate) fn ended(&self) -> bool {
         matches!(
             self.events.last(),
@@ -67,6 +103,8 @@ pub(crate) struct Disk {
 #[derive(Default)]
 struct Contents {
     operations: BTreeMap<String, Record>,
+    /// The real journal, where there is one.
+    files: Option<Files>,
     /// The Core that was seen last.
     core_id: String,
     /// Its highest epoch.
@@ -86,6 +124,31 @@ impl Disk {
     fn contents(&self) -> MutexGuard<'_, Contents> {
         // Nothing panics while it holds the lock, so that what is behind a poisoned one is whole.
         self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps the journal in files from now on.
+    pub(crate) fn keep_in(&self, directory: &Path) -> Result<(), JournalError> {
+        let files = Files::new(directory)?;
+        self.contents().files = Some(files);
+        Ok(())
+    }
+
+    /// An agent starts: what the one before it had in memory is gone, and all that it knows is what was written.
+    pub(crate) fn open_anew(&self) -> Result<(), JournalError> {
+        let mut contents = self.contents();
+        let before = std::mem::take(&mut contents.operations);
+        let found = match &mut contents.files {
+            Some(files) => files.open()?,
+            None => before
+                .into_values()
+                .map(|record| Record::found(record.operation, record.events))
+                .collect(),
+        };
+        contents.operations = found
+            .into_iter()
+            .map(|record| (record.operation.id.clone(), record))
+            .collect();
+        Ok(())
     }
 
     /// Takes note of a Core's epoch, unless a newer one was here. Another Core begins anew.
@@ -152,14 +215,14 @@ impl Disk {
     }
 
     /// Loses what it holds of each operation beyond so many events, as a damaged disk does.
-    pub(crate) fn lose_after(&self, events: usize) {
-        for record in self.contents().operations.values_mut() {
+    pub(crate) fn lose_after(&self, events: usize) -> Result<(), JournalError> {
+        let mut contents = self.contents();
+        for record in contents.operations.values_mut() {
             record.events.truncate(events);
-            let is_cancel =
-                |event: &OperationEvent| matches!(event.body, OperationEventBody::Canceled { .. });
-            if !record.events.iter().any(is_cancel) {
-                record.canceled = CancellationToken::new();
-            }
+        }
+        match &contents.files {
+            Some(files) => files.lose_after(events),
+            None => Ok(()),
         }
     }
 
@@ -184,7 +247,6 @@ impl Disk {
         &self,
         operation: AgentOperation,
         plan: ContainersPlan,
-        runs: Runs,
         deadline: UnixMs,
         now: UnixMs,
     ) -> Result<(), AgentError> {
@@ -195,27 +257,35 @@ impl Disk {
                 "the disk of the journal is full; nothing was done",
             ));
         }
-        if contents.operations.len() >= OPERATIONS_MAX {
-            return Err(AgentError::new(
-                AgentErrorCode::JournalFull,
-                format!("{OPERATIONS_MAX} operations wait to be acknowledged; nothing was done"),
-            ));
-        }
-        let planned = OperationEventBody::Planned {
-            items: plan.items.clone(),
-            deadline,
+        let targets = plan.acts().count();
+        let planned = OperationEvent {
+            seq: 1,
+            at: now,
+            body: OperationEventBody::Planned {
+                items: plan.items,
+                deadline,
+            },
+        };
+        let file = match &contents.files {
+            Some(files) => Some(
+                files
+                    .create(&operation, &planned, targets)
+                    .map_err(refused)?,
+            ),
+            None if contents.operations.len() >= OPERATIONS_MAX => {
+                return Err(AgentError::new(
+                    AgentErrorCode::JournalFull,
+                    format!(
+                        "{OPERATIONS_MAX} operations wait to be acknowledged; nothing was done"
+                    ),
+                ));
+            }
+            None => None,
         };
         let record = Record {
-            plan,
-            runs,
-            events: vec![OperationEvent {
-                seq: 1,
-                at: now,
-                body: planned,
-            }],
-            changed: watch::Sender::new(()),
-            canceled: CancellationToken::new(),
-            operation,
+            deadlines_ms: plan.deadlines_ms,
+            file,
+            ..Record::found(operation, vec![planned])
         };
         contents
             .operations
@@ -302,6 +372,9 @@ impl Disk {
                 format!("operation '{id}' has not ended; it cannot be acknowledged yet"),
             )),
             Some(_) => {
+                if let Some(files) = &contents.files {
+                    files.remove(id).map_err(refused)?;
+                }
                 contents.operations.remove(id);
                 Ok(())
             }
@@ -321,24 +394,32 @@ impl Contents {
         if alive.is_cancelled() {
             return Err(Killed);
         }
-        let (next, dies) = match self.kill {
-            Some(KillAt::Before(0 | 1)) => {
-                self.kill = None;
-                alive.cancel();
-                return Err(Killed);
+        let at = match &mut self.kill {
+            Some(KillAt::Before(left) | KillAt::Within(left) | KillAt::After(left))
+                if *left > 1 =>
+            {
+                *left -= 1;
+                None
             }
-            Some(KillAt::After(0 | 1)) => (None, true),
-            Some(KillAt::Before(writes)) => (Some(KillAt::Before(writes - 1)), false),
-            Some(KillAt::After(writes)) => (Some(KillAt::After(writes - 1)), false),
-            None => (None, false),
+            at => at.take(),
         };
-        self.kill = next;
+        if let Some(KillAt::Before(_)) = at {
+            alive.cancel();
+            return Err(Killed);
+        }
         if let Some(record) = self.operations.get_mut(id) {
             let seq = record.events.len() as u64 + 1;
-            record.events.push(OperationEvent { seq, at: now, body });
-            record.changed.send_replace(());
+            let event = OperationEvent { seq, at: now, body };
+            let torn = matches!(at, Some(KillAt::Within(_)));
+            if let (Some(files), Some(file)) = (&self.files, &record.file) {
+                files.append(id, file, &event, torn);
+            }
+            if !torn {
+                record.events.push(event);
+                record.changed.send_replace(());
+            }
         }
-        if dies {
+        if at.is_some() {
             alive.cancel();
             return Err(Killed);
         }

@@ -2,8 +2,8 @@
 //! ([`SimAgent`]) that implements `AgentApi` with the decisions of the real one.
 //!
 //! Deterministic by seed and by tokio's clock, so that a paused clock works. What the real agent gets from the Engine,
-//! the kernel and the disk is imitated here, faults included; what it decides is not, it is `komodo-plan`. Nothing here
-//! may know of Core.
+//! the kernel and the disk is imitated here, faults included; what it decides is not, it is `komodo-plan`. Its journal is
+//! in memory, or the real one, `komodo-journal`, in a directory. Nothing here may know of Core.
 
 mod agent;
 mod carry_out;

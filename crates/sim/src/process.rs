@@ -250,11 +250,7 @@ impl Process {
         let now = self.world.now();
         let deadline_ms = operation_deadline_ms(&plan, operation.concurrency);
         let deadline = now.saturating_add(i64::try_from(deadline_ms).unwrap_or(i64::MAX));
-        let runs = containers
-            .into_iter()
-            .map(|container| (container.id, container.started_at))
-            .collect();
-        self.disk.accept(operation, plan, runs, deadline, now)
+        self.disk.accept(operation, plan, deadline, now)
     }
 }
 

@@ -266,7 +266,7 @@ pub async fn ask(
 }
 
 /// In memory where there is such a folder: what is kept here has to outlive a process, not a machine.
-fn directory() -> anyhow::Result<TempDir> {
+pub(crate) fn directory() -> anyhow::Result<TempDir> {
     let memory = Path::new("/dev/shm");
     let made = match memory.is_dir() {
         true => tempfile::tempdir_in(memory),

@@ -1,4 +1,4 @@
-//! A server in the simulation: an Engine in memory, an agent process, its link to Core.
+//! A server in the simulation: an Engine in memory, an agent process with its journal on disk, its link to Core.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,10 +10,15 @@ use komodo_link::{
     agent::{self, AgentLinkConfig, AgentTimings, LinkState},
 };
 use komodo_sim::{AgentOptions, SimAgent, SimHost, World, parse_container};
+use tempfile::TempDir;
 use tokio::{sync::watch, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use crate::{BEGINNING_MS, core::Slot, network::Network};
+use crate::{
+    BEGINNING_MS,
+    core::{Slot, directory},
+    network::Network,
+};
 
 /// Name of the container of an agent.
 pub const AGENT: &str = "periphery";
@@ -26,6 +31,8 @@ pub struct Host {
     pub id: Id,
     /// The host.
     pub host: SimHost,
+    /// Where its agent's journal is.
+    _journal: TempDir,
     /// Its agent: the process that runs, or ran last.
     pub agent: SimAgent,
     /// Its network.
@@ -60,7 +67,7 @@ impl Host {
     /// A host with containers, one a line, whose agent runs and dials.
     ///
     /// # Errors
-    /// A line that is not understood.
+    /// A line that is not understood; a journal that cannot be kept.
     pub fn new(
         (name, id, seed): (&str, Id, u64),
         containers: &[String],
@@ -83,11 +90,16 @@ impl Host {
                 host_name: name.to_owned(),
             },
         );
+        let journal = directory()?;
+        let host = host
+            .with_journal_in(journal.path())
+            .context("the journal cannot be kept")?;
         let agent = host.start();
         let mut host = Host {
             name: name.to_owned(),
             id,
             host,
+            _journal: journal,
             agent,
             network: Network::new(delay),
             delayed: !delay.is_zero(),

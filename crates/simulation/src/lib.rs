@@ -1,7 +1,7 @@
-//! Seeded runs of everything at once: the real Core on its real database, twenty servers with agents that keep a journal,
-//! the real link between them from the inner TLS on, users who ask for operations by chance, and faults by chance, all in
-//! virtual time on one thread. After each step, and when all is put right at the end, what must never be untrue is
-//! checked against the Engines' own account of what happened.
+//! Seeded runs of everything at once: the real Core on its real database, twenty servers with agents that keep the real
+//! journal on disk, the real link between them from the inner TLS on, users who ask for operations by chance, and faults
+//! by chance, all in virtual time on one thread. After each step, and when all is put right at the end, what must never
+//! be untrue is checked against the Engines' own account of what happened.
 //!
 //! The seed is all that a run follows from: the same seed plays the same steps and leaves the same trace, byte for byte.
 //! That needs a runtime whose own dice are seeded too, which tokio has behind `--cfg tokio_unstable`; `cargo xtask sim`

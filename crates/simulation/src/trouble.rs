@@ -133,9 +133,10 @@ impl Story<'_> {
             }
             44..56 => {
                 let write = self.rng.usize(1..14);
-                let kill = match self.rng.bool() {
-                    true => KillAt::Before(write),
-                    false => KillAt::After(write),
+                let kill = match self.rng.u32(0..3) {
+                    0 => KillAt::Before(write),
+                    1 => KillAt::Within(write),
+                    _ => KillAt::After(write),
                 };
                 self.tell(format!("{name}: agent is killed {kill:?} writes"));
                 self.hosts[at].host.kill_at(Some(kill));

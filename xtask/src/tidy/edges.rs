@@ -68,6 +68,20 @@ const FORBIDDEN: &[Forbidden] = &[
         because: "Core speaks with agents only; it has no Engine of its own",
     },
     Forbidden {
+        from: &["komodo-journal"],
+        to: &[
+            "komodo-core",
+            "komodo-docker",
+            "komodo-link",
+            "komodo-periphery",
+            "komodo-plan",
+            "komodo-sim",
+            "bollard",
+            "rusqlite",
+        ],
+        because: "the journal keeps what it is given, for the real agent and for the simulated one; what it means is for them to say",
+    },
+    Forbidden {
         from: &["komodo-client", "komodo-cli"],
         to: &[
             "komodo-core",
@@ -88,7 +102,7 @@ const FORBIDDEN: &[Forbidden] = &[
             "komodo-periphery",
             "bollard",
         ],
-        because: "the simulated agent implements the same trait as the real one and shares none of its effects",
+        because: "the simulated agent implements the same trait as the real one and shares none of its effects but the journal",
     },
 ];
 

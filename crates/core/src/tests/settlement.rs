@@ -172,7 +172,7 @@ async fn an_agent_that_lost_a_part_of_its_journal_is_heard_from_the_beginning() 
             tokio::time::advance(Duration::from_secs(60)).await;
         }
         host.agent.kill();
-        host.host.lose_journal_after(held);
+        host.host.lose_journal_after(held).unwrap();
         tokio::time::advance(Duration::from_secs(60)).await;
         host.agent = host.host.start();
         core.reconnect(&mut host).await;

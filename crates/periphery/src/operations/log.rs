@@ -6,13 +6,11 @@ use futures_util::{StreamExt, stream};
 use komodo_agent_api::{
     AgentError, AgentErrorCode, AgentStream, OperationEvent, OperationEventBody, OperationState,
 };
+use komodo_journal::{Journal, JournalError, JournalFile, KEEPS};
 use tokio::sync::{Mutex as AsyncMutex, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    clock,
-    journal::{self, Journal, JournalError, JournalFile},
-};
+use crate::clock;
 
 /// Characters of the name of who canceled.
 const BY_CHARS_MAX: usize = 200;
@@ -76,7 +74,7 @@ impl OperationLog {
             told: Mutex::new(Told {
                 events: if ended { Vec::new() } else { events },
                 stored: ended,
-                unwritten: !journal::KEEPS,
+                unwritten: !KEEPS,
                 followers: 0,
             }),
             seq: watch::Sender::new((last, ended)),

@@ -14,7 +14,7 @@ use komodo_plan::settle_back;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{log::OperationLog, run::Means, target::Turn};
-use crate::{clock, journal::redact};
+use crate::{clock, redact::redact};
 
 /// Time after which nobody waits any more for an Engine that would tell what became of a container.
 const OBSERVE_MAX: Duration = Duration::from_secs(24 * 3600);

@@ -19,6 +19,7 @@ use komodo_agent_api::{
 };
 use komodo_docker::Engine;
 use komodo_failpoint::failpoint;
+use komodo_journal::{Journal, JournalError, Recorded};
 use komodo_plan::{
     ContainersPlan, Observed, PlanError, PlanInput, is_undone, operation_deadline_ms,
     plan_containers,
@@ -31,8 +32,8 @@ use tokio::{
 
 use crate::{
     clock,
-    journal::{Journal, JournalError, Recorded, redact},
     observe::{Observatory, View},
+    redact::redact,
 };
 use log::OperationLog;
 use run::Means;

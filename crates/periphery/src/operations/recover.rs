@@ -12,6 +12,7 @@ use komodo_api::{
     update::Verdict,
 };
 use komodo_failpoint::failpoint;
+use komodo_journal::Recorded;
 use komodo_plan::{Form, second_step, settle_skip};
 
 use super::{
@@ -19,7 +20,6 @@ use super::{
     look::{Ask, RunBefore, canceled, left_alone, settle_by_look, tell},
     run::Means,
 };
-use crate::journal::Recorded;
 
 /// How far a target had come.
 #[derive(Default)]

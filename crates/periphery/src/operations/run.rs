@@ -7,12 +7,13 @@ use komodo_agent_api::{AgentOperation, OperationEventBody};
 use komodo_api::plan::Effect;
 use komodo_docker::Engine;
 use komodo_failpoint::failpoint;
+use komodo_journal::Journal;
 use komodo_plan::{ContainersPlan, Form, settle_skip};
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{log::OperationLog, look::left_alone, target::Cx};
-use crate::{journal::Journal, observe::Observatory};
+use crate::observe::Observatory;
 
 /// Containers acted on at the same time, where the operation does not say.
 const CONCURRENCY_DEFAULT: u32 = 16;

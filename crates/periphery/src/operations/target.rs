@@ -10,6 +10,7 @@ use komodo_api::{
 };
 use komodo_docker::{ActOptions, EngineError, Granted, Outcome, Refused, grant};
 use komodo_failpoint::failpoint;
+use komodo_journal::JournalError;
 use komodo_plan::{
     Form, changed_since, is_undone, reached, second_step, settle, settle_skip, state_effect,
 };
@@ -24,11 +25,7 @@ use super::{
     look::{Ask, LOOK_PAUSE, RunBefore, Seen, Settled, canceled, judge, settle_by_look, verdict},
     run::Means,
 };
-use crate::{
-    clock,
-    journal::{JournalError, redact},
-    observe::View,
-};
+use crate::{clock, observe::View, redact::redact};
 
 /// What the targets of an operation share.
 pub(super) struct Cx<'a> {

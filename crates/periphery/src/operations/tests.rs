@@ -11,6 +11,7 @@ use komodo_api::{
     update::{Verdict, VerdictKind},
 };
 use komodo_docker::Endpoint;
+use komodo_journal::JOURNAL_BYTES_MAX;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{UnixListener, UnixStream},
@@ -18,7 +19,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::{journal::JOURNAL_BYTES_MAX, test_directory::TestDirectory};
+use crate::test_directory::TestDirectory;
 
 const SOON: Duration = Duration::from_secs(20);
 

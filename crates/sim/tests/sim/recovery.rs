@@ -1,7 +1,11 @@
 //! An agent that is killed at any write of its journal, and the one after it that tells the truth.
 
+use std::{fs, path::PathBuf};
+
+use komodo_journal::{InlineJournal, JOURNAL_BYTES_MAX};
 use komodo_plan::undo;
 use komodo_sim::KillAt;
+use tempfile::TempDir;
 
 use super::*;
 
@@ -15,10 +19,44 @@ const HOST: &str = "
     labelled running skip=true
 ";
 
+/// Where the journal is.
+#[derive(Clone, Copy)]
+enum Kept {
+    InMemory,
+    /// The real one.
+    InFiles,
+}
+
+/// A host, and the directory of its journal.
+fn host_that_keeps(lines: &str, kept: Kept) -> (SimHost, TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let host = match kept {
+        Kept::InMemory => host(lines),
+        Kept::InFiles => host(lines).with_journal_in(directory.path()).unwrap(),
+    };
+    (host, directory)
+}
+
+/// Each way in which an agent can be killed at a write.
+fn ways(at: usize) -> [(Kept, KillAt); 6] {
+    let kills = [KillAt::Before(at), KillAt::Within(at), KillAt::After(at)];
+    let [before, within, after] = kills;
+    [
+        (Kept::InMemory, before),
+        (Kept::InMemory, within),
+        (Kept::InMemory, after),
+        (Kept::InFiles, before),
+        (Kept::InFiles, within),
+        (Kept::InFiles, after),
+    ]
+}
+
 /// Kills the agent at a write of an operation, starts another, and checks what it tells. Answers whether the write
 /// was reached.
-async fn killed(action: ContainerAction, concurrency: u32, kill: KillAt) -> bool {
-    let host = host(HOST);
+async fn killed(action: ContainerAction, concurrency: u32, kept: Kept, kill: KillAt) -> bool {
+    let (host, _directory) = host_that_keeps(HOST, kept);
+    // What runs has run for a while: a later run is told by the time at which it starts.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     host.world.set_latency(action, Duration::from_millis(700));
     let first = host.start();
     first.hello(hello()).await.unwrap();
@@ -71,12 +109,14 @@ async fn killed(action: ContainerAction, concurrency: u32, kill: KillAt) -> bool
 async fn at_every_write(action: ContainerAction, concurrency: u32) -> usize {
     let mut writes = 0;
     for at in 1.. {
-        let before = killed(action, concurrency, KillAt::Before(at)).await;
-        let after = killed(action, concurrency, KillAt::After(at)).await;
-        assert_eq!(before, after);
-        if !before {
+        let mut reached = 0;
+        for (kept, kill) in ways(at) {
+            reached += usize::from(killed(action, concurrency, kept, kill).await);
+        }
+        if reached == 0 {
             break;
         }
+        assert_eq!(reached, ways(at).len());
         writes = at;
     }
     writes
@@ -110,8 +150,8 @@ async fn killed_at_every_write_of_the_other_verbs() {
 }
 
 /// Two that were paused and then stopped, and one that ran: brought back by an agent that is killed at a write.
-async fn killed_in_an_undo(kill: KillAt) -> bool {
-    let host = host("ice paused\ncold paused\nweb running");
+async fn killed_in_an_undo(kept: Kept, kill: KillAt) -> bool {
+    let (host, _directory) = host_that_keeps("ice paused\ncold paused\nweb running", kept);
     let first = host.start();
     first.hello(hello()).await.unwrap();
     let stopped = verdicts(&run(&first, order("stop", ContainerAction::Stop, Scope::All)).await);
@@ -157,11 +197,14 @@ async fn killed_in_an_undo(kill: KillAt) -> bool {
 async fn killed_at_every_write_of_an_undo_in_two_steps() {
     let mut writes = 0;
     for at in 1.. {
-        let before = killed_in_an_undo(KillAt::Before(at)).await;
-        assert_eq!(before, killed_in_an_undo(KillAt::After(at)).await);
-        if !before {
+        let mut reached = 0;
+        for (kept, kill) in ways(at) {
+            reached += usize::from(killed_in_an_undo(kept, kill).await);
+        }
+        if reached == 0 {
             break;
         }
+        assert_eq!(reached, ways(at).len());
         writes = at;
     }
     // Two begins and two answers of those that are paused again, and the verdicts; and the end.
@@ -224,4 +267,73 @@ async fn what_others_did_meanwhile_is_not_claimed() {
         print(&verdicts(&told)),
         "a Unchanged Already\nb Skipped Gone"
     );
+}
+
+fn only_file(directory: &TempDir) -> PathBuf {
+    let mut files = fs::read_dir(directory.path()).unwrap();
+    let file = files.next().unwrap().unwrap().path();
+    assert!(files.next().is_none());
+    file
+}
+
+/// Killed within a write it leaves half a line, which the next agent takes for none.
+#[tokio::test(start_paused = true)]
+async fn a_torn_step_is_cut_off_and_written_anew() {
+    let (host, directory) = host_that_keeps("a running\nb running", Kept::InFiles);
+    let first = host.start();
+    host.kill_at(Some(KillAt::Within(2)));
+    let order = order("op", ContainerAction::Stop, Scope::All);
+    let _ended = to_the_end(first.operate(order).await.unwrap()).await;
+    assert!(!first.is_alive());
+    let torn = fs::read(only_file(&directory)).unwrap();
+    assert!(!torn.ends_with(b"\n"));
+    // Neither does a copy of the directory tell more.
+    let (_, recorded) = InlineJournal::open(directory.path(), JOURNAL_BYTES_MAX).unwrap();
+    assert_eq!(recorded[0].events.len(), 2);
+    assert!((recorded[0].bytes as usize) < torn.len());
+
+    host.kill_at(None);
+    let second = host.start();
+    let told = to_the_end(second.follow("op".into(), 0).await.unwrap());
+    let told = told.await.unwrap();
+    let (_, recorded) = InlineJournal::open(directory.path(), JOURNAL_BYTES_MAX).unwrap();
+    assert_eq!(recorded[0].events, told);
+    assert!(recorded[0].has_ended());
+    second.acknowledge("op".into()).await.unwrap();
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+/// What it had in memory is gone with it.
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_starts_knows_what_the_files_say_and_nothing_else() {
+    let (host, directory) = host_that_keeps("a running\nb running", Kept::InFiles);
+    let first = host.start();
+    let told = run(&first, order("op", ContainerAction::Stop, Scope::All)).await;
+    first.kill();
+    host.lose_journal_after(3).unwrap();
+    let second = host.start();
+    let again = to_the_end(second.follow("op".into(), 0).await.unwrap());
+    let again = again.await.unwrap();
+    assert_eq!(again[..3], told[..3]);
+    assert_ne!(again, told);
+    second.kill();
+
+    fs::remove_file(only_file(&directory)).unwrap();
+    let third = host.start();
+    assert_eq!(third.hello(hello()).await.unwrap().open_operations, []);
+    let refused = third.follow("op".into(), 0).await.err().unwrap();
+    assert_eq!(refused.code, AgentErrorCode::NotFound);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_cannot_read_its_journal_does_not_live() {
+    let (host, directory) = host_that_keeps("a running", Kept::InFiles);
+    assert!(host.start().is_alive());
+    let path = directory.path().to_owned();
+    directory.close().unwrap();
+    fs::write(&path, "no directory").unwrap();
+    assert!(!host.start().is_alive());
+    fs::remove_file(&path).unwrap();
+    assert!(host.start().is_alive());
+    fs::remove_dir(&path).unwrap();
 }

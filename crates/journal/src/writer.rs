@@ -1,4 +1,5 @@
-//! The thread that writes the journal, and the only place that touches its files after the start.
+//! What writes the journal: a thread of its own, or whoever has a job, at once; and the only place that touches its files
+//! after the start.
 
 use std::{
     fs::{File, OpenOptions},
@@ -17,8 +18,8 @@ use super::{JournalError, KEEPS, Recorded, record};
 /// Jobs that are made durable together at most.
 const BATCH_JOBS_MAX: usize = 512;
 
-type Done = Box<dyn FnOnce(Result<(), JournalError>) + Send>;
-type Shared = Arc<Mutex<OpenFile>>;
+pub(super) type Done = Box<dyn FnOnce(Result<(), JournalError>) + Send>;
+pub(super) type Shared = Arc<Mutex<OpenFile>>;
 
 /// A file and how much of it is whole.
 #[derive(Debug)]
@@ -77,6 +78,13 @@ pub(super) fn run(mut jobs: mpsc::Receiver<Job>) {
         }
         commit(outcomes);
     }
+}
+
+/// Does one job, to its end: its answer is there when this returns.
+pub(super) fn work(job: Job) {
+    let mut outcomes = Vec::new();
+    take(job, &mut outcomes);
+    commit(outcomes);
 }
 
 /// Does a job, as far as it needs no waiting for the disk.

@@ -3,7 +3,14 @@
 //! One append-only file per operation. One thread does all writing: it takes everything that waits, writes it, and
 //! makes it durable at once, so that fifty containers do not cost a hundred and fifty waits for the disk. Files are
 //! kept until Core has acknowledged the end of their operation; a journal that is full takes no new operation.
+//!
+//! [`InlineJournal`] does the same work, one job at a time, on the thread of its caller: for an agent in virtual time,
+//! whose clock must not run while another thread writes.
+//!
+//! Only what is on disk, and how it gets there, belongs here. What a journal means to an agent that comes back is the
+//! agent's to say.
 
+mod inline;
 mod record;
 mod writer;
 
@@ -18,8 +25,9 @@ use std::{
 use komodo_agent_api::{AgentOperation, OperationEvent};
 use tokio::sync::{mpsc, oneshot};
 
-pub use record::{Recorded, redact};
-use writer::{Job, OpenFile};
+pub use inline::InlineJournal;
+pub use record::Recorded;
+use writer::{Done, Job, OpenFile, Shared};
 
 /// Bytes of all files of the journal.
 pub const JOURNAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -73,12 +81,21 @@ pub struct JournalFile {
 /// The journal.
 #[derive(Debug)]
 pub struct Journal {
-    directory: PathBuf,
+    books: Books,
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// Where the files are, and how much of what may be is set aside for which of them.
+#[derive(Debug)]
+struct Books {
+    directory: PathBuf,
     reserved: Mutex<BTreeMap<String, u64>>,
     bytes_max: u64,
 }
+
+/// What came of a job.
+type Answer<T> = oneshot::Receiver<Result<T, JournalError>>;
 
 impl Drop for Journal {
     /// What was handed over is written before the end.
@@ -97,6 +114,111 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Open`] where the directory cannot be made or read.
     pub fn open(directory: &Path, bytes_max: u64) -> Result<(Self, Vec<Recorded>), JournalError> {
+        let (books, recorded) = Books::open(directory, bytes_max)?;
+        let (jobs, waiting) = mpsc::channel(JOBS_MAX);
+        let thread = std::thread::Builder::new()
+            .name("journal".into())
+            .stack_size(256 * 1024)
+            .spawn(move || writer::run(waiting))
+            .map_err(|error| JournalError::Open {
+                path: directory.into(),
+                source: Arc::new(error),
+            })?;
+        let journal = Journal {
+            books,
+            jobs: Some(jobs),
+            thread: Some(thread),
+        };
+        Ok((journal, recorded))
+    }
+
+    /// Puts a new operation with its first events on disk, and sets aside what the rest of it will need.
+    ///
+    /// # Errors
+    /// [`JournalError`]; then nothing of it is in the journal.
+    pub async fn create(
+        &self,
+        operation: &AgentOperation,
+        first: &OperationEvent,
+        targets: usize,
+    ) -> Result<JournalFile, JournalError> {
+        let (job, created) = self.books.create(operation, first, targets)?;
+        let created = match self.send(job) {
+            Ok(()) => created.await.unwrap_or(Err(JournalError::Busy)),
+            Err(error) => Err(error),
+        };
+        self.books.created(&operation.id, created)
+    }
+
+    /// Opens the file of an operation that was found at the start, to go on with it.
+    ///
+    /// # Errors
+    /// [`JournalError::Disk`].
+    pub async fn reopen(&self, recorded: &Recorded) -> Result<JournalFile, JournalError> {
+        let (job, opened) = self.books.reopen(recorded);
+        self.send(job)?;
+        let file = opened.await.unwrap_or(Err(JournalError::Busy))?;
+        Ok(JournalFile { file })
+    }
+
+    /// Hands events over to be written, in order; `done` is called when they are durable, or are not.
+    pub fn append(
+        &self,
+        file: &JournalFile,
+        events: &[OperationEvent],
+        done: impl FnOnce(Result<(), JournalError>) + Send + 'static,
+    ) {
+        if !KEEPS {
+            return done(Ok(()));
+        }
+        let job = append_job(file, events, Box::new(done));
+        if let Err((error, Job::Append { done, .. })) = self.try_send(job) {
+            done(Err(error));
+        }
+    }
+
+    /// Reads an operation's file.
+    ///
+    /// # Errors
+    /// [`JournalError::Disk`].
+    pub async fn read(&self, id: &str) -> Result<Option<Recorded>, JournalError> {
+        let (done, read) = oneshot::channel();
+        self.send(Job::Read {
+            path: self.books.path(id),
+            done,
+        })?;
+        read.await.unwrap_or(Err(JournalError::Busy))
+    }
+
+    /// Removes an operation's file; Core has stored its end.
+    ///
+    /// # Errors
+    /// [`JournalError::Disk`].
+    pub async fn remove(&self, id: &str) -> Result<(), JournalError> {
+        let (job, removed) = self.books.remove(id);
+        self.send(job)?;
+        removed.await.unwrap_or(Err(JournalError::Busy))?;
+        self.books.release(id);
+        Ok(())
+    }
+
+    fn send(&self, job: Job) -> Result<(), JournalError> {
+        self.try_send(job).map_err(|(error, _)| error)
+    }
+
+    fn try_send(&self, job: Job) -> Result<(), (JournalError, Job)> {
+        match &self.jobs {
+            Some(jobs) => jobs
+                .try_send(job)
+                .map_err(|error| (JournalError::Busy, error.into_inner())),
+            None => Err((JournalError::Busy, job)),
+        }
+    }
+}
+
+impl Books {
+    /// Reads what is in a directory.
+    fn open(directory: &Path, bytes_max: u64) -> Result<(Self, Vec<Recorded>), JournalError> {
         let open = || -> io::Result<Vec<Recorded>> {
             std::fs::create_dir_all(directory)?;
             let mut found = Vec::new();
@@ -130,118 +252,62 @@ impl Journal {
             .iter()
             .map(|file| (file.operation.id.clone(), file.bytes))
             .collect();
-        let (jobs, waiting) = mpsc::channel(JOBS_MAX);
-        let thread = std::thread::Builder::new()
-            .name("journal".into())
-            .stack_size(256 * 1024)
-            .spawn(move || writer::run(waiting))
-            .map_err(|error| JournalError::Open {
-                path: directory.into(),
-                source: Arc::new(error),
-            })?;
-        let journal = Journal {
+        let books = Books {
             directory: directory.into(),
-            jobs: Some(jobs),
-            thread: Some(thread),
             reserved: Mutex::new(reserved),
             bytes_max,
         };
-        Ok((journal, recorded))
+        Ok((books, recorded))
     }
 
-    /// Puts a new operation with its first events on disk, and sets aside what the rest of it will need.
-    ///
-    /// # Errors
-    /// [`JournalError`]; then nothing of it is in the journal.
-    pub async fn create(
+    /// Sets aside what an operation needs.
+    fn create(
         &self,
         operation: &AgentOperation,
         first: &OperationEvent,
         targets: usize,
-    ) -> Result<JournalFile, JournalError> {
+    ) -> Result<(Job, Answer<Shared>), JournalError> {
         let mut lines = record::operation_line(operation);
         lines.extend(record::event_line(first));
         let size = lines.len() as u64 + FILE_BYTES + TARGET_BYTES * targets as u64;
         self.reserve(&operation.id, size)?;
         let (done, created) = oneshot::channel();
+        let path = self.path(&operation.id);
         let job = Job::Create {
-            path: self.path(&operation.id),
+            path,
             lines,
             size,
             done,
         };
-        let created = match self.send(job) {
-            Ok(()) => created.await.unwrap_or(Err(JournalError::Busy)),
-            Err(error) => Err(error),
-        };
+        Ok((job, created))
+    }
+
+    /// Gives back what was set aside for an operation that could not be created.
+    fn created(
+        &self,
+        id: &str,
+        created: Result<Shared, JournalError>,
+    ) -> Result<JournalFile, JournalError> {
         if created.is_err() {
-            self.release(&operation.id);
+            self.release(id);
         }
         created.map(|file| JournalFile { file })
     }
 
-    /// Opens the file of an operation that was found at the start, to go on with it.
-    ///
-    /// # Errors
-    /// [`JournalError::Disk`].
-    pub async fn reopen(&self, recorded: &Recorded) -> Result<JournalFile, JournalError> {
+    fn reopen(&self, recorded: &Recorded) -> (Job, Answer<Shared>) {
         let (done, opened) = oneshot::channel();
-        self.send(Job::Reopen {
+        let job = Job::Reopen {
             path: self.path(&recorded.operation.id),
             bytes: recorded.bytes,
             done,
-        })?;
-        let file = opened.await.unwrap_or(Err(JournalError::Busy))?;
-        Ok(JournalFile { file })
-    }
-
-    /// Hands events over to be written, in order; `done` is called when they are durable, or are not.
-    pub fn append(
-        &self,
-        file: &JournalFile,
-        events: &[OperationEvent],
-        done: impl FnOnce(Result<(), JournalError>) + Send + 'static,
-    ) {
-        if !KEEPS {
-            return done(Ok(()));
-        }
-        let lines = events.iter().flat_map(record::event_line).collect();
-        let job = Job::Append {
-            file: Arc::clone(&file.file),
-            lines,
-            done: Box::new(done),
         };
-        if let Err((error, Job::Append { done, .. })) = self.try_send(job) {
-            done(Err(error));
-        }
+        (job, opened)
     }
 
-    /// Reads an operation's file.
-    ///
-    /// # Errors
-    /// [`JournalError::Disk`].
-    pub async fn read(&self, id: &str) -> Result<Option<Recorded>, JournalError> {
-        let (done, read) = oneshot::channel();
-        self.send(Job::Read {
-            path: self.path(id),
-            done,
-        })?;
-        read.await.unwrap_or(Err(JournalError::Busy))
-    }
-
-    /// Removes an operation's file; Core has stored its end.
-    ///
-    /// # Errors
-    /// [`JournalError::Disk`].
-    pub async fn remove(&self, id: &str) -> Result<(), JournalError> {
+    fn remove(&self, id: &str) -> (Job, Answer<()>) {
         let (done, removed) = oneshot::channel();
-        self.send(Job::Remove {
-            path: self.path(id),
-            done,
-        })?;
-        removed.await.unwrap_or(Err(JournalError::Busy))?;
-        self.release(id);
-        Ok(())
+        let path = self.path(id);
+        (Job::Remove { path, done }, removed)
     }
 
     fn path(&self, id: &str) -> PathBuf {
@@ -267,18 +333,13 @@ impl Journal {
             .unwrap_or_else(PoisonError::into_inner)
             .remove(id);
     }
+}
 
-    fn send(&self, job: Job) -> Result<(), JournalError> {
-        self.try_send(job).map_err(|(error, _)| error)
-    }
-
-    fn try_send(&self, job: Job) -> Result<(), (JournalError, Job)> {
-        match &self.jobs {
-            Some(jobs) => jobs
-                .try_send(job)
-                .map_err(|error| (JournalError::Busy, error.into_inner())),
-            None => Err((JournalError::Busy, job)),
-        }
+fn append_job(file: &JournalFile, events: &[OperationEvent], done: Done) -> Job {
+    Job::Append {
+        file: Arc::clone(&file.file),
+        lines: events.iter().flat_map(record::event_line).collect(),
+        done,
     }
 }
 

@@ -5,8 +5,6 @@ use serde::{Deserialize, Serialize};
 
 /// Digits of the checksum: enough to tell a torn or damaged line.
 const CHECKSUM_DIGITS: usize = 16;
-/// Characters of an error that are kept.
-const ERROR_CHARS_MAX: usize = 1000;
 
 /// What a file of the journal holds, the operation first.
 #[derive(Debug, Serialize, Deserialize)]
@@ -87,27 +85,4 @@ fn read_line(line: &[u8]) -> Option<Record> {
         return None;
     }
     serde_json::from_slice(document).ok()
-}
-
-/// An error text as it may be kept and told: bounded, and without what stands before the `@` of an address.
-pub fn redact(text: &str) -> String {
-    let text: String = text.chars().take(ERROR_CHARS_MAX).collect();
-    let mut redacted = String::with_capacity(text.len());
-    let mut rest = text.as_str();
-    while let Some(at) = rest.find("://") {
-        let (before, after) = rest.split_at(at + 3);
-        redacted.push_str(before);
-        let end = after
-            .find(|c: char| c.is_whitespace() || matches!(c, '/' | '"' | '\''))
-            .unwrap_or(after.len());
-        rest = match after[..end].rfind('@') {
-            Some(at) => {
-                redacted.push_str("***");
-                &after[at..]
-            }
-            None => after,
-        };
-    }
-    redacted.push_str(rest);
-    redacted
 }
