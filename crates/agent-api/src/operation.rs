@@ -95,6 +95,10 @@ pub enum OperationEventBody {
     Started {
         /// Id of the container.
         id: String,
+        /// The run that it was in, as the Engine dates it: by that a later one is told from it, also after a restart
+        /// of the agent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        run: Option<Run>,
     },
     /// The Engine has answered; the state is yet to be observed.
     Acted {

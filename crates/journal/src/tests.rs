@@ -25,6 +25,7 @@ fn event(seq: u64) -> OperationEvent {
         },
         _ => OperationEventBody::Started {
             id: format!("c{seq}"),
+            run: None,
         },
     };
     OperationEvent {

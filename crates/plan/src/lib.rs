@@ -32,7 +32,9 @@ pub use guard::{Decision, Form, guard, refusal};
 pub use objects::{ObjectUser, ProtectedObjects};
 pub use own_container::{own_container_candidates, root_upper_dir};
 pub use protected::{ControlPath, own_dependencies, protected_set};
-pub use settle::{operation_deadline_ms, settle, settle_back, settle_skip, target_deadline_ms};
+pub use settle::{
+    operation_deadline_ms, restarted, settle, settle_back, settle_skip, target_deadline_ms,
+};
 pub use state::{StateEffect, reached, state_effect};
 pub use status::{LinkState, container_status, server_state};
 pub use undo::{Undo, changed_since, has_undo, inverse, is_undone, second_step, undo};

@@ -6,7 +6,7 @@ use komodo_api::{
     container::ContainerAction,
     engine::ContainerStateStatusEnum,
     plan::{Effect, PlanItem, Reason, ReasonCode},
-    update::VerdictKind,
+    update::{Run, VerdictKind},
 };
 
 use crate::{
@@ -78,6 +78,14 @@ pub fn operation_deadline_ms(plan: &ContainersPlan, concurrency: u32) -> u64 {
     (sum / u64::from(concurrency.max(1)))
         .saturating_add(longest)
         .saturating_add(MARGIN_OPERATION_MS)
+}
+
+/// Whether a container is in another run than before; `None` where one of the two is not known. Times are compared for
+/// being the same only: the clocks of agent and Engine may be set meanwhile.
+pub fn restarted(before: Option<Run>, now: &Container) -> Option<bool> {
+    let before = before?;
+    now.started_at
+        .map(|started_at| before.started_at != Some(started_at))
 }
 
 type Settled = (VerdictKind, Option<Reason>, Option<String>);

@@ -9,7 +9,7 @@ use komodo_api::{
     container::ContainerAction,
     engine::ContainerStateStatusEnum,
     plan::{Effect, PlanItem, Reason, ReasonCode},
-    update::{Verdict, VerdictKind},
+    update::{Run, Verdict, VerdictKind},
 };
 use komodo_plan::{
     Decision, Form, changed_since, guard, reached, second_step, settle, settle_skip, state_effect,
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 mod look;
 
 use crate::{engine::ActError, journal::Killed, process::Process};
-use look::{RunBefore, judge, look, observe};
+use look::{judge, look, observe};
 
 /// What a target may take where nobody wrote down what it does: only an agent that is broken on purpose goes on with
 /// such a one.
@@ -53,6 +53,8 @@ struct Target {
 #[derive(Default)]
 struct Begun {
     at: i64,
+    /// The run that it was in before.
+    run: Option<Run>,
     times: u32,
     answered: bool,
     error: Option<String>,
@@ -178,7 +180,7 @@ async fn act(
         }
     };
     let before = asked.before.state;
-    let run = RunBefore::StartedAt(asked.before.started_at);
+    let run = Some(asked.before.run());
     let mut answered = asked.answered;
     if !answered && matches!(process.world.engine(), EngineState::Unreachable { .. }) {
         // While it waits for an Engine that would tell, the next ones may.
@@ -242,7 +244,8 @@ async fn ask(
                 }
                 return Err(NotAsked::Settled(settled, now));
             }
-            Ok(_) if !begun => {
+            Ok(before) if !begun => {
+                let run = Some(before.run());
                 if process.disk.is_full() {
                     let why = "the journal cannot be written: its disk is full; it was not tried";
                     return Err(NotAsked::Settled(failed(why.to_owned()), None));
@@ -251,12 +254,13 @@ async fn ask(
                     Step::First => process.disk.begin(
                         &operation.id,
                         &item.id,
+                        run,
                         process.world.now(),
                         &process.alive,
                     )?,
                     Step::Second => {
                         let id = item.id.clone();
-                        write(process, operation, OperationEventBody::Started { id })?;
+                        write(process, operation, OperationEventBody::Started { id, run })?;
                         true
                     }
                 };
@@ -387,15 +391,7 @@ async fn settle_all(
             }
             let error = "the agent was stopped before it was tried";
             let seen = observe(process, &item.id).await;
-            let (settled, now) = judge(
-                operation,
-                item,
-                item.state,
-                RunBefore::EndedBy(None),
-                seen,
-                false,
-                Some(error),
-            );
+            let (settled, now) = judge(operation, item, item.state, None, seen, false, Some(error));
             return write_verdict(process, operation, item, item.state, settled, now.as_ref());
         };
         // How long the Engine may be at it depends on the container, which no journal describes.
@@ -413,7 +409,7 @@ async fn settle_all(
         };
         // What was asked for may yet come about: the Engine did not stop with the agent.
         let waits = !begun.answered;
-        let run = RunBefore::EndedBy(Some(begun.at));
+        let run = begun.run;
         let seen = look(process, operation, target, run, waits, halfway, ends).await;
         let (settled, now) = judge(operation, item, item.state, run, seen, true, error);
         write_verdict(process, operation, item, item.state, settled, now.as_ref())
@@ -444,11 +440,12 @@ fn read(process: &Process, id: &str) -> Option<(Operation, u32, Vec<PlanItem>, V
         let mut settled: Vec<(&str, &str)> = Vec::new();
         for event in &record.events {
             match &event.body {
-                OperationEventBody::Started { id } => {
-                    let times = begun.get(id.as_str()).map_or(0, |begun| begun.times) + 1;
+                OperationEventBody::Started { id, run } => {
+                    let first = begun.get(id.as_str());
                     let last = Begun {
                         at: event.at,
-                        times,
+                        run: first.map_or(*run, |first| first.run),
+                        times: first.map_or(0, |first| first.times) + 1,
                         ..Begun::default()
                     };
                     begun.insert(id, last);

@@ -15,7 +15,7 @@ use std::{
 use komodo_agent_api::{
     AgentError, AgentErrorCode, AgentOperation, OperationEvent, OperationEventBody, OperationState,
 };
-use komodo_api::{UnixMs, plan::PlanItem};
+use komodo_api::{UnixMs, plan::PlanItem, update::Run};
 use komodo_journal::{JournalError, JournalFile};
 use komodo_plan::ContainersPlan;
 use tokio::sync::watch;
@@ -309,6 +309,7 @@ impl Disk {
         &self,
         id: &str,
         target: &str,
+        run: Option<Run>,
         now: UnixMs,
         alive: &CancellationToken,
     ) -> Result<bool, Killed> {
@@ -320,8 +321,11 @@ impl Disk {
         if canceled {
             return Ok(false);
         }
-        let target = target.to_owned();
-        let body = OperationEventBody::Started { id: target };
+        let id_of_target = target.to_owned();
+        let body = OperationEventBody::Started {
+            id: id_of_target,
+            run,
+        };
         contents.append(id, body, now, alive).map(|()| true)
     }
 

@@ -297,7 +297,7 @@ impl Told {
             let settled =
                 place(&|body| matches!(body, OperationEventBody::Verdict(it) if it == verdict));
             let begun = place(
-                &|body| matches!(body, OperationEventBody::Started { id } if *id == verdict.id),
+                &|body| matches!(body, OperationEventBody::Started { id, .. } if *id == verdict.id),
             );
             let acted = place(
                 &|body| matches!(body, OperationEventBody::Acted { id, .. } if *id == verdict.id),
@@ -394,6 +394,15 @@ async fn eventually<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut(
     if timeout(SOON, wait).await.is_err() {
         panic!("{what} did not come to be within {SOON:?}");
     }
+}
+
+/// Waits until the Engine has a container in a state. Engine 20.10 hears of a pause from containerd once more behind the
+/// call that asked for it, and shows a container that was resumed at once as paused for a moment.
+async fn comes_to_be(world: &dyn ContractWorld, name: &str, state: ContainerStateStatusEnum) {
+    eventually(&format!("{name} {state:?}"), || async {
+        world.state_of(name).await == Some(state)
+    })
+    .await;
 }
 
 /// Makes a test of each case; the argument is an expression that gives a future of an empty [`ContractWorld`].

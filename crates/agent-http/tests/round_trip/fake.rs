@@ -226,7 +226,10 @@ impl AgentApi for FakeAgent {
         match operation.as_str() {
             "known" => Ok(self.open(vec![step(
                 seq + 1,
-                OperationEventBody::Started { id: "a".into() },
+                OperationEventBody::Started {
+                    id: "a".into(),
+                    run: None,
+                },
             )])),
             _ => Err(error(AgentErrorCode::NotFound)),
         }

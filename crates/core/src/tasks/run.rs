@@ -353,7 +353,7 @@ impl Run {
                 }
                 self.ordered.items = items;
             }
-            OperationEventBody::Started { id } | OperationEventBody::Acted { id, .. } => {
+            OperationEventBody::Started { id, .. } | OperationEventBody::Acted { id, .. } => {
                 self.begun.insert(id);
                 return None;
             }

@@ -6,6 +6,7 @@ use futures_util::{StreamExt, stream};
 use komodo_agent_api::{
     AgentError, AgentErrorCode, AgentStream, OperationEvent, OperationEventBody, OperationState,
 };
+use komodo_api::update::Run;
 use komodo_journal::{Journal, JournalError, JournalFile, KEEPS};
 use tokio::sync::{Mutex as AsyncMutex, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -107,9 +108,11 @@ impl OperationLog {
         self: &Arc<Self>,
         journal: &Journal,
         id: &str,
+        run: Option<Run>,
     ) -> Option<oneshot::Receiver<Result<(), JournalError>>> {
         let mut last = lock(&self.last);
-        let body = OperationEventBody::Started { id: id.to_owned() };
+        let id = id.to_owned();
+        let body = OperationEventBody::Started { id, run };
         (!last.canceled).then(|| self.hand_over(&mut last, journal, [body]))
     }
 

@@ -10,7 +10,7 @@ use komodo_api::{
     plan::{PlanItem, Reason, ReasonCode},
     update::{Run, Verdict, VerdictKind},
 };
-use komodo_plan::settle_back;
+use komodo_plan::{restarted, settle_back};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{log::OperationLog, run::Means, target::Turn};
@@ -18,6 +18,9 @@ use crate::{clock, redact::redact};
 
 /// Time after which nobody waits any more for an Engine that would tell what became of a container.
 const OBSERVE_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Looks at a container that is not as the Engine has said that it is: Engine 20.10 hears of a pause from containerd once
+/// more behind the call that asked for it, and shows one that was resumed at once as paused for a moment.
+const DOUBTS_MAX: u32 = 4;
 /// Looks at a container that the Engine does not answer, while it answers otherwise.
 const LOOKS_MAX: u32 = 3;
 pub(super) const LOOK_PAUSE: Duration = Duration::from_millis(300);
@@ -50,31 +53,8 @@ pub(super) struct Ask<'a> {
     pub(super) unanswered_since: Option<UnixMs>,
     /// What went wrong.
     pub(super) error: Option<&'a str>,
-    /// By what a new run is told from the one before.
-    pub(super) run: RunBefore,
-}
-
-/// What is known of the run before.
-#[derive(Clone, Copy)]
-pub(super) enum RunBefore {
-    /// When it started, where that is known.
-    StartedAt(Option<UnixMs>),
-    /// A new one started at this time or after it.
-    EndedBy(Option<UnixMs>),
-}
-
-impl RunBefore {
-    fn restarted(self, seen: &Seen) -> Option<bool> {
-        match (seen, self) {
-            (Seen::There(now), RunBefore::StartedAt(Some(before))) => {
-                Some(now.started_at != Some(before))
-            }
-            (Seen::There(now), RunBefore::EndedBy(Some(at))) => {
-                now.started_at.map(|started| started >= at)
-            }
-            _ => None,
-        }
-    }
+    /// The run before, where the Engine has dated it.
+    pub(super) run: Option<Run>,
 }
 
 /// Looks at a container until the Engine tells. A turn is given back as soon as that takes longer.
@@ -110,12 +90,18 @@ pub(super) async fn settle_by_look(
     ask: Ask<'_>,
     turn: &mut Option<Turn>,
 ) -> (Verdict, Seen) {
+    let said_done = ask.acted && ask.error.is_none();
+    let mut doubts = 0;
     loop {
         let seen = observe(means, &item.id, turn).await;
         let verdict = judge(item, operation.action, ask, &seen);
         let at_it = match (&seen, ask.unanswered_since) {
             (Seen::There(container), Some(since)) => {
                 clock::now_ms() < at_it_until(since, container, operation)
+            }
+            (Seen::There(_), None) => {
+                doubts += 1;
+                said_done && doubts < DOUBTS_MAX
             }
             _ => false,
         };
@@ -150,8 +136,7 @@ pub(super) fn judge(
     ask: Ask<'_>,
     seen: &Seen,
 ) -> Verdict {
-    let restarted = ask.run.restarted(seen);
-    let by = |observed| {
+    let by = |observed: Option<&Container>| {
         settle_back(
             item.back_to,
             action,
@@ -159,7 +144,7 @@ pub(super) fn judge(
             observed,
             ask.acted,
             ask.error,
-            restarted,
+            observed.and_then(|now| restarted(ask.run, now)),
         )
     };
     match seen {

@@ -9,7 +9,7 @@ use komodo_agent_api::{AgentOperation, OperationEvent, OperationEventBody};
 use komodo_api::{
     UnixMs,
     plan::{Effect, PlanItem},
-    update::Verdict,
+    update::{Run, Verdict},
 };
 use komodo_failpoint::failpoint;
 use komodo_journal::Recorded;
@@ -17,16 +17,16 @@ use komodo_plan::{Form, second_step, settle_skip};
 
 use super::{
     log::OperationLog,
-    look::{Ask, RunBefore, canceled, left_alone, settle_by_look, tell},
+    look::{Ask, canceled, left_alone, settle_by_look, tell},
     run::Means,
 };
 
 /// How far a target had come.
 #[derive(Default)]
 struct Step {
-    /// When the Engine was about to be asked first.
-    started: Option<UnixMs>,
-    /// When it was last: an undo may ask it twice.
+    /// The run that it was in before the Engine was asked first.
+    run: Option<Run>,
+    /// When it was about to be asked last: an undo may ask it twice.
     last_started: Option<UnixMs>,
     times: u32,
     error: Option<String>,
@@ -90,7 +90,7 @@ async fn look(
             .filter(|step| !step.answered)
             .and_then(|step| step.last_started),
         error,
-        run: RunBefore::EndedBy(step.and_then(|step| step.started)),
+        run: step.and_then(|step| step.run),
     };
     settle_by_look(means, operation, item, ask, &mut None)
         .await
@@ -112,11 +112,10 @@ fn replay(events: &[OperationEvent]) -> Replayed<'_> {
     for event in events {
         match &event.body {
             OperationEventBody::Planned { items: planned, .. } => items = planned,
-            OperationEventBody::Started { id } => {
+            OperationEventBody::Started { id, run } => {
                 let step = steps.entry(id).or_default();
-                step.started.get_or_insert(event.at);
                 *step = Step {
-                    started: step.started,
+                    run: if step.times == 0 { *run } else { step.run },
                     last_started: Some(event.at),
                     times: step.times + 1,
                     ..Step::default()

@@ -6,7 +6,7 @@ use komodo_agent_api::{AgentOperation, Container, OperationEventBody};
 use komodo_api::{
     container::ContainerAction,
     plan::{Effect, PlanItem, Reason},
-    update::{Verdict, VerdictKind},
+    update::{Run, Verdict, VerdictKind},
 };
 use komodo_docker::{ActOptions, EngineError, Granted, Outcome, Refused, grant};
 use komodo_failpoint::failpoint;
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     log::OperationLog,
-    look::{Ask, LOOK_PAUSE, RunBefore, Seen, Settled, canceled, judge, settle_by_look, verdict},
+    look::{Ask, LOOK_PAUSE, Seen, Settled, canceled, judge, settle_by_look, verdict},
     run::Means,
 };
 use crate::{clock, observe::View, redact::redact};
@@ -73,9 +73,20 @@ struct Time {
 struct Asked {
     /// The container as it was right before.
     before: Container,
+    /// Its run then, where the Engine has dated it.
+    run: Option<Run>,
     acted: bool,
     unanswered_since: Option<i64>,
     error: Option<String>,
+}
+
+/// That the Engine may be asked.
+struct Permit {
+    /// The container as it is.
+    before: Container,
+    /// Its run, where the Engine has dated it.
+    run: Option<Run>,
+    granted: Granted,
 }
 
 /// Why the Engine is not asked.
@@ -122,7 +133,7 @@ impl Cx<'_> {
             acted: asked.acted,
             unanswered_since: asked.unanswered_since,
             error: asked.error.as_deref(),
-            run: RunBefore::StartedAt(asked.before.started_at),
+            run: asked.run,
         };
         let second = second_step(action, item.back_to);
         if second.is_none()
@@ -225,13 +236,17 @@ impl Cx<'_> {
         let mut begun = false;
         loop {
             let why = match self.permit(item, action, step).await {
-                Ok((before, granted)) if begun => {
+                Ok(Permit {
+                    before,
+                    run,
+                    granted,
+                }) if begun => {
                     let within = time.until.saturating_duration_since(Instant::now());
                     if within.is_zero() {
                         let why = "its time was over before the Engine was asked".to_owned();
                         return Err(self.not_asked(item, begun, failed(why), Some(&before)));
                     }
-                    match self.call(before, granted, within).await {
+                    match self.call(before, run, granted, within).await {
                         Ok(asked) => {
                             self.acted(item, asked.error.clone());
                             return Ok(asked);
@@ -243,13 +258,13 @@ impl Cx<'_> {
                         }
                     }
                 }
-                Ok((before, _)) => {
+                Ok(Permit { before, run, .. }) => {
                     failpoint!("target.starting");
                     let durable = match step {
-                        Step::First => self.log.begin(&self.means.journal, &item.id),
+                        Step::First => self.log.begin(&self.means.journal, &item.id, run),
                         Step::Second => {
                             let id = item.id.clone();
-                            let body = OperationEventBody::Started { id };
+                            let body = OperationEventBody::Started { id, run };
                             Some(self.log.append(&self.means.journal, [body]))
                         }
                     };
@@ -304,6 +319,7 @@ impl Cx<'_> {
     async fn call(
         &self,
         before: Container,
+        run: Option<Run>,
         granted: Granted,
         within: Duration,
     ) -> Result<Asked, EngineError> {
@@ -322,6 +338,7 @@ impl Cx<'_> {
         };
         Ok(Asked {
             before,
+            run,
             acted,
             unanswered_since: unanswered.then_some(since),
             error,
@@ -334,7 +351,7 @@ impl Cx<'_> {
         item: &PlanItem,
         action: ContainerAction,
         step: Step,
-    ) -> Result<(Container, Granted), Kept> {
+    ) -> Result<Permit, Kept> {
         let Means {
             engine,
             observatory,
@@ -342,8 +359,11 @@ impl Cx<'_> {
         } = self.means;
         let expected = self.operation.expected.get(&item.id);
         // Only the Engine itself dates a run so exactly that it can be told from another.
-        let looked = match expected.filter(|expected| is_undone(expected)) {
-            Some(_) => match observatory.look(engine, &item.id).await {
+        let by_run = matches!(action, ContainerAction::Start | ContainerAction::Restart);
+        let dated = observatory.read(|view| view.is_dated(&item.id));
+        let undone = expected.is_some_and(is_undone);
+        let looked = match undone || (by_run && !dated) {
+            true => match observatory.look(engine, &item.id).await {
                 Ok(now) => Some(now),
                 Err(error) if error.is_unreachable() => {
                     return Err(Kept::Away(redact(&error.chain())));
@@ -353,8 +373,9 @@ impl Cx<'_> {
                     return Err(Kept::Settled(failed(why), None));
                 }
             },
-            None => None,
+            false => None,
         };
+        let dated = dated || looked.is_some();
         let (now, protected) = observatory.read(|view: &View| {
             if !view.is_ready() {
                 let why = match &view.engine {
@@ -398,7 +419,11 @@ impl Cx<'_> {
         let state = || state_effect(action, now.state, self.form).reason();
         match changed.or_else(|| state().map(Reason::new)) {
             Some(reason) => Err(left(Effect::Skip, reason, now)),
-            None => Ok((now, granted)),
+            None => Ok(Permit {
+                run: dated.then(|| now.run()),
+                before: now,
+                granted,
+            }),
         }
     }
 

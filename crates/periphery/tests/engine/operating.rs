@@ -322,7 +322,7 @@ async fn dependants_stop_before_and_start_after_what_they_depend_on() {
         events
             .iter()
             .filter_map(|event| match &event.body {
-                OperationEventBody::Started { id } => Some(format!("begin {}", name_of[id])),
+                OperationEventBody::Started { id, .. } => Some(format!("begin {}", name_of[id])),
                 OperationEventBody::Acted { id, .. } => Some(format!("end {}", name_of[id])),
                 _ => None,
             })

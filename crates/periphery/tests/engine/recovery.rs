@@ -124,6 +124,46 @@ async fn the_journal_cut_anywhere_is_settled_by_what_is_seen() {
     }
 }
 
+/// Whether a restart was sent before the agent was killed is told by the run that the container is in, and not by the
+/// time of the step: here the step is older than the run, as after a clock that was set back.
+#[tokio::test]
+async fn a_restart_that_was_never_sent_is_not_called_done() {
+    let harness = Harness::start().await;
+    harness.engine.run(Container::idle("aa")).await.unwrap();
+    harness.mirror.wait(|view| view.containers.len() == 1).await;
+    let restart = operation(ContainerAction::Restart, one("aa"));
+    let events = operate(&*harness.agent, restart.clone()).await.unwrap();
+    let now = verdicts(&events)[0].run.and_then(|run| run.started_at);
+    let begun = events.iter().find_map(|event| match &event.body {
+        OperationEventBody::Started { run, .. } => run.and_then(|run| run.started_at),
+        _ => None,
+    });
+    let (Some(now), Some(begun)) = (now, begun) else {
+        panic!("both runs are dated: {events:?}");
+    };
+    assert_ne!(now, begun);
+    let name = format!("{}.jsonl", restart.id);
+    let journal = std::fs::read_to_string(harness.root.join("journal").join(&name)).unwrap();
+    let end = journal.find("started").unwrap();
+    let end = end + journal[end..].find('\n').unwrap() + 1;
+    let sent = journal[..end].to_owned();
+    let never_sent = sent.replace(&begun.to_string(), &now.to_string());
+    assert_ne!(sent, never_sent);
+    for (journal, expected) in [(sent, VerdictKind::Done), (never_sent, VerdictKind::Failed)] {
+        let root = folder();
+        std::fs::create_dir_all(root.join("journal")).unwrap();
+        std::fs::write(root.join("journal").join(&name), journal).unwrap();
+        let agent = Agent::start(options(&harness.engine.docker_host(), &root))
+            .await
+            .unwrap();
+        let verdicts = verdicts(&followed(&agent, &restart.id).await);
+        assert_eq!(verdicts.len(), 1);
+        assert_eq!(verdicts[0].verdict, expected, "{verdicts:?}");
+        drop(agent);
+        std::fs::remove_dir_all(root).unwrap();
+    }
+}
+
 #[tokio::test]
 async fn an_agent_that_ends_in_the_middle_of_a_stop_is_settled_by_the_next() {
     let engine = komodo_testkit::engine::Engine::start().await.unwrap();

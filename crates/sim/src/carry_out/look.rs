@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use komodo_agent_api::{Container, EngineState};
 use komodo_api::{
-    UnixMs, container::ContainerAction, engine::ContainerStateStatusEnum, plan::PlanItem,
-    update::VerdictKind,
+    container::ContainerAction,
+    engine::ContainerStateStatusEnum,
+    plan::PlanItem,
+    update::{Run, VerdictKind},
 };
-use komodo_plan::{reached, second_step, settle_back};
+use komodo_plan::{reached, restarted, second_step, settle_back};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Operation, Settled, Target};
@@ -16,31 +18,13 @@ use crate::process::Process;
 /// Time after which nobody waits any more for an Engine that would tell what became of a container.
 const OBSERVE_MAX: Duration = Duration::from_secs(24 * 3600);
 
-/// What is known of the run before, as with the real agent.
-#[derive(Clone, Copy)]
-pub(super) enum RunBefore {
-    /// When it started.
-    StartedAt(Option<UnixMs>),
-    /// A new one started at this time or after it.
-    EndedBy(Option<UnixMs>),
-}
-
-impl RunBefore {
-    fn restarted(self, now: &Container) -> Option<bool> {
-        match self {
-            RunBefore::StartedAt(before) => Some(now.started_at != before),
-            RunBefore::EndedBy(at) => Some(now.started_at? >= at?),
-        }
-    }
-}
-
 /// Looks at a container; where the Engine may be at it still, until it is as wanted. `first` asks for what the operation
 /// is, and not for the state that it is brought back to.
 pub(super) async fn look(
     process: &Process,
     operation: &Operation,
     target: &Target,
-    run: RunBefore,
+    run: Option<Run>,
     waits: bool,
     first: bool,
     ends: Instant,
@@ -55,7 +39,7 @@ pub(super) async fn look(
                 let wanted = second_step(operation.action, back_to).unwrap_or(operation.action);
                 reached(wanted, container.state)
                     && (operation.action != ContainerAction::Restart
-                        || run.restarted(container) == Some(true))
+                        || restarted(run, container) == Some(true))
             }
         };
         if there || !waits || timeout_at(ends, changes.recv()).await.is_err() {
@@ -69,7 +53,7 @@ pub(super) fn judge(
     operation: &Operation,
     item: &PlanItem,
     before: ContainerStateStatusEnum,
-    run: RunBefore,
+    run: Option<Run>,
     seen: Option<Option<Container>>,
     acted: bool,
     error: Option<&str>,
@@ -78,7 +62,7 @@ pub(super) fn judge(
         let why = "the Engine does not answer, so that nobody can tell".to_owned();
         return ((VerdictKind::Unknown, None, Some(why)), None);
     };
-    let restarted = observed.as_ref().and_then(|now| run.restarted(now));
+    let restarted = observed.as_ref().and_then(|now| restarted(run, now));
     let settled = settle_back(
         item.back_to,
         operation.action,

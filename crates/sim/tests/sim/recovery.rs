@@ -55,8 +55,6 @@ fn ways(at: usize) -> [(Kept, KillAt); 6] {
 /// was reached.
 async fn killed(action: ContainerAction, concurrency: u32, kept: Kept, kill: KillAt) -> bool {
     let (host, _directory) = host_that_keeps(HOST, kept);
-    // What runs has run for a while: a later run is told by the time at which it starts.
-    tokio::time::sleep(Duration::from_secs(1)).await;
     host.world.set_latency(action, Duration::from_millis(700));
     let first = host.start();
     first.hello(hello()).await.unwrap();

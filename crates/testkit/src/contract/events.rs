@@ -115,7 +115,7 @@ pub async fn external_changes_are_told(world: &dyn ContractWorld) {
                 view.container("web").is_some_and(|it| it.state == state)
             })
             .await;
-        assert_eq!(world.state_of("web").await, Some(state));
+        comes_to_be(world, "web", state).await;
     }
     let started = watch.view.container("web").and_then(|it| it.started_at);
     world.docker(ContainerAction::Restart, "web").await;

@@ -128,12 +128,12 @@ pub async fn undo_of_each_verb(world: &dyn ContractWorld) {
         let undone = talk.operate(order).await.expect("accepted");
         undone.assert_whole(1);
         assert_eq!(undone.summary(), format!("{name} done"), "{action:?}");
-        assert_eq!(world.state_of(name).await, Some(before), "{action:?}");
+        comes_to_be(world, name, before).await;
         // The same undo a second time finds nothing as it was left.
         let order = undo_of(&did, &format!("late-{name}"), action, &one(name));
         let late = talk.operate(order).await.expect("accepted");
         assert_eq!(late.summary(), format!("{name} skipped changed-since"));
-        assert_eq!(world.state_of(name).await, Some(before), "{action:?}");
+        comes_to_be(world, name, before).await;
     }
 }
 

@@ -258,8 +258,9 @@ pub async fn dependants_first(world: &dyn ContractWorld) {
             };
             let settled =
                 place(&|body| matches!(body, OperationEventBody::Verdict(it) if it.id == first));
-            let begun =
-                place(&|body| matches!(body, OperationEventBody::Started { id } if *id == second));
+            let begun = place(
+                &|body| matches!(body, OperationEventBody::Started { id, .. } if *id == second),
+            );
             assert!(
                 settled < begun,
                 "{action:?}: {} is begun before {} is settled",
