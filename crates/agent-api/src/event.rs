@@ -54,6 +54,18 @@ pub enum GoodbyeReason {
         /// Name of the signal.
         signal: String,
     },
+    /// It was asked to go, with `detach`.
+    Detached {
+        /// Name of the user who asked.
+        by: String,
+        /// The command that brings it back, to be run on its host.
+        bring_back: String,
+    },
+    /// A helper restarts or replaces it.
+    HandedOver {
+        /// Id of the operation.
+        operation: String,
+    },
     /// The Engine told that the agent's own container is being paused, killed or stopped.
     EngineEvent {
         /// The Engine's word for it.

@@ -28,9 +28,13 @@ pub use operation::{AgentOperation, Expected, OperationEvent, OperationEventBody
 ///
 /// - 1 (2026-11-23): the beginning.
 /// - 2 (2026-11-23): `cancel`; operations carry the Core's id and what their targets are expected to be.
-pub const LEVEL: u32 = 2;
+/// - 3 (2026-11-23): `confirm`, hand over and detach.
+pub const LEVEL: u32 = 3;
 /// The oldest level of the other side that this build still speaks with.
 pub const LEVEL_MIN: u32 = 1;
+
+/// Seconds that a new agent or Core is watched before it is confirmed, where nothing else is said.
+pub const PROBATION_S_DEFAULT: u32 = 30;
 
 /// What Core says of itself, once per link, before anything else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -191,6 +195,12 @@ pub trait AgentApi: Send + Sync + 'static {
     /// `skipped: canceled`. Durable before it is answered. One that has ended, or is canceled already, is left as it
     /// is. `by` names the user.
     async fn cancel(&self, operation: String, by: String) -> Result<(), AgentError>;
+
+    /// Confirms what an operation handed over: Core has reached it for the whole probation. Durable before it is answered,
+    /// and then kept; one that is confirmed already, or has ended, is left as it is.
+    ///
+    /// `invalid` where what bears the name is still the old container in its old run: nothing was handed over yet.
+    async fn confirm(&self, operation: String) -> Result<(), AgentError>;
 
     /// Lets the agent forget an operation whose end Core has stored.
     async fn acknowledge(&self, operation: String) -> Result<(), AgentError>;

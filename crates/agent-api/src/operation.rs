@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use komodo_api::{
     UnixMs,
-    container::{ContainerAction, Scope, TerminationSignal},
+    container::{ContainerAction, Recreate, Scope, TerminationSignal},
     engine::ContainerStateStatusEnum,
     plan::PlanItem,
     resource::ContainerRef,
@@ -38,6 +38,16 @@ pub struct AgentOperation {
     /// Why protected containers (never the agent or Core) are acted on all the same.
     #[serde(default)]
     pub override_reason: Option<String>,
+    /// Whether the agent may go on purpose, where the operation is on its own container.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub detach: bool,
+    /// Where a restart makes a new container of what runs the agent or Core.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recreate: Option<Recreate>,
+    /// Seconds that a new agent or Core is watched before it is confirmed; absent is
+    /// [`PROBATION_S_DEFAULT`](crate::PROBATION_S_DEFAULT).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probation_s: Option<u32>,
     /// By id: as what a container is to be found. One that is otherwise was changed by somebody else since, and is
     /// left alone, as is one that is not among them. Empty: all, as they are, unless `bound`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -110,6 +120,24 @@ pub enum OperationEventBody {
     },
     /// A target is settled.
     Verdict(Verdict),
+    /// A helper acts from here on: it stops this agent, or Core, and starts it again.
+    HandedOver {
+        /// Id of the container that is handed over.
+        id: String,
+        /// Name of the helper's container or unit.
+        helper: String,
+        /// Until when it must be confirmed.
+        until: UnixMs,
+        /// Seconds that it is watched before Core confirms it.
+        probation_s: u32,
+    },
+    /// Core has watched what was handed over for the whole probation.
+    Confirmed,
+    /// The agent goes on purpose: the end of the link is the success of the operation.
+    Detaching {
+        /// The command that brings it back, to be run on its host.
+        bring_back: String,
+    },
     /// No new target starts from here on.
     Canceled {
         /// Name of the user who canceled.

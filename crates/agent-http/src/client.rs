@@ -16,7 +16,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     drain,
-    wire::{Acknowledge, Cancel, Follow, Inspect, path},
+    wire::{About, Cancel, Follow, Inspect, path},
 };
 
 /// Largest answer to a unary call, in bytes; the Engine's document of a container is the largest.
@@ -180,14 +180,18 @@ impl AgentApi for AgentClient {
         .map(drop)
     }
 
+    async fn confirm(&self, operation: String) -> Result<(), AgentError> {
+        let about = About { operation };
+        self.call(path::CONFIRM, &about, self.deadlines.short)
+            .await
+            .map(drop)
+    }
+
     async fn acknowledge(&self, operation: String) -> Result<(), AgentError> {
-        self.call(
-            path::ACKNOWLEDGE,
-            &Acknowledge { operation },
-            self.deadlines.short,
-        )
-        .await
-        .map(drop)
+        let about = About { operation };
+        self.call(path::ACKNOWLEDGE, &about, self.deadlines.short)
+            .await
+            .map(drop)
     }
 }
 

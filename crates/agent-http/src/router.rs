@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     pack::Frames,
-    wire::{Acknowledge, Cancel, Follow, Inspect, REQUEST_BYTES_MAX, path},
+    wire::{About, Cancel, Follow, Inspect, REQUEST_BYTES_MAX, path},
 };
 
 #[derive(Clone)]
@@ -44,6 +44,7 @@ pub fn router(api: Arc<dyn AgentApi>) -> Router {
         .route(path::OPERATE, post(operate))
         .route(path::FOLLOW, post(follow))
         .route(path::CANCEL, post(cancel))
+        .route(path::CONFIRM, post(confirm))
         .route(path::ACKNOWLEDGE, post(acknowledge))
         .fallback(async || {
             Failure(AgentError::new(
@@ -91,7 +92,17 @@ async fn cancel(State(agent): State<Agent>, Json(body): Json<Cancel>) -> Answer 
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-async fn acknowledge(State(agent): State<Agent>, Json(body): Json<Acknowledge>) -> Answer {
+async fn confirm(State(agent): State<Agent>, Json(body): Json<About>) -> Answer {
+    let Agent { api, accepting } = agent;
+    finish(
+        &accepting,
+        async move { api.confirm(body.operation).await },
+    )
+    .await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn acknowledge(State(agent): State<Agent>, Json(body): Json<About>) -> Answer {
     let Agent { api, accepting } = agent;
     finish(
         &accepting,

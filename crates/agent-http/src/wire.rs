@@ -13,6 +13,7 @@ pub(crate) mod path {
     pub(crate) const OPERATE: &str = "/operation/operate";
     pub(crate) const FOLLOW: &str = "/operation/follow";
     pub(crate) const CANCEL: &str = "/operation/cancel";
+    pub(crate) const CONFIRM: &str = "/operation/confirm";
     pub(crate) const ACKNOWLEDGE: &str = "/operation/acknowledge";
 }
 
@@ -56,8 +57,8 @@ pub(crate) struct Cancel {
     pub(crate) by: String,
 }
 
-/// Body of an acknowledgement.
+/// Body of a confirmation or an acknowledgement.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct Acknowledge {
+pub(crate) struct About {
     pub(crate) operation: String,
 }

@@ -306,8 +306,20 @@ pub struct ContainerOperation {
     pub plan: Option<String>,
     /// Why a protected container is acted on all the same.
     pub override_reason: Option<String>,
+    /// Whether the agent may go on purpose.
+    pub detach: bool,
+    /// Where a restart makes a new container of it.
+    pub recreate: Option<Recreate>,
     /// What happens where the server is away.
     pub when_away: WhenAway,
+}
+
+/// A restart into a new container with the same configuration; for what runs the agent or Core.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct Recreate {
+    /// Image of the new one, by name or id; absent is the same name as before, looked up anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
 }
 
 /// What happens to an operation whose server is away.

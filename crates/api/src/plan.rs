@@ -125,6 +125,19 @@ pub enum Effect {
     Skip,
     /// The operation is refused because of it.
     Refuse,
+    /// It runs the agent or Core, and is handed over to a helper, which stops it, starts it, and puts it back as it was
+    /// where it is not confirmed.
+    #[serde(rename = "hand-over")]
+    HandOver,
+    /// It runs the agent, which goes on purpose: nothing can be asked of the server until somebody brings it back.
+    Detach,
+}
+
+impl Effect {
+    /// Whether something is done to the container, by whom and how ever.
+    pub const fn acts(self) -> bool {
+        matches!(self, Effect::Act | Effect::HandOver | Effect::Detach)
+    }
 }
 
 /// One container in a plan.
@@ -168,6 +181,9 @@ pub struct PlanItem {
     /// Bytes that go with it (prune).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
+    /// Where the agent goes on purpose: the command that brings it back, to be run on its host. Additive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bring_back: Option<String>,
     /// The state that an undo brings it back to: one that was paused is started and paused again. Additive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub back_to: Option<ContainerStateStatusEnum>,

@@ -49,6 +49,10 @@ pub enum ServerReasonCode {
     Unreachable,
     /// The agent said that it was stopped on the host.
     AgentStopped,
+    /// The agent was taken away on purpose, by a request with `detach`.
+    Detached,
+    /// The agent is handed over to a helper, which restarts or updates it.
+    HandedOver,
     /// An agent with a key that is not the pinned one asks to connect.
     KeyRefused,
     /// The agent is connected; its Engine does not answer.

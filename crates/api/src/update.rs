@@ -226,6 +226,10 @@ pub enum Stage {
     Waiting,
     /// What the agent cannot tell is looked at.
     Settling,
+    /// A helper on the host acts on the agent or on Core; the link goes and comes back.
+    HandedOver,
+    /// The new agent or Core is watched before it is confirmed.
+    Probation,
 }
 
 /// What an open Update waits for.

@@ -37,7 +37,7 @@ pub async fn measure() -> Result<Vec<Figure>, Failure> {
     let (mut recovered, mut back) = (Vec::new(), Vec::new());
     for _ in 0..RUNS {
         // Anew each time: agents that lost Core again and again wait longer before they try.
-        let _agents = agents(&core, &join)?;
+        let agents = agents(&core, &join)?;
         wait_for("all simulated servers", || async {
             (healthy(&core).await == SERVERS).then_some(())
         })
@@ -69,6 +69,11 @@ pub async fn measure() -> Result<Vec<Figure>, Failure> {
         let back_at = back_at.ok_or("the agents are not back")?;
         recovered.push(back_at.elapsed().as_secs_f64());
         back.push((back_at - killed).as_secs_f64());
+        drop(agents);
+        wait_for("the end of their links", || async {
+            (healthy(&core).await == 0).then_some(())
+        })
+        .await?;
     }
     let about = format!(
         "{SERVERS} open operations on {SERVERS} simulated servers, each container takes {ACTION_MS} ms; {RUNS} kills"

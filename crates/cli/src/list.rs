@@ -139,6 +139,8 @@ fn server_row(server: &ServerListItem, now: UnixMs) -> [Text; 8] {
                 Some(ServerReasonCode::NeverConnected) => "never connected",
                 Some(ServerReasonCode::Unreachable) => "unreachable",
                 Some(ServerReasonCode::AgentStopped) => "agent stopped",
+                Some(ServerReasonCode::Detached) => "detached",
+                Some(ServerReasonCode::HandedOver) => "handed over",
                 Some(ServerReasonCode::KeyRefused) => "key refused",
                 Some(ServerReasonCode::Docker) => "docker",
                 None => "not ok",

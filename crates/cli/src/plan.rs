@@ -167,7 +167,7 @@ pub fn lines(terminal: &Terminal, plan: &Plan, verb: &Verb) -> Vec<String> {
     let acted: Vec<_> = plan
         .items
         .iter()
-        .filter(|item| item.effect == Effect::Act)
+        .filter(|item| item.effect.acts())
         .map(|item| (item, consequences(item)))
         .collect();
     section(

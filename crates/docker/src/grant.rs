@@ -1,7 +1,7 @@
 //! The choke point: permission to change one container in one way, which only the guard gives.
 
 use komodo_api::{container::ContainerAction, plan::Reason};
-use komodo_plan::{Decision, Form, guard};
+use komodo_plan::{Decision, Form, Lift, guard};
 
 /// Permission to do one thing to one container, once.
 ///
@@ -42,6 +42,8 @@ pub enum Refused {
     Skip(Reason),
     /// The request is refused.
     Refuse(Reason),
+    /// Only a helper may do it.
+    HandOver(Reason),
 }
 
 /// Asks the guard whether a container, protected for these reasons now, may be acted on.
@@ -52,15 +54,16 @@ pub fn grant(
     container: &str,
     action: ContainerAction,
     form: Form,
-    overridden: bool,
+    lift: Lift,
     protected: &[Reason],
 ) -> Result<Granted, Refused> {
-    match guard(protected, action, form, overridden) {
-        Decision::Act => Ok(Granted {
+    match guard(protected, action, form, lift) {
+        Decision::Act | Decision::Detach(_) => Ok(Granted {
             container: container.to_owned(),
             action,
         }),
         Decision::Skip(reason) => Err(Refused::Skip(reason)),
+        Decision::HandOver(reason) => Err(Refused::HandOver(reason)),
         Decision::Refuse(reason) => Err(Refused::Refuse(reason)),
     }
 }

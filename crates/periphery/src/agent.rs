@@ -337,6 +337,10 @@ impl AgentApi for Agent {
         self.operations.cancel(&operation, &by).await
     }
 
+    async fn confirm(&self, operation: String) -> Result<(), AgentError> {
+        self.operations.confirm(&operation).await
+    }
+
     async fn acknowledge(&self, operation: String) -> Result<(), AgentError> {
         self.operations.acknowledge(&operation).await
     }

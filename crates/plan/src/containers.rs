@@ -17,7 +17,7 @@ use komodo_api::{
 use crate::{
     Decision, Form,
     graph::{Dependencies, Tie, order},
-    guard::{guard, verb},
+    guard::{Lift, guard, verb},
     index::{Found, Index},
     settle::target_deadline_ms,
     state::state_effect,
@@ -48,8 +48,8 @@ pub struct PlanInput<'a> {
     pub exclude: &'a [ContainerRef],
     /// Seconds that the request lets a container have to end, if it says.
     pub time: Option<i32>,
-    /// Whether a reason was given to act on protected containers all the same.
-    pub overridden: bool,
+    /// What the request lifts.
+    pub lift: Lift,
     /// By id: as what a container is to be found; one that is otherwise is left alone. Empty: as it is, unless `bound`.
     pub expected: &'a BTreeMap<String, Expected>,
     /// Whether only what is in `expected` is acted on even where that is empty.
@@ -65,7 +65,10 @@ impl<'a> From<&'a AgentOperation> for PlanInput<'a> {
             scope: &op.scope,
             exclude: &op.exclude,
             time: op.time,
-            overridden: op.override_reason.is_some(),
+            lift: Lift {
+                overridden: op.override_reason.is_some(),
+                detach: op.detach,
+            },
             expected: &op.expected,
             bound: op.bound,
         }
@@ -79,7 +82,10 @@ impl<'a> From<&'a ContainerOperation> for PlanInput<'a> {
             scope: &op.scope,
             exclude: &op.exclude,
             time: op.time,
-            overridden: op.override_reason.is_some(),
+            lift: Lift {
+                overridden: op.override_reason.is_some(),
+                detach: op.detach,
+            },
             expected: NOTHING_EXPECTED,
             bound: false,
         }
@@ -127,7 +133,7 @@ impl ContainersPlan {
         self.items
             .iter()
             .zip(self.deadlines_ms.iter().copied())
-            .filter(|(item, _)| item.effect == Effect::Act)
+            .filter(|(item, _)| item.effect.acts())
     }
 
     /// The item because of which the request is refused, if one is.
@@ -188,16 +194,23 @@ pub fn plan_containers(
     let form = Form::from(op.scope);
     let mut left_alone = Vec::new();
     let mut acts = Vec::new();
+    let mut effects = vec![Effect::Skip; containers.len()];
     let mut rest = Vec::new();
     for &at in &chosen {
         let container = containers[at];
-        let (effect, reason) = match guard(protected[at], op.action, form, op.overridden) {
-            Decision::Refuse(reason) => (Effect::Refuse, Some(reason)),
-            Decision::Skip(reason) => (Effect::Skip, Some(reason)),
-            Decision::Act if excluded.contains(&at) => {
+        let does = match guard(protected[at], op.action, form, op.lift) {
+            Decision::Refuse(reason) => Err((Effect::Refuse, reason)),
+            Decision::Skip(reason) => Err((Effect::Skip, reason)),
+            Decision::Act => Ok(Effect::Act),
+            Decision::HandOver(_) => Ok(Effect::HandOver),
+            Decision::Detach(_) => Ok(Effect::Detach),
+        };
+        let (effect, reason) = match does {
+            Err((effect, reason)) => (effect, Some(reason)),
+            Ok(_) if excluded.contains(&at) => {
                 (Effect::Skip, Some(Reason::new(ReasonCode::Excluded)))
             }
-            Decision::Act => {
+            Ok(effect) => {
                 let changed = match op.expected.get(&container.id) {
                     Some(expected) => changed_since(expected, container),
                     None if op.expected.is_empty() && !op.bound => None,
@@ -211,6 +224,7 @@ pub fn plan_containers(
                     Some(reason) => (Effect::Skip, Some(reason)),
                     None => {
                         acts.push(at);
+                        effects[at] = effect;
                         continue;
                     }
                 }
@@ -250,7 +264,9 @@ pub fn plan_containers(
     let acted: BTreeSet<usize> = acts.iter().copied().collect();
     for (&at, after) in order.sequence.iter().zip(&order.after) {
         let container = containers[at];
-        let mut item = item(container, Effect::Act, None, protected[at]);
+        let mut item = item(container, effects[at], None, protected[at]);
+        item.bring_back = (effects[at] == Effect::Detach)
+            .then(|| bring_back(op.action, &container.name));
         item.after = after
             .iter()
             .map(|&other| containers[other].id.clone())
@@ -315,6 +331,17 @@ pub fn plan_containers(
     Ok(plan)
 }
 
+/// The command that brings back an agent that goes on purpose.
+fn bring_back(action: ContainerAction, name: &str) -> String {
+    match action {
+        ContainerAction::Pause => format!("docker unpause {name}"),
+        ContainerAction::Destroy => {
+            format!("the command or compose file that made {name}, once more")
+        }
+        _ => format!("docker start {name}"),
+    }
+}
+
 /// What an undo brings a container back to. One that is protected from being paused is not: it stays in the run.
 fn back_to(
     op: &PlanInput<'_>,
@@ -328,7 +355,7 @@ fn back_to(
     }
     let second = second_step(op.action, Some(back_to));
     let may =
-        second.is_none_or(|second| guard(protected, second, form, op.overridden) == Decision::Act);
+        second.is_none_or(|second| guard(protected, second, form, op.lift) == Decision::Act);
     Some(if may {
         back_to
     } else {
@@ -392,7 +419,7 @@ fn counts(items: &[PlanItem]) -> PlanCounts {
     let mut counts = PlanCounts::default();
     for item in items {
         let count = match (item.effect, item.reason.as_ref().map(|reason| reason.code)) {
-            (Effect::Act, _) => &mut counts.act,
+            (Effect::Act | Effect::HandOver | Effect::Detach, _) => &mut counts.act,
             (Effect::Refuse, _) => &mut counts.refused,
             (Effect::Skip, Some(ReasonCode::Excluded)) => &mut counts.excluded,
             (Effect::Skip, Some(code)) if code.protects() => &mut counts.protected,

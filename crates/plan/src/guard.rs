@@ -30,11 +30,24 @@ impl From<&Scope> for Form {
     }
 }
 
+/// What a request lifts by saying so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Lift {
+    /// The protection of the control path: a reason was given (`override`).
+    pub overridden: bool,
+    /// That of the agent itself: it may go on purpose (`detach`).
+    pub detach: bool,
+}
+
 /// What may be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// It may be acted on.
     Act,
+    /// It may be restarted or replaced, by a helper only, since it runs the agent or Core.
+    HandOver(Reason),
+    /// It may be taken away, since that is meant.
+    Detach(Reason),
     /// It is left alone and listed.
     Skip(Reason),
     /// The request is refused.
@@ -46,6 +59,8 @@ pub enum Decision {
 enum Row {
     /// The branch itself: the agent, Core.
     Branch,
+    /// The branch of another server: its agent.
+    Neighbour,
     /// What the branch hangs on.
     ControlPath,
     /// Left out of bulk operations, nothing more.
@@ -54,8 +69,9 @@ enum Row {
     None,
 }
 
-const fn row(code: ReasonCode) -> Row {
+const fn row(code: ReasonCode, own: bool) -> Row {
     match code {
+        ReasonCode::Agent if !own => Row::Neighbour,
         ReasonCode::Agent | ReasonCode::Core => Row::Branch,
         ReasonCode::AgentDependency | ReasonCode::CoreDependency | ReasonCode::Declared => {
             Row::ControlPath
@@ -75,7 +91,9 @@ const fn row(code: ReasonCode) -> Row {
 enum Column {
     /// Brings something back to life.
     Revives,
-    /// Takes it away, if only for a moment.
+    /// Takes it away and brings it back.
+    Renews,
+    /// Takes it away.
     TakesAway,
     /// Removes by rule, whatever its form.
     Prune,
@@ -85,7 +103,8 @@ const fn column(action: ContainerAction) -> Column {
     use ContainerAction::*;
     match action {
         Start | Unpause => Column::Revives,
-        Restart | Pause | Stop | Destroy => Column::TakesAway,
+        Restart => Column::Renews,
+        Pause | Stop | Destroy => Column::TakesAway,
         Prune => Column::Prune,
     }
 }
@@ -94,26 +113,37 @@ const fn column(action: ContainerAction) -> Column {
 enum Cell {
     Refuse,
     Skip,
+    HandOver,
+    Detach,
     Act,
 }
 
-const fn cell(row: Row, form: Form, column: Column, overridden: bool) -> Cell {
-    match (row, form, column, overridden) {
+const fn cell(row: Row, form: Form, column: Column, lift: Lift) -> Cell {
+    match (row, form, column, lift) {
         (Row::None, ..) => Cell::Act,
         // Every prune is a bulk operation.
         (_, _, Column::Prune, _) | (_, Form::Bulk, ..) => Cell::Skip,
         (Row::Label, Form::Listed | Form::Named, ..) => Cell::Act,
-        (Row::ControlPath | Row::Branch, Form::Listed, ..) => Cell::Skip,
-        (Row::ControlPath | Row::Branch, Form::Named, Column::Revives, _) => Cell::Act,
-        (Row::ControlPath, Form::Named, Column::TakesAway, overridden) => {
+        (_, Form::Listed, ..) => Cell::Skip,
+        (_, Form::Named, Column::Revives, _) => Cell::Act,
+        (Row::ControlPath, Form::Named, _, Lift { overridden, .. }) => {
             if overridden {
                 Cell::Act
             } else {
                 Cell::Refuse
             }
         }
+        (Row::Branch, Form::Named, Column::Renews, _) => Cell::HandOver,
         // No override lifts this one: it would leave nobody to undo it.
-        (Row::Branch, Form::Named, Column::TakesAway, _) => Cell::Refuse,
+        (Row::Branch, Form::Named, Column::TakesAway, Lift { detach, .. }) => {
+            if detach {
+                Cell::Detach
+            } else {
+                Cell::Refuse
+            }
+        }
+        // Only its own server can hand it over, or let it go.
+        (Row::Neighbour, Form::Named, ..) => Cell::Refuse,
     }
 }
 
@@ -124,20 +154,20 @@ pub fn guard(
     reasons: &[Reason],
     action: ContainerAction,
     form: Form,
-    overridden: bool,
+    lift: Lift,
 ) -> Decision {
     let severest = reasons
         .iter()
         .map(|reason| {
-            (
-                cell(row(reason.code), form, column(action), overridden),
-                strength(reason.code),
-                reason,
-            )
+            let row = row(reason.code, reason.detail.is_none());
+            let cell = cell(row, form, column(action), lift);
+            (cell, strength(reason.code), reason)
         })
         .min_by_key(|(cell, strength, _)| (*cell, *strength));
     match severest {
         None | Some((Cell::Act, ..)) => Decision::Act,
+        Some((Cell::HandOver, _, reason)) => Decision::HandOver(reason.clone()),
+        Some((Cell::Detach, _, reason)) => Decision::Detach(reason.clone()),
         Some((Cell::Skip, _, reason)) => Decision::Skip(reason.clone()),
         Some((Cell::Refuse, _, reason)) => Decision::Refuse(reason.clone()),
     }
@@ -145,22 +175,18 @@ pub fn guard(
 
 /// Order of reasons, the strongest first.
 pub(crate) fn strength(code: ReasonCode) -> impl Ord + Copy {
-    (row(code), code)
+    (row(code, true), code)
 }
 
 /// What a refusal says: the container, the reason, and the way to do it all the same.
 pub fn refusal(container: &str, action: ContainerAction, reason: &Reason) -> String {
-    let way = match (row(reason.code), action) {
-        (
-            Row::Branch,
-            ContainerAction::Restart | ContainerAction::Stop | ContainerAction::Pause,
-        ) => {
-            format!(
-                "If you mean it, run `docker {} {container}` on the host.",
-                verb(action)
-            )
+    let way = match row(reason.code, reason.detail.is_none()) {
+        Row::Branch => {
+            "If you mean it, send the request again with `detach` (needs Write): the server cannot be controlled until \
+             somebody brings it back on the host."
+                .to_owned()
         }
-        (Row::Branch, _) => format!("If you mean it, run `docker rm -f {container}` on the host."),
+        Row::Neighbour => "Ask the server that it is the agent of.".to_owned(),
         _ => {
             "If you mean it, send the request again with `override` and your reason (needs Write)."
                 .to_owned()

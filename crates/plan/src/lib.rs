@@ -7,6 +7,7 @@ mod containers;
 mod engine_request;
 mod graph;
 mod guard;
+pub mod hand_over;
 mod index;
 mod objects;
 mod own_container;
@@ -28,7 +29,7 @@ pub use engine_request::{
     BadAddress, ContainerVerb, EngineChange, EngineRefusal, EngineRequest, Facts, Filters,
     ObjectKind, Pruned, Resolved, judge, never_refused,
 };
-pub use guard::{Decision, Form, guard, refusal};
+pub use guard::{Decision, Form, Lift, guard, refusal};
 pub use objects::{ObjectUser, ProtectedObjects};
 pub use own_container::{own_container_candidates, root_upper_dir};
 pub use protected::{ControlPath, own_dependencies, protected_set};

@@ -76,18 +76,26 @@ pub fn server_state(
             },
             _,
         ) => {
-            let by = match goodbye {
-                GoodbyeReason::Signal { signal } => format!("by {signal}"),
-                GoodbyeReason::EngineEvent { action } => format!("the Engine told: {action}"),
-            };
-            (
-                AgentStopped,
-                format!(
-                    "Periphery was stopped on the host at {} ({by})",
-                    time(*since)
+            let at = time(*since);
+            let (code, why) = match goodbye {
+                GoodbyeReason::Signal { signal } => (
+                    AgentStopped,
+                    format!("Periphery was stopped on the host at {at} (by {signal})"),
                 ),
-                Some(*since),
-            )
+                GoodbyeReason::EngineEvent { action } => (
+                    AgentStopped,
+                    format!("Periphery was stopped on the host at {at} (the Engine told: {action})"),
+                ),
+                GoodbyeReason::Detached { by, bring_back } => (
+                    Detached,
+                    format!("detached by {by} at {at}; bring it back with: {bring_back}"),
+                ),
+                GoodbyeReason::HandedOver { .. } => (
+                    HandedOver,
+                    format!("Periphery is being restarted or updated by its helper since {at}"),
+                ),
+            };
+            (code, why, Some(*since))
         }
         (LinkState::KeyRefused { since, public_key }, _) => (
             KeyRefused,

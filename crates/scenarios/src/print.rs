@@ -46,6 +46,8 @@ pub(crate) fn plan(plan: &Plan) -> String {
             Effect::Act => "act",
             Effect::Skip => "skip",
             Effect::Refuse => "refuse",
+            Effect::HandOver => "hand over",
+            Effect::Detach => "detach",
         };
         line(
             &mut text,

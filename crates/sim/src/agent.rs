@@ -409,6 +409,12 @@ impl AgentApi for SimAgent {
             .await
     }
 
+    async fn confirm(&self, operation: String) -> Result<(), AgentError> {
+        self.0
+            .answer(async { self.0.disk.confirm(&operation) })
+            .await
+    }
+
     async fn acknowledge(&self, operation: String) -> Result<(), AgentError> {
         self.0
             .answer(async { self.0.disk.acknowledge(&operation) })

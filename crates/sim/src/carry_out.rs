@@ -35,7 +35,7 @@ struct Operation {
     id: String,
     action: ContainerAction,
     form: Form,
-    overridden: bool,
+    lift: Lift,
     /// Seconds that a container gets to end, where the order says.
     time: Option<i32>,
     canceled: CancellationToken,
@@ -332,11 +332,11 @@ fn permit(
         .iter()
         .find(|entry| entry.id == item.id)
         .map_or(&[][..], |entry| &entry.reasons);
-    let decision = guard(reasons, action, operation.form, operation.overridden);
+    let decision = guard(reasons, action, operation.form, operation.lift);
     let (effect, reason) = match decision {
         Decision::Skip(reason) => (Effect::Skip, reason),
-        Decision::Refuse(reason) => (Effect::Refuse, reason),
-        Decision::Act => {
+        Decision::Refuse(reason) | Decision::HandOver(reason) => (Effect::Refuse, reason),
+        Decision::Act | Decision::Detach(_) => {
             let changed = match (step, &target.expected) {
                 (Step::First, Some(expected)) => changed_since(expected, &now),
                 _ => None,
@@ -472,13 +472,13 @@ fn read(process: &Process, id: &str) -> Option<(Operation, u32, Vec<PlanItem>, V
         let items = record.items();
         let skips = items
             .iter()
-            .filter(|item| item.effect != Effect::Act && open(item))
+            .filter(|item| !item.effect.acts() && open(item))
             .cloned();
         let deadlines_ms = record.deadlines_ms.iter().copied().map(Some);
         let targets = items
             .iter()
             .zip(deadlines_ms.chain(std::iter::repeat(None)))
-            .filter(|(item, _)| item.effect == Effect::Act && open(item))
+            .filter(|(item, _)| item.effect.acts() && open(item))
             .map(|(item, deadline_ms)| Target {
                 item: item.clone(),
                 deadline: Duration::from_millis(deadline_ms.unwrap_or(DEADLINE_MS_DEFAULT)),
@@ -490,7 +490,10 @@ fn read(process: &Process, id: &str) -> Option<(Operation, u32, Vec<PlanItem>, V
             id: asked.id.clone(),
             action: asked.action,
             form: Form::from(&asked.scope),
-            overridden: asked.override_reason.is_some(),
+            lift: Lift {
+                overridden: asked.override_reason.is_some(),
+                detach: asked.detach,
+            },
             time: asked.time,
             canceled: record.canceled.clone(),
         };

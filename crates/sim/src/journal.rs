@@ -367,6 +367,22 @@ impl Disk {
         }
     }
 
+    /// Confirms what an operation handed over.
+    pub(crate) fn confirm(&self, id: &str) -> Result<(), AgentError> {
+        let contents = self.contents();
+        match contents.operations.get(id) {
+            None => Err(AgentError::new(
+                AgentErrorCode::NotFound,
+                "no such operation",
+            )),
+            Some(record) if record.ended() => Ok(()),
+            Some(_) => Err(AgentError::new(
+                AgentErrorCode::Invalid,
+                "nothing was handed over",
+            )),
+        }
+    }
+
     /// Forgets an operation that has ended; one that is not known was forgotten before.
     pub(crate) fn acknowledge(&self, id: &str) -> Result<(), AgentError> {
         let mut contents = self.contents();

@@ -243,6 +243,14 @@ impl AgentApi for FakeAgent {
         }
     }
 
+    async fn confirm(&self, operation: String) -> Result<(), AgentError> {
+        self.ask(format!("confirm {operation}"));
+        match operation.as_str() {
+            "known" => Ok(()),
+            _ => Err(error(AgentErrorCode::NotFound)),
+        }
+    }
+
     async fn acknowledge(&self, operation: String) -> Result<(), AgentError> {
         self.ask(format!("acknowledge {operation}"));
         match operation.as_str() {

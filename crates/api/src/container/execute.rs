@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ContainerAction, ContainerOperation, ContainerQuery, Scope, TerminationSignal, WhenAway,
+    ContainerAction, ContainerOperation, ContainerQuery, Recreate, Scope, TerminationSignal, WhenAway,
 };
 use crate::{
     Guard, Needs, Target,
@@ -31,12 +31,16 @@ fn on(action: ContainerAction, scope: Scope) -> ContainerOperation {
         time: None,
         plan: None,
         override_reason: None,
+        detach: false,
+        recreate: None,
         when_away: WhenAway::Refuse,
     }
 }
 
 macro_rules! one {
-    ($(#[doc = $doc:literal] $name:ident = $action:ident),* $(,)?) => { $(
+    ($(#[doc = $doc:literal] $name:ident = $action:ident {
+        $($(#[$meta:meta])* $field:ident: $type:ty = $absent:expr),* $(,)?
+    })*) => { $(
         #[doc = $doc]
         #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
         pub struct $name {
@@ -44,6 +48,7 @@ macro_rules! one {
             pub server: ServerRef,
             /// Container, by name or id.
             pub container: ContainerRef,
+            $($(#[$meta])* pub $field: $type,)*
             /// Hash of the plan that was looked at; refused with `plan_drifted` when the world changed since.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub plan: Option<String>,
@@ -65,6 +70,7 @@ macro_rules! one {
                 $name {
                     server: server.into(),
                     container: container.into(),
+                    $($field: $absent,)*
                     plan: None,
                     override_reason: None,
                     when_back: false,
@@ -76,6 +82,7 @@ macro_rules! one {
             fn server(&self) -> &ServerRef { &self.server }
             fn containers(&self) -> ContainerOperation {
                 ContainerOperation {
+                    $($field: self.$field.clone(),)*
                     plan: self.plan.clone(),
                     when_away: WhenAway::new(self.when_back, self.expires_s),
                     override_reason: self.override_reason.clone(),
@@ -87,80 +94,45 @@ macro_rules! one {
 }
 one! {
     /// Starts a container.
-    StartContainer = Start,
-    /// Restarts a container.
-    RestartContainer = Restart,
+    StartContainer = Start {}
+    /// Restarts a container. One that runs the agent or Core is handed over to a helper.
+    RestartContainer = Restart {
+        /// Makes a new container of it, with the same configuration; for what runs the agent or Core. Needs Write.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        recreate: Option<Recreate> = None,
+    }
     /// Pauses a container.
-    PauseContainer = Pause,
+    PauseContainer = Pause {
+        /// Where it runs the agent: the agent goes on purpose. Needs Write.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        detach: bool = false,
+    }
     /// Resumes a paused container.
-    UnpauseContainer = Unpause,
-}
-
-macro_rules! one_ending {
-    ($(#[doc = $doc:literal] $name:ident = $action:ident),* $(,)?) => { $(
-        #[doc = $doc]
-        #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-        pub struct $name {
-            /// Server, by id or name.
-            pub server: ServerRef,
-            /// Container, by name or id.
-            pub container: ContainerRef,
-            /// Signal to stop it with.
-            #[serde(default)]
-            pub signal: Option<TerminationSignal>,
-            /// Seconds to wait for its end before it is killed.
-            #[serde(default)]
-            pub time: Option<i32>,
-            /// Hash of the plan that was looked at; refused with `plan_drifted` when the world changed since.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
-            pub plan: Option<String>,
-            /// Why a container that is part of the control path is acted on all the same; needs Write, is audited.
-            #[serde(default, rename = "override", skip_serializing_if = "Option::is_none")]
-            pub override_reason: Option<String>,
-            /// Where the server is away: keeps the operation, and carries it out once when the server is back.
-            #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-            pub when_back: bool,
-            /// Seconds after which an operation that waits for its server is given up; a day where it is not said.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
-            pub expires_s: Option<u32>,
-        }
-        operation!($name: Execute -> Update, needs Needs::Target(PermissionLevel::Execute, &[]),
-            guard Guard::Containers, target |op| Target::Server(op.server.0.clone()));
-        impl $name {
-            /// The plain request, with nothing asked for besides.
-            pub fn of(server: impl Into<ServerRef>, container: impl Into<ContainerRef>) -> Self {
-                $name {
-                    server: server.into(),
-                    container: container.into(),
-                    signal: None,
-                    time: None,
-                    plan: None,
-                    override_reason: None,
-                    when_back: false,
-                    expires_s: None,
-                }
-            }
-        }
-        impl ExecuteContainers for $name {
-            fn server(&self) -> &ServerRef { &self.server }
-            fn containers(&self) -> ContainerOperation {
-                ContainerOperation {
-                    signal: self.signal,
-                    time: self.time,
-                    plan: self.plan.clone(),
-                    when_away: WhenAway::new(self.when_back, self.expires_s),
-                    override_reason: self.override_reason.clone(),
-                    ..on(ContainerAction::$action, Scope::One(self.container.clone()))
-                }
-            }
-        }
-    )* };
-}
-one_ending! {
+    UnpauseContainer = Unpause {}
     /// Stops a container.
-    StopContainer = Stop,
+    StopContainer = Stop {
+        /// Signal to stop it with.
+        #[serde(default)]
+        signal: Option<TerminationSignal> = None,
+        /// Seconds to wait for its end before it is killed.
+        #[serde(default)]
+        time: Option<i32> = None,
+        /// Where it runs the agent: the agent goes on purpose. Needs Write.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        detach: bool = false,
+    }
     /// Stops and removes a container.
-    DestroyContainer = Destroy,
+    DestroyContainer = Destroy {
+        /// Signal to stop it with.
+        #[serde(default)]
+        signal: Option<TerminationSignal> = None,
+        /// Seconds to wait for its end before it is killed.
+        #[serde(default)]
+        time: Option<i32> = None,
+        /// Where it runs the agent: the agent goes on purpose. Needs Write.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        detach: bool = false,
+    }
 }
 
 macro_rules! all {

@@ -357,6 +357,10 @@ impl Run {
                 self.begun.insert(id);
                 return None;
             }
+            OperationEventBody::HandedOver { id, .. } => {
+                self.begun.insert(id);
+            }
+            OperationEventBody::Confirmed | OperationEventBody::Detaching { .. } => return None,
             OperationEventBody::Verdict(verdict) => self.put(verdict),
             OperationEventBody::Canceled { by } => {
                 self.cancels = true;
@@ -539,7 +543,7 @@ pub(super) async fn due(at: Option<Instant>) {
 }
 
 pub(super) fn leased(items: &[PlanItem]) -> impl Iterator<Item = &PlanItem> {
-    items.iter().filter(|item| item.effect == Effect::Act)
+    items.iter().filter(|item| item.effect.acts())
 }
 
 pub(super) fn key(item: &PlanItem) -> Key {

@@ -28,7 +28,7 @@ impl Run {
         for item in untold {
             let observed = by_id.get(item.id.as_str()).copied();
             let (verdict, reason, error) = match item.effect {
-                Effect::Act => {
+                Effect::Act | Effect::HandOver | Effect::Detach => {
                     let acted = may_have_acted || self.begun.contains(&item.id);
                     if !acted && self.update.canceled_by.is_some() {
                         self.put_canceled(item, observed, at);
@@ -90,11 +90,11 @@ impl Run {
         let form = Form::from(&self.ordered.operation.scope);
         for item in self.untold() {
             let (verdict, reason, error) = match item.effect {
-                Effect::Act if !self.asked => {
+                Effect::Act | Effect::HandOver | Effect::Detach if !self.asked => {
                     self.put_canceled(item, None, at);
                     continue;
                 }
-                Effect::Act => (
+                Effect::Act | Effect::HandOver | Effect::Detach => (
                     VerdictKind::Unknown,
                     None,
                     Some("it was canceled while its server was away".to_owned()),

@@ -182,6 +182,10 @@ impl AgentApi for Staying {
         self.0.cancel(operation, by).await
     }
 
+    async fn confirm(&self, operation: String) -> Result<(), AgentError> {
+        self.0.confirm(operation).await
+    }
+
     async fn acknowledge(&self, operation: String) -> Result<(), AgentError> {
         self.0.acknowledge(operation).await
     }

@@ -196,6 +196,24 @@ impl Operations {
         Ok(())
     }
 
+    /// Confirms what an operation handed over.
+    ///
+    /// # Errors
+    /// `not_found`; `invalid` where nothing was handed over; those of the journal.
+    pub async fn confirm(&self, id: &str) -> Result<(), AgentError> {
+        match self.shared.logs().get(id) {
+            None => Err(AgentError::new(
+                AgentErrorCode::NotFound,
+                "no such operation",
+            )),
+            Some(log) if log.state().ended => Ok(()),
+            Some(_) => Err(AgentError::new(
+                AgentErrorCode::Invalid,
+                "nothing was handed over",
+            )),
+        }
+    }
+
     /// Forgets an operation that has ended. One that is not known was forgotten before.
     ///
     /// # Errors

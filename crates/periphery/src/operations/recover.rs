@@ -51,13 +51,13 @@ pub(super) async fn recover(means: Means, recorded: Recorded, log: Arc<Operation
             (Effect::Skip | Effect::Refuse, _) => {
                 left_alone(item, settle_skip(item, operation.action, form))
             }
-            (Effect::Act, None) if log.is_canceled() => {
+            (Effect::Act | Effect::HandOver | Effect::Detach, None) if log.is_canceled() => {
                 let now = means
                     .observatory
                     .read(|view| view.by_id(&item.id).map(|now| (**now).clone()));
                 canceled(item, now.as_ref())
             }
-            (Effect::Act, step) => look(&means, operation, item, step).await,
+            (Effect::Act | Effect::HandOver | Effect::Detach, step) => look(&means, operation, item, step).await,
         };
         tell(&means, &log, verdict).await;
         failpoint!("recover.settled");

@@ -45,7 +45,7 @@ pub(super) async fn run(
     log: Arc<OperationLog>,
 ) {
     let form = Form::from(&operation.scope);
-    let skipped = plan.items.iter().filter(|item| item.effect != Effect::Act);
+    let skipped = plan.items.iter().filter(|item| !item.effect.acts());
     let verdicts: Vec<_> = skipped
         .map(|item| {
             let settled = settle_skip(item, operation.action, form);

@@ -406,11 +406,14 @@ impl Cx<'_> {
             };
             Kept::Settled(settle_skip(&item, action, self.form), Some(Box::new(now)))
         };
-        let overridden = self.operation.override_reason.is_some();
-        let granted = match grant(&item.id, action, self.form, overridden, &protected) {
+        let lift = Lift {
+            overridden: self.operation.override_reason.is_some(),
+            detach: self.operation.detach,
+        };
+        let granted = match grant(&item.id, action, self.form, lift, &protected) {
             Ok(granted) => granted,
             Err(Refused::Skip(reason)) => return Err(left(Effect::Skip, reason, now)),
-            Err(Refused::Refuse(reason)) => return Err(left(Effect::Refuse, reason, now)),
+            Err(Refused::Refuse(reason) | Refused::HandOver(reason)) => return Err(left(Effect::Refuse, reason, now)),
         };
         let changed = match (step, expected) {
             (Step::First, Some(expected)) => changed_since(expected, &now),

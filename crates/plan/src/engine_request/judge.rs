@@ -6,7 +6,7 @@ use komodo_agent_api::{Container, ProtectedContainer};
 use komodo_api::plan::{Reason, ReasonCode};
 
 use super::{ContainerVerb, EngineChange, Filters, ObjectKind, Pruned, prune};
-use crate::{Decision, Form, ProtectedObjects, guard};
+use crate::{Decision, Form, Lift, ProtectedObjects, guard};
 
 /// What is observed when a request comes.
 #[derive(Debug, Clone, Copy)]
@@ -163,9 +163,12 @@ fn judge_container(
     let Some(entry) = facts.by_id(&named.id) else {
         return Ok(());
     };
-    match guard(&entry.reasons, verb.action(), Form::Named, false) {
+    match guard(&entry.reasons, verb.action(), Form::Named, Lift::default()) {
         Decision::Act => Ok(()),
-        Decision::Skip(reason) | Decision::Refuse(reason) => {
+        Decision::Skip(reason)
+        | Decision::Refuse(reason)
+        | Decision::HandOver(reason)
+        | Decision::Detach(reason) => {
             let way = format!(
                 "If you mean it, run `docker {} {}` on the host.",
                 verb.word(),

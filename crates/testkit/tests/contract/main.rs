@@ -78,6 +78,10 @@ impl AgentApi for Current {
         self.now().cancel(operation, by).await
     }
 
+    async fn confirm(&self, operation: String) -> Result<(), AgentError> {
+        self.now().confirm(operation).await
+    }
+
     async fn acknowledge(&self, operation: String) -> Result<(), AgentError> {
         self.now().acknowledge(operation).await
     }

@@ -1,0 +1,160 @@
+//! Hand over: what a helper does next to the container of the agent or of Core, from what it observes alone. Here are
+//! the plan that a helper gets, what it observes, and the steps. Doing them is the helper's; nothing here knows an Engine.
+
+use komodo_api::{UnixMs, engine::ContainerStateStatusEnum, update::Run};
+use serde::{Deserialize, Serialize};
+
+/// Label of a helper's container; its value is the id of the operation.
+pub const HELPER_LABEL: &str = "komodo.hand-over";
+/// Ends the name of a new container until it takes over the name.
+pub const NEW_SUFFIX: &str = ".komodo-new";
+/// Ends the name of an old container from then on, until it is removed or put back.
+pub const OLD_SUFFIX: &str = ".komodo-old";
+
+/// What a helper carries out. It is shown by inspect, and holds no secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandOverPlan {
+    /// Id of the operation.
+    pub operation: String,
+    /// Id of the container that is handed over.
+    pub container: String,
+    /// Its name.
+    pub name: String,
+    /// The run that it was in.
+    pub run: Run,
+    /// Seconds that it is given to stop; absent is its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_timeout_s: Option<i64>,
+    /// Where a new container replaces it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replace: Option<Replace>,
+    /// Where the confirmation is found.
+    pub journal: JournalPlace,
+    /// Until when it must be confirmed; then it is rolled back.
+    pub until: UnixMs,
+}
+
+/// A new container for an old one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replace {
+    /// Image of the new one, by name or id.
+    pub image: String,
+    /// The restart policy of the old one, as the Engine writes it, to be put back.
+    pub restart_policy: serde_json::Value,
+    /// Paths in the old container that are on no mount, and whose content is carried over.
+    #[serde(default)]
+    pub carry: Vec<String>,
+}
+
+/// Where an agent keeps the journal of the operation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalPlace {
+    /// Id of the container; absent is the one that bears the name: the agent itself is handed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// Path of the file in it.
+    pub path: String,
+}
+
+/// One of the two containers, as the Engine shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Body {
+    /// Id.
+    pub id: String,
+    /// Name, without the slash.
+    pub name: String,
+    /// Run state.
+    pub state: ContainerStateStatusEnum,
+    /// Its run.
+    pub run: Run,
+    /// How often the Engine has started it again by itself.
+    pub restarts: u64,
+    /// Exit code of a run that has ended.
+    pub exit_code: Option<i64>,
+    /// Whether it is kept from being started by the Engine (restart policy `no`).
+    pub held: bool,
+}
+
+/// What a helper observes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scene {
+    /// The container of the plan, where it is there.
+    pub old: Option<Body>,
+    /// The one that replaces it, where it is there.
+    pub new: Option<Body>,
+    /// Whether the journal holds the confirmation.
+    pub confirmed: bool,
+    /// Time at the host.
+    pub now: UnixMs,
+    /// Why the last step could not be done, where it was tried often enough.
+    pub failed: Option<String>,
+}
+
+/// Which of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// The container of the plan.
+    Old,
+    /// The one that replaces it.
+    New,
+}
+
+/// What is done next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Makes the new container, not started, under its temporary name.
+    Create,
+    /// Sets the old one's restart policy to `no`.
+    Hold,
+    /// Puts the old one's restart policy back.
+    Release,
+    /// Stops one.
+    Stop(Which),
+    /// Gives one a name.
+    Rename(Which, String),
+    /// Copies what the plan carries over into the new one, and starts it.
+    Begin,
+    /// Starts the old one.
+    Start,
+    /// Removes one, its volumes stay.
+    Remove(Which),
+    /// Nothing to do but to wait for a change, the confirmation, or the end of the time.
+    Await,
+    /// It is over.
+    Finish(Outcome),
+}
+
+/// How it ended; the exit code of the helper is [`Outcome::exit_code`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// It runs, and Core has confirmed it.
+    Confirmed,
+    /// The old container runs again as it was.
+    RolledBack {
+        /// Why.
+        why: String,
+    },
+    /// Nothing was touched.
+    Untouched {
+        /// Why.
+        why: String,
+    },
+    /// It could not be finished: what runs is for a person to see.
+    Stuck {
+        /// Why.
+        why: String,
+    },
+}
+
+impl Outcome {
+    /// The exit code by which a helper tells it.
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Outcome::Confirmed => 0,
+            Outcome::RolledBack { .. } => 10,
+            Outcome::Untouched { .. } => 11,
+            Outcome::Stuck { .. } => 12,
+        }
+    }
+}
