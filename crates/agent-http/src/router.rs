@@ -94,11 +94,7 @@ async fn cancel(State(agent): State<Agent>, Json(body): Json<Cancel>) -> Answer 
 
 async fn confirm(State(agent): State<Agent>, Json(body): Json<About>) -> Answer {
     let Agent { api, accepting } = agent;
-    finish(
-        &accepting,
-        async move { api.confirm(body.operation).await },
-    )
-    .await?;
+    finish(&accepting, async move { api.confirm(body.operation).await }).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

@@ -112,7 +112,10 @@ fn plan_once(
         scope,
         exclude: &[],
         time: None,
-        overridden: false,
+        lift: komodo_plan::Lift {
+            overridden: false,
+            detach: false,
+        },
         expected,
         bound: false,
     };

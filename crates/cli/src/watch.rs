@@ -184,6 +184,8 @@ fn stage(update: &Update) -> Option<Stage> {
 fn stage_line(update: &Update, stage: Stage, now: i64) -> Option<String> {
     let waiting = update.waiting_for.as_ref();
     Some(match stage {
+        Stage::HandedOver => "handed over to a helper on the host".to_owned(),
+        Stage::Probation => "watched before it is confirmed".to_owned(),
         Stage::Queued => {
             let until = update
                 .expires

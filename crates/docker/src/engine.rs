@@ -473,7 +473,7 @@ mod tests {
             "web",
             ContainerAction::Destroy,
             komodo_plan::Form::Named,
-            false,
+            komodo_plan::Lift::default(),
             &[],
         )
         .expect("nothing protects it");

@@ -78,7 +78,14 @@ mod tests {
         let agent = [Reason::new(ReasonCode::Agent)];
         let label = [Reason::new(ReasonCode::Label)];
         let ask = |form, overridden, reasons: &[Reason]| {
-            grant("c", ContainerAction::Stop, form, overridden, reasons)
+            let detach = false;
+            grant(
+                "c",
+                ContainerAction::Stop,
+                form,
+                Lift { overridden, detach },
+                reasons,
+            )
         };
         assert!(ask(Form::Bulk, false, &[]).is_ok());
         assert_eq!(

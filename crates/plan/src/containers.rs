@@ -265,8 +265,8 @@ pub fn plan_containers(
     for (&at, after) in order.sequence.iter().zip(&order.after) {
         let container = containers[at];
         let mut item = item(container, effects[at], None, protected[at]);
-        item.bring_back = (effects[at] == Effect::Detach)
-            .then(|| bring_back(op.action, &container.name));
+        item.bring_back =
+            (effects[at] == Effect::Detach).then(|| bring_back(op.action, &container.name));
         item.after = after
             .iter()
             .map(|&other| containers[other].id.clone())
@@ -354,8 +354,7 @@ fn back_to(
         return None;
     }
     let second = second_step(op.action, Some(back_to));
-    let may =
-        second.is_none_or(|second| guard(protected, second, form, op.lift) == Decision::Act);
+    let may = second.is_none_or(|second| guard(protected, second, form, op.lift) == Decision::Act);
     Some(if may {
         back_to
     } else {
@@ -411,6 +410,7 @@ fn item(
         comes_back: false,
         volumes: Vec::new(),
         bytes: None,
+        bring_back: None,
         back_to: None,
     }
 }

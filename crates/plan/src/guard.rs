@@ -150,12 +150,7 @@ const fn cell(row: Row, form: Form, column: Column, lift: Lift) -> Cell {
 /// Decides what may be done to a container that is protected for `reasons` (none: it may be acted on).
 ///
 /// Where several reasons speak, the severest answer counts, and of those that give it the strongest reason is named.
-pub fn guard(
-    reasons: &[Reason],
-    action: ContainerAction,
-    form: Form,
-    lift: Lift,
-) -> Decision {
+pub fn guard(reasons: &[Reason], action: ContainerAction, form: Form, lift: Lift) -> Decision {
     let severest = reasons
         .iter()
         .map(|reason| {
@@ -182,9 +177,11 @@ pub(crate) fn strength(code: ReasonCode) -> impl Ord + Copy {
 pub fn refusal(container: &str, action: ContainerAction, reason: &Reason) -> String {
     let way = match row(reason.code, reason.detail.is_none()) {
         Row::Branch => {
-            "If you mean it, send the request again with `detach` (needs Write): the server cannot be controlled until \
-             somebody brings it back on the host."
-                .to_owned()
+            format!(
+                "If you mean it, ask for the {} again with `detach` (needs Write): the server cannot be controlled until \
+                 somebody brings it back on the host.",
+                verb(action)
+            )
         }
         Row::Neighbour => "Ask the server that it is the agent of.".to_owned(),
         _ => {

@@ -84,7 +84,9 @@ pub fn server_state(
                 ),
                 GoodbyeReason::EngineEvent { action } => (
                     AgentStopped,
-                    format!("Periphery was stopped on the host at {at} (the Engine told: {action})"),
+                    format!(
+                        "Periphery was stopped on the host at {at} (the Engine told: {action})"
+                    ),
                 ),
                 GoodbyeReason::Detached { by, bring_back } => (
                     Detached,

@@ -12,8 +12,8 @@ use komodo_api::{
     update::{Run, Verdict, VerdictKind},
 };
 use komodo_plan::{
-    Decision, Form, changed_since, guard, reached, second_step, settle, settle_skip, state_effect,
-    target_deadline_ms,
+    Decision, Form, Lift, changed_since, guard, reached, second_step, settle, settle_skip,
+    state_effect, target_deadline_ms,
 };
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
@@ -459,6 +459,9 @@ fn read(process: &Process, id: &str) -> Option<(Operation, u32, Vec<PlanItem>, V
                     settled.push((&verdict.id, &verdict.container))
                 }
                 OperationEventBody::Planned { .. }
+                | OperationEventBody::HandedOver { .. }
+                | OperationEventBody::Confirmed
+                | OperationEventBody::Detaching { .. }
                 | OperationEventBody::Canceled { .. }
                 | OperationEventBody::Ended { .. } => {}
             }

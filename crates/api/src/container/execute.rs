@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ContainerAction, ContainerOperation, ContainerQuery, Recreate, Scope, TerminationSignal, WhenAway,
+    ContainerAction, ContainerOperation, ContainerQuery, Recreate, Scope, TerminationSignal,
+    WhenAway,
 };
 use crate::{
     Guard, Needs, Target,

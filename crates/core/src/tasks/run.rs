@@ -7,7 +7,7 @@ use komodo_agent_api::{AgentStream, OperationEvent, OperationEventBody};
 use komodo_api::{
     UnixMs,
     id::Id,
-    plan::{Effect, PlanItem},
+    plan::PlanItem,
     update::{Log, Update, Verdict, VerdictKind},
 };
 use komodo_failpoint::failpoint;

@@ -39,7 +39,9 @@ pub(super) fn mark(update: &mut Update, operation: &AgentOperation, at: At) {
     update.cancelable = match stage {
         // What waits can be ended at once, canceled already or not.
         Some(Stage::Queued | Stage::Asking | Stage::Acting | Stage::Waiting) => true,
-        Some(Stage::Canceling | Stage::Settling) | None => false,
+        Some(Stage::Canceling | Stage::Settling | Stage::HandedOver | Stage::Probation) | None => {
+            false
+        }
     };
     if at != At::Queue {
         update.expires = None;
@@ -70,6 +72,9 @@ mod tests {
             signal: None,
             time: None,
             override_reason: None,
+            detach: false,
+            recreate: None,
+            probation_s: None,
             expected: Default::default(),
             bound: false,
             concurrency: 1,

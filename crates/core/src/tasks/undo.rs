@@ -122,6 +122,8 @@ impl Tasks {
             time: None,
             plan: None,
             override_reason: None,
+            detach: false,
+            recreate: None,
             when_away: WhenAway::Refuse,
         };
         let overridden = operation.override_reason.is_some();

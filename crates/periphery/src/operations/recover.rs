@@ -57,7 +57,9 @@ pub(super) async fn recover(means: Means, recorded: Recorded, log: Arc<Operation
                     .read(|view| view.by_id(&item.id).map(|now| (**now).clone()));
                 canceled(item, now.as_ref())
             }
-            (Effect::Act | Effect::HandOver | Effect::Detach, step) => look(&means, operation, item, step).await,
+            (Effect::Act | Effect::HandOver | Effect::Detach, step) => {
+                look(&means, operation, item, step).await
+            }
         };
         tell(&means, &log, verdict).await;
         failpoint!("recover.settled");
@@ -129,7 +131,11 @@ fn replay(events: &[OperationEvent]) -> Replayed<'_> {
             OperationEventBody::Verdict(verdict) => {
                 settled.insert((verdict.id.as_str(), verdict.container.as_str()));
             }
-            OperationEventBody::Canceled { .. } | OperationEventBody::Ended { .. } => {}
+            OperationEventBody::HandedOver { .. }
+            | OperationEventBody::Confirmed
+            | OperationEventBody::Detaching { .. }
+            | OperationEventBody::Canceled { .. }
+            | OperationEventBody::Ended { .. } => {}
         }
     }
     (items, steps, settled)

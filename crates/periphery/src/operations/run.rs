@@ -4,7 +4,6 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use komodo_agent_api::{AgentOperation, OperationEventBody};
-use komodo_api::plan::Effect;
 use komodo_docker::Engine;
 use komodo_failpoint::failpoint;
 use komodo_journal::Journal;

@@ -12,7 +12,7 @@ use komodo_docker::{ActOptions, EngineError, Granted, Outcome, Refused, grant};
 use komodo_failpoint::failpoint;
 use komodo_journal::JournalError;
 use komodo_plan::{
-    Form, changed_since, is_undone, reached, second_step, settle, settle_skip, state_effect,
+    Form, Lift, changed_since, is_undone, reached, second_step, settle, settle_skip, state_effect,
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -413,7 +413,9 @@ impl Cx<'_> {
         let granted = match grant(&item.id, action, self.form, lift, &protected) {
             Ok(granted) => granted,
             Err(Refused::Skip(reason)) => return Err(left(Effect::Skip, reason, now)),
-            Err(Refused::Refuse(reason) | Refused::HandOver(reason)) => return Err(left(Effect::Refuse, reason, now)),
+            Err(Refused::Refuse(reason) | Refused::HandOver(reason)) => {
+                return Err(left(Effect::Refuse, reason, now));
+            }
         };
         let changed = match (step, expected) {
             (Step::First, Some(expected)) => changed_since(expected, &now),

@@ -33,7 +33,10 @@ fn plan(containers: &[Container], what: &str) -> Result<ContainersPlan, PlanErro
         scope: &scope,
         exclude: &exclude,
         time: None,
-        overridden,
+        lift: crate::Lift {
+            overridden,
+            detach: false,
+        },
         expected: NOTHING_EXPECTED,
         bound: false,
     };
@@ -298,7 +301,10 @@ fn each_verb_by_name_in_each_state() {
                 scope: &scope,
                 exclude: &[],
                 time: None,
-                overridden: false,
+                lift: crate::Lift {
+                    overridden: false,
+                    detach: false,
+                },
                 expected: NOTHING_EXPECTED,
                 bound: false,
             };
@@ -379,7 +385,10 @@ fn a_plan_that_held_no_container_binds_too() {
             scope: &Scope::All,
             exclude: &[],
             time: None,
-            overridden: false,
+            lift: crate::Lift {
+                overridden: false,
+                detach: false,
+            },
             expected,
             bound,
         };

@@ -6,11 +6,22 @@ use crate::table::{ACTIONS, PROTECTING};
 
 const FORMS: [Form; 3] = [Form::Bulk, Form::Listed, Form::Named];
 
+/// Asked without `detach`.
+fn guard(reasons: &[Reason], action: ContainerAction, form: Form, overridden: bool) -> Decision {
+    let lift = Lift {
+        overridden,
+        detach: false,
+    };
+    super::guard(reasons, action, form, lift)
+}
+
 fn word(decision: &Decision) -> &'static str {
     match decision {
         Decision::Act => "act",
         Decision::Skip(_) => "skip",
         Decision::Refuse(_) => "refuse",
+        Decision::HandOver(_) => "hand over",
+        Decision::Detach(_) => "detach",
     }
 }
 

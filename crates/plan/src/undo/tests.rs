@@ -132,7 +132,10 @@ fn check(verb: &str, asked: &str, list: &str, containers: &str, protect: &str, e
         scope: &undo.scope,
         exclude: &[],
         time: None,
-        overridden: false,
+        lift: crate::Lift {
+            overridden: false,
+            detach: false,
+        },
         expected: &undo.expected,
         bound: false,
     };
@@ -285,7 +288,10 @@ fn no_undo_acts_on_what_is_not_as_expected() {
                             scope: &undo.scope,
                             exclude: &[],
                             time: None,
-                            overridden: false,
+                            lift: crate::Lift {
+                                overridden: false,
+                                detach: false,
+                            },
                             expected: &undo.expected,
                             bound: false,
                         };
@@ -326,7 +332,10 @@ fn a_protected_container_is_never_brought_down_by_an_undo_of_a_bulk_start() {
             scope: &undo.scope,
             exclude: &[],
             time: None,
-            overridden: false,
+            lift: crate::Lift {
+                overridden: false,
+                detach: false,
+            },
             expected: &undo.expected,
             bound: false,
         };
