@@ -1,7 +1,8 @@
 //! The journal of operations on disk: what was planned, what was begun, what came of it, durable before it counts.
 //!
 //! One append-only file per operation. One thread does all writing: it takes everything that waits, writes it, and
-//! makes it durable at once, so that fifty containers do not cost a hundred and fifty waits for the disk. Files are
+//! makes it durable at once; what nothing depends on waits a moment for company. So fifty containers do not cost a
+//! hundred and fifty waits for the disk. Files are
 //! kept until Core has acknowledged the end of their operation; a journal that is full takes no new operation.
 //!
 //! [`InlineJournal`] does the same work, one job at a time, on the thread of its caller: for an agent in virtual time,
@@ -22,7 +23,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use komodo_agent_api::{AgentOperation, OperationEvent};
+use komodo_agent_api::{AgentOperation, OperationEvent, OperationEventBody};
 use tokio::sync::{mpsc, oneshot};
 
 pub use inline::InlineJournal;
@@ -207,12 +208,16 @@ impl Journal {
     }
 
     fn try_send(&self, job: Job) -> Result<(), (JournalError, Job)> {
-        match &self.jobs {
-            Some(jobs) => jobs
-                .try_send(job)
-                .map_err(|error| (JournalError::Busy, error.into_inner())),
-            None => Err((JournalError::Busy, job)),
+        let (Some(jobs), Some(thread)) = (&self.jobs, &self.thread) else {
+            return Err((JournalError::Busy, job));
+        };
+        let awaited = job.is_awaited();
+        jobs.try_send(job)
+            .map_err(|error| (JournalError::Busy, error.into_inner()))?;
+        if awaited {
+            thread.thread().unpark();
         }
+        Ok(())
     }
 }
 
@@ -335,10 +340,20 @@ impl Books {
     }
 }
 
+/// Whether something may only happen once this is durable. What the Engine answered and what came of it is looked at
+/// anew where it is lost.
+fn is_awaited(event: &OperationEvent) -> bool {
+    !matches!(
+        event.body,
+        OperationEventBody::Acted { .. } | OperationEventBody::Verdict(_)
+    )
+}
+
 fn append_job(file: &JournalFile, events: &[OperationEvent], done: Done) -> Job {
     Job::Append {
         file: Arc::clone(&file.file),
         lines: events.iter().flat_map(record::event_line).collect(),
+        awaited: events.iter().any(is_awaited),
         done,
     }
 }

@@ -179,6 +179,28 @@ async fn many_writers_wait_for_the_disk_together() {
     );
 }
 
+#[tokio::test]
+async fn what_nobody_waits_for_becomes_durable_without_company_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let (journal, _) = Journal::open(directory.path(), JOURNAL_BYTES_MAX).unwrap();
+    let file = journal
+        .create(&operation("a1"), &event(1), 1)
+        .await
+        .unwrap();
+    let acted = OperationEvent {
+        body: OperationEventBody::Acted {
+            id: "c2".into(),
+            error: None,
+        },
+        ..event(2)
+    };
+    append(&journal, &file, std::slice::from_ref(&acted))
+        .await
+        .unwrap();
+    let recorded = journal.read("a1").await.unwrap().unwrap();
+    assert_eq!(recorded.events, [event(1), acted]);
+}
+
 #[test]
 fn what_was_written_inline_is_what_a_thread_would_have_written() {
     let directory = tempfile::tempdir().unwrap();

@@ -7,6 +7,7 @@ use std::{
     os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use komodo_failpoint::failpoint;
@@ -17,6 +18,9 @@ use super::{JournalError, KEEPS, Recorded, record};
 
 /// Jobs that are made durable together at most.
 const BATCH_JOBS_MAX: usize = 512;
+
+/// How long what nobody waits for may wait for company: each wait for the disk is one that the Engine's own have to share.
+const PATIENCE: Duration = Duration::from_millis(10);
 
 pub(super) type Done = Box<dyn FnOnce(Result<(), JournalError>) + Send>;
 pub(super) type Shared = Arc<Mutex<OpenFile>>;
@@ -43,6 +47,8 @@ pub(super) enum Job {
     Append {
         file: Shared,
         lines: Vec<u8>,
+        /// Whether somebody waits until it is durable.
+        awaited: bool,
         done: Done,
     },
     Read {
@@ -65,14 +71,29 @@ enum Outcome {
     Appended(Shared, Done),
 }
 
-/// Works until nobody can hand anything over any more.
+impl Job {
+    /// Whether somebody waits for it.
+    pub(super) fn is_awaited(&self) -> bool {
+        !matches!(self, Job::Append { awaited: false, .. })
+    }
+}
+
+/// Works until nobody can hand anything over any more. Whoever hands over what is awaited unparks the thread.
 pub(super) fn run(mut jobs: mpsc::Receiver<Job>) {
     while let Some(first) = jobs.blocking_recv() {
+        let until = Instant::now() + PATIENCE;
         let mut outcomes = Vec::new();
+        let mut awaited = first.is_awaited();
         take(first, &mut outcomes);
         while outcomes.len() < BATCH_JOBS_MAX {
             match jobs.try_recv() {
-                Ok(job) => take(job, &mut outcomes),
+                Ok(job) => {
+                    awaited |= job.is_awaited();
+                    take(job, &mut outcomes);
+                }
+                Err(mpsc::error::TryRecvError::Empty) if !awaited && Instant::now() < until => {
+                    std::thread::park_timeout(until.saturating_duration_since(Instant::now()));
+                }
                 Err(_) => break,
             }
         }
@@ -111,7 +132,9 @@ fn take(job: Job, outcomes: &mut Vec<Outcome>) {
             });
             answer(done, opened.map_err(disk));
         }
-        Job::Append { file, lines, done } => match append(&file, &lines) {
+        Job::Append {
+            file, lines, done, ..
+        } => match append(&file, &lines) {
             Ok(()) => outcomes.push(Outcome::Appended(file, done)),
             Err(error) => done(Err(disk(error))),
         },
@@ -139,7 +162,7 @@ fn commit(outcomes: Vec<Outcome>) {
         return;
     }
     failpoint!("journal.written");
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     let mut synced: Vec<(*const Mutex<OpenFile>, Result<(), JournalError>)> = Vec::new();
     let mut sync = |file: &Shared| {
         let address = Arc::as_ptr(file);

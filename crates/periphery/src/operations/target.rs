@@ -103,14 +103,15 @@ impl Cx<'_> {
         let mut turn = None;
         let verdict = self.act(item, within, &mut turn).await;
         // Those that wait for it begin after its verdict.
-        let durable = self
-            .log
-            .append(&self.means.journal, [OperationEventBody::Verdict(verdict)]);
+        // It is durable before the end of the operation is, which is written behind it.
+        drop(
+            self.log
+                .append(&self.means.journal, [OperationEventBody::Verdict(verdict)]),
+        );
         drop(turn);
         if let Some(released) = self.released.get(item.id.as_str()) {
             released.cancel();
         }
-        let _ = durable.await;
         failpoint!("target.settled");
     }
 
