@@ -4,7 +4,11 @@
 //! must not be running on the database meanwhile; the lock of the data directory sees to that.
 
 use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write},
     net::{IpAddr, Ipv4Addr},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -78,6 +82,15 @@ pub enum BootstrapError {
     /// The users there are cannot help.
     #[error("there is no enabled administrator; enable one first: komodo-core reset-password NAME")]
     NoAdministrator,
+    /// The join string of the first server cannot be kept where its agent looks for it.
+    #[error("cannot write the join string to {path}", path = path.display())]
+    Join {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
 }
 
 /// Prepares what is wanted. To do so again is harmless: what is there stays, except keys of the same name.
@@ -122,6 +135,53 @@ pub async fn bootstrap(
     }
     app.shut_down().await;
     Ok(prepared)
+}
+
+/// Makes the server that the settings name, and keeps a join string for its agent, good once, in the file that they
+/// name. The file is the mark that this was done: while it is there, nothing is made, so that a server which somebody
+/// deletes does not come again.
+///
+/// # Errors
+/// [`BootstrapError`]; the next start tries again.
+pub async fn first_server(app: &Arc<App>) -> Result<(), BootstrapError> {
+    let (Some(server), Some(path)) = (
+        &app.config.first_server_name,
+        &app.config.first_server_join_path,
+    ) else {
+        return Ok(());
+    };
+    if path.exists() {
+        return Ok(());
+    }
+    let administrator = administrator(app).ok_or(BootstrapError::NoAdministrator)?;
+    let caller = Caller {
+        app,
+        account: Some(administrator),
+    };
+    let join = caller.join_string(server.clone()).await?;
+    keep_secret(path, &join).map_err(|source| BootstrapError::Join {
+        path: path.clone(),
+        source,
+    })?;
+    tracing::info!(path = %path.display(), "made the server {server}; the join string of its agent is kept for it");
+    Ok(())
+}
+
+/// Under its name only once it is whole, for an agent that looks at the same moment.
+fn keep_secret(path: &Path, text: &str) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let staged = path.with_extension("new");
+    let mut file = OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(&staged)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&staged, path)
 }
 
 async fn sign_up(app: &Arc<App>) -> Result<String, Error> {

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use komodo_core::{
     App,
     app::Surroundings,
-    bootstrap::{Wanted, bootstrap},
+    bootstrap::{Wanted, bootstrap, first_server},
     clock::SystemClock,
     config::{Config, LogForm},
     http,
@@ -30,6 +30,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Tells by its exit code whether the Core on this machine can do its work: 0 yes, 1 no, or it does not run.
+    Healthcheck,
     /// Gives a user a new random password, prints it once, and enables the account. Core must not be running.
     ResetPassword {
         /// Name of the user.
@@ -75,6 +77,10 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         None => {
             log(&config)?;
             runtime.block_on(serve(config))
+        }
+        Some(Command::Healthcheck) => {
+            println!("{}", http::probe::healthy(config.listen())?);
+            Ok(())
         }
         Some(Command::ResetPassword { user }) => runtime.block_on(reset_password(config, &user)),
         Some(Command::Bootstrap {
@@ -132,6 +138,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         .local_addr()
         .context("cannot tell the own address")?;
     let app = App::start(config, Surroundings::default()).await?;
+    if let Err(error) = first_server(&app).await {
+        // Whoever waits for that server reads it here; everybody else is served all the same.
+        let error: &dyn std::error::Error = &error;
+        tracing::error!(error, "the first server gets no join string");
+    }
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         core.id = app.store.core_id(),

@@ -2,6 +2,7 @@
 
 mod authorization;
 mod contract;
+mod first_server;
 mod harness;
 mod onboarding;
 mod requests;

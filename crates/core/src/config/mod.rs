@@ -60,6 +60,10 @@ pub struct Config {
     pub init_admin_username: Option<String>,
     /// His password; one is made and printed where it is absent.
     pub init_admin_password: Option<String>,
+    /// Server that is made at the first start, together with a join string for its agent.
+    pub first_server_name: Option<String>,
+    /// File that the join string goes to; while it is there, nothing is made. Additive.
+    pub first_server_join_path: Option<PathBuf>,
     /// Whether every user may read everything.
     pub transparent_mode: bool,
     /// Whether those who sign up may act at once.
@@ -171,6 +175,13 @@ impl Config {
                 .text("init_admin_username")?
                 .filter(|name| !name.is_empty()),
             init_admin_password: settings.secret("init_admin_password")?,
+            first_server_name: settings
+                .text("first_server_name")?
+                .filter(|name| !name.is_empty()),
+            first_server_join_path: settings
+                .text("first_server_join_path")?
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from),
             transparent_mode: settings.flag("transparent_mode", false)?,
             enable_new_users: settings.flag("enable_new_users", false)?,
             disable_user_registration: settings.flag("disable_user_registration", false)?

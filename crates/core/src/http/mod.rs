@@ -3,6 +3,7 @@
 mod api;
 mod connection;
 mod page;
+pub mod probe;
 pub(crate) mod respond;
 mod routes;
 
