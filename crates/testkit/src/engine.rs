@@ -22,6 +22,7 @@ mod keeper;
 pub mod proxy;
 #[cfg(test)]
 mod tests;
+mod variant;
 
 use std::{
     io::Write,
@@ -33,6 +34,7 @@ use std::{
 
 pub use container::{BUSYBOX, Container, IDLE_COMMAND, Observer, Restart, State};
 pub use error::EngineError;
+pub use variant::Variant;
 
 use keeper::{Addresses, Keeper};
 

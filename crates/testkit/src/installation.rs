@@ -4,25 +4,29 @@
 //! Programs are taken from the folder that the test itself was built into (or `KOMODO_TEST_PROGRAMS`), so
 //! `cargo build --workspace --bins` comes before the tests.
 
+mod access;
+mod containers;
+pub mod images;
+
 use std::{
     fs,
     io::Write,
     net::{IpAddr, SocketAddr, TcpListener},
+    ops::Deref,
     os::unix::{fs::PermissionsExt, process::ExitStatusExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
-use komodo_api::{
-    container::{ContainerListItem, ListContainers},
-    onboarding_key::CreateOnboardingKey,
-    resource::ServerRef,
-    server::{GetServerState, ServerState},
-};
-use komodo_client::{Client, Credentials};
+use komodo_api::server::ServerState;
 
-use crate::engine::{Container, Engine};
+pub use access::Access;
+pub use containers::{
+    AGENT_IMAGE, AgentContainer, CORE_IMAGE, CoreContainer, agent_image, forwarder,
+};
+
+use crate::engine::Engine;
 
 /// Longest wait for a program to come up or for a server to reach a state.
 const STATE_SECONDS: u64 = 60;
@@ -186,20 +190,22 @@ impl Drop for Program {
     }
 }
 
-/// A running Core with an empty database, an administrator, and a client with an API key.
+/// A running Core with an empty database, an administrator, and a client with an API key. Dereferences to [`Access`], by
+/// which it is asked.
 #[derive(Debug)]
 pub struct Core {
     /// The process.
     pub program: Program,
-    /// Where it listens.
-    pub address: SocketAddr,
-    /// A client of the administrator.
-    pub client: Client,
-    /// Credentials of that client.
-    pub credentials: Credentials,
-    /// Name and password of the administrator.
-    pub admin: (String, String),
-    directory: tempfile::TempDir,
+    access: Access,
+    environment: Vec<(String, String)>,
+}
+
+impl Deref for Core {
+    type Target = Access;
+
+    fn deref(&self) -> &Access {
+        &self.access
+    }
 }
 
 impl Core {
@@ -208,38 +214,25 @@ impl Core {
     /// # Errors
     /// When it cannot be started or does not answer; the error holds what it printed.
     pub async fn start(at: IpAddr) -> Result<Self, Failure> {
-        let directory = tempfile::TempDir::new()?;
+        Core::start_with(at, &[]).await
+    }
+
+    /// As [`Core::start`], with more in its environment.
+    ///
+    /// # Errors
+    /// As [`Core::start`].
+    pub async fn start_with(at: IpAddr, environment: &[(&str, &str)]) -> Result<Self, Failure> {
         // The port is free for as long as nobody else takes it; tests ask the kernel for theirs the same way.
         let address = TcpListener::bind((at, 0))?.local_addr()?;
-        let output = command("komodo-core", directory.path(), address)?
-            .args(["bootstrap", "--api-key", "test"])
-            .output()?;
-        if !output.status.success() {
-            return Err(format!("bootstrap: {}", String::from_utf8_lossy(&output.stderr)).into());
-        }
-        let made: serde_json::Value = serde_json::from_slice(&output.stdout)?;
-        let text = |name: &str| {
-            made[name]
-                .as_str()
-                .map(str::to_owned)
-                .ok_or_else(|| format!("bootstrap gives no {name}"))
-        };
-        let credentials = Credentials::ApiKey {
-            key: text("key")?,
-            secret: text("secret")?,
-        };
-        let client = Client::new(&format!("http://{address}"), credentials.clone())?;
+        let access = Access::bootstrap(address)?;
         let program = Program::start(
-            &mut command("komodo-core", directory.path(), address)?,
-            directory.path().join("core.log"),
+            command("komodo-core", access.directory(), address)?.envs(environment.iter().copied()),
+            access.core_log(),
         )?;
         let core = Core {
             program,
-            address,
-            client,
-            credentials,
-            admin: (text("username")?, text("password")?),
-            directory,
+            access,
+            environment: owned(environment),
         };
         core.wait_ready().await?;
         Ok(core)
@@ -272,80 +265,14 @@ impl Core {
     }
 
     fn spawn_at(&mut self, failpoint: Option<&str>) -> Result<(), Failure> {
-        let log = self.directory.path().join("core.log");
-        let mut command = command("komodo-core", self.directory.path(), self.address)?;
+        let log = self.core_log();
+        let mut command = command("komodo-core", self.directory(), self.address)?;
+        command.envs(self.environment.iter().cloned());
         if let Some(failpoint) = failpoint {
             command.env(FAILPOINT, failpoint);
         }
         self.program = Program::start(&mut command, log)?;
         Ok(())
-    }
-
-    async fn wait_ready(&self) -> Result<(), Failure> {
-        wait_for("Core to answer", || async { self.client.user().await.ok() })
-            .await
-            .map_err(|error| format!("{error}\n{}", self.program.log()).into())
-            .map(drop)
-    }
-
-    /// Its data directory.
-    pub fn directory(&self) -> &Path {
-        self.directory.path()
-    }
-
-    /// A join string for new agents.
-    ///
-    /// # Errors
-    /// When Core refuses.
-    pub async fn join_string(&self) -> Result<String, Failure> {
-        let key = CreateOnboardingKey {
-            name: "test".into(),
-            ..CreateOnboardingKey::default()
-        };
-        Ok(self.client.call(&key).await?.private_key)
-    }
-
-    /// Waits until a server has a state.
-    ///
-    /// # Errors
-    /// When it has not within the deadline; the error holds what Core printed.
-    pub async fn wait_server(&self, server: &str, state: ServerState) -> Result<(), Failure> {
-        let ask = GetServerState {
-            server: ServerRef(server.into()),
-        };
-        wait_for(&format!("server {server} to be {state:?}"), || async {
-            self.client
-                .call(&ask)
-                .await
-                .ok()
-                .filter(|answer| answer.status == state)
-        })
-        .await
-        .map_err(|error| format!("{error}\n{}", self.program.log()).into())
-        .map(drop)
-    }
-
-    /// Waits until Core's view of a server fulfils a condition.
-    ///
-    /// # Errors
-    /// When it does not within the deadline.
-    pub async fn wait_containers(
-        &self,
-        server: &str,
-        what: &str,
-        condition: impl Fn(&[ContainerListItem]) -> bool,
-    ) -> Result<Vec<ContainerListItem>, Failure> {
-        let ask = ListContainers {
-            server: ServerRef(server.into()),
-        };
-        wait_for(what, || async {
-            self.client
-                .call(&ask)
-                .await
-                .ok()
-                .filter(|list| condition(list))
-        })
-        .await
     }
 
     /// Starts an agent as a process on the host of the test, for an Engine.
@@ -403,10 +330,7 @@ impl Core {
             address: self.address,
             within,
             binary,
-            environment: environment
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect(),
+            environment: owned(environment),
             directory,
             join,
         };
@@ -421,68 +345,10 @@ impl Core {
             })?;
         Ok(agent)
     }
-
-    /// A container that runs the agent as users run it; add to it what the test is about.
-    ///
-    /// # Errors
-    /// When the image cannot be made.
-    pub async fn agent_container(
-        &self,
-        engine: &Engine,
-        name: &str,
-        server: &str,
-    ) -> Result<AgentContainer, Failure> {
-        engine
-            .image_from_binary(&program("komodo-periphery")?, AGENT_IMAGE)
-            .await?;
-        let state = tempfile::TempDir::new()?;
-        secret_file(state.path(), &self.join_string().await?)?;
-        let container = Container::from_image(name, AGENT_IMAGE)
-            .bind(engine.socket(), "/var/run/docker.sock")
-            .bind(state.path(), "/etc/komodo")
-            .env("PERIPHERY_ROOT_DIRECTORY", "/etc/komodo")
-            .env("PERIPHERY_CORE_ADDRESS", format!("ws://{}", self.address))
-            .env(
-                "PERIPHERY_ONBOARDING_KEY_FILE",
-                format!("/etc/komodo/{JOIN_FILE}"),
-            )
-            .env("PERIPHERY_CONNECT_AS", server);
-        Ok(AgentContainer { container, state })
-    }
 }
 
-/// A container that forwards what comes to a port of its own to `target` (`HOST:PORT` or `unix:/path`), as tunnels,
-/// reverse proxies and socket proxies do.
-///
-/// # Errors
-/// When the image cannot be made.
-pub async fn forwarder(
-    engine: &Engine,
-    name: &str,
-    port: u16,
-    target: &str,
-) -> Result<Container, Failure> {
-    engine
-        .image_from_binary(&program("komodo-forward")?, FORWARD_IMAGE)
-        .await?;
-    Ok(Container::from_image(name, FORWARD_IMAGE)
-        .command([format!("0.0.0.0:{port}"), target.to_owned()]))
-}
-
-const FORWARD_IMAGE: &str = "komodo-test/forward:1";
-/// Image of the agent's containers.
-pub const AGENT_IMAGE: &str = "komodo-test/periphery:1";
 const PERIPHERY: &str = "komodo-periphery";
 const JOIN_FILE: &str = "onboarding_key";
-
-/// A container of the agent that is yet to be started, and its state, which must outlive it.
-#[derive(Debug)]
-pub struct AgentContainer {
-    /// The container.
-    pub container: Container,
-    /// Its root directory.
-    pub state: tempfile::TempDir,
-}
 
 /// An agent as a process.
 #[derive(Debug)]
@@ -547,6 +413,13 @@ impl Agent {
     }
 }
 
+fn owned(environment: &[(&str, &str)]) -> Vec<(String, String)> {
+    environment
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
 fn secret_file(folder: &Path, text: &str) -> Result<PathBuf, Failure> {
     let path = folder.join(JOIN_FILE);
     let mut file = fs::File::create(&path)?;
@@ -557,11 +430,17 @@ fn secret_file(folder: &Path, text: &str) -> Result<PathBuf, Failure> {
 
 fn command(name: &str, directory: &Path, address: SocketAddr) -> Result<Command, Failure> {
     let mut command = Command::new(program(name)?);
-    command
-        .env("KOMODO_DATA_DIRECTORY", directory)
-        .env("KOMODO_BIND_IP", address.ip().to_string())
-        .env("KOMODO_PORT", address.port().to_string())
-        .env("KOMODO_HOST", format!("http://{address}"))
-        .env("KOMODO_LOCAL_AUTH", "true");
+    command.envs(environment(directory, address));
     Ok(command)
+}
+
+/// Settings of a Core.
+fn environment(directory: &Path, address: SocketAddr) -> [(&'static str, String); 5] {
+    [
+        ("KOMODO_DATA_DIRECTORY", directory.display().to_string()),
+        ("KOMODO_BIND_IP", address.ip().to_string()),
+        ("KOMODO_PORT", address.port().to_string()),
+        ("KOMODO_HOST", format!("http://{address}")),
+        ("KOMODO_LOCAL_AUTH", "true".to_owned()),
+    ]
 }
