@@ -18,6 +18,7 @@ mod status;
 mod undo;
 mod update;
 mod view;
+pub mod watchdog;
 
 #[cfg(test)]
 mod table;
