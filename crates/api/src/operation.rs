@@ -208,6 +208,7 @@ macro_rules! for_each_operation {
             $crate::alert::GetAlert,
             $crate::auth::ListApiKeys,
             $crate::user::GetUsername,
+            $crate::permission::GetPermission,
             $crate::onboarding_key::ListOnboardingKeys,
             $crate::plan::PlanOperation,
             // write

@@ -6,7 +6,7 @@ use indexmap::IndexSet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use crate::{id::Oid, resource::ResourceTarget};
+use crate::{Needs, id::Oid, operation::operation, resource::ResourceTarget};
 
 /// How much a user may do with a resource; each level holds the ones before it.
 #[derive(
@@ -143,3 +143,11 @@ pub struct Permission {
     #[serde(default)]
     pub specific: IndexSet<SpecificPermission>,
 }
+
+/// Gets what the caller may do with a resource.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct GetPermission {
+    /// The resource.
+    pub target: ResourceTarget,
+}
+operation!(GetPermission: Read -> PermissionLevelAndSpecifics, needs Needs::User);

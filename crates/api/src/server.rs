@@ -69,6 +69,12 @@ pub struct ServerReason {
     /// Since when; absent where it never was otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<UnixMs>,
+    /// Where it was detached: name of the user who did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Where it was detached: the command that brings the agent back, to be run on its host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bring_back: Option<String>,
 }
 
 config! {

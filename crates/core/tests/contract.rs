@@ -315,6 +315,10 @@ async fn answers_fit_the_contract() {
         ("/read/GetUpdate", json!({ "id": update })),
         ("/read/ListApiKeys", json!({})),
         ("/read/GetUsername", json!({ "user_id": core.admin })),
+        (
+            "/read/GetPermission",
+            json!({ "target": { "type": "System", "id": "system" } }),
+        ),
         ("/read/ListOnboardingKeys", json!({})),
         ("/write/CreateServer", json!({ "name": "db" })),
         (

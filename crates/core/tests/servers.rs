@@ -376,6 +376,37 @@ async fn who_creates_a_server_may_do_everything_with_it() {
 }
 
 #[tokio::test]
+async fn everybody_may_ask_what_he_may_do_with_a_server() {
+    let core = Core::start().await;
+    let (mine, other) = (core.server("mine").await, core.server("other").await);
+    let user = core.user("ada", |_| {}).await;
+    core.grant(
+        user,
+        mine,
+        PermissionLevel::Execute,
+        &[SpecificPermission::Logs],
+    )
+    .await;
+    for (who, server, level, specific) in [
+        (user, mine, "Execute", json!(["Logs"])),
+        (user, other, "None", json!([])),
+        (
+            core.admin,
+            other,
+            "Write",
+            json!(["Terminal", "Attach", "Inspect", "Logs", "Processes"]),
+        ),
+    ] {
+        let target = json!({ "target": { "type": "Server", "id": server } });
+        let held = core
+            .post("/read/GetPermission", &core.token(who), &target)
+            .await
+            .ok();
+        assert_eq!(held, json!({ "level": level, "specific": specific }));
+    }
+}
+
+#[tokio::test]
 async fn a_server_without_an_agent_says_so() {
     let core = Core::start().await;
     core.server("web").await;

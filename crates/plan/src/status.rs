@@ -107,7 +107,21 @@ pub fn server_state(
             *since,
         ),
     };
-    (ServerState::NotOk, Some(ServerReason { code, why, since }))
+    let (by, bring_back) = match link {
+        LinkState::Lost {
+            goodbye: Some(GoodbyeReason::Detached { by, bring_back }),
+            ..
+        } => (Some(by.clone()), Some(bring_back.clone())),
+        _ => (None, None),
+    };
+    let reason = ServerReason {
+        code,
+        why,
+        since,
+        by,
+        bring_back,
+    };
+    (ServerState::NotOk, Some(reason))
 }
 
 /// A time for people, `2026-11-23 12:03:11 UTC`.

@@ -124,7 +124,10 @@ fn a_server_says_why_it_is_not_ok_and_since_when() {
     ] {
         let (state, reason) = server_state(enabled, &link, engine);
         printed += &format!("{state:?}");
-        if let Some(ServerReason { code, why, since }) = reason {
+        if let Some(ServerReason {
+            code, why, since, ..
+        }) = reason
+        {
             printed += &format!(" {code:?} since {since:?}: {why}");
         }
         printed.push('\n');
@@ -140,4 +143,43 @@ fn a_server_says_why_it_is_not_ok_and_since_when() {
         Disabled
         Disabled
     "#]].assert_eq(&printed);
+}
+
+#[test]
+fn who_detached_a_server_and_what_brings_it_back_are_told_apart_from_the_sentence() {
+    let connected = EngineState::Connected {
+        engine_id: "E".into(),
+        version: "28.5".into(),
+        api_version: "1.51".into(),
+        since: 0,
+    };
+    let lost = |goodbye| LinkState::Lost {
+        since: 1_795_435_391_000,
+        goodbye: Some(goodbye),
+    };
+    let detached = lost(GoodbyeReason::Detached {
+        by: "ada".into(),
+        bring_back: "docker start periphery".into(),
+    });
+    let (_, reason) = server_state(true, &detached, &connected);
+    let reason = reason.expect("it is not connected");
+    assert_eq!(
+        (
+            reason.code,
+            reason.by.as_deref(),
+            reason.bring_back.as_deref()
+        ),
+        (
+            ServerReasonCode::Detached,
+            Some("ada"),
+            Some("docker start periphery")
+        )
+    );
+    assert!(reason.why.contains("ada") && reason.why.contains("docker start periphery"));
+    let gone = lost(GoodbyeReason::Signal {
+        signal: "SIGTERM".into(),
+    });
+    let (_, reason) = server_state(true, &gone, &connected);
+    let reason = reason.expect("it is not connected");
+    assert_eq!((reason.by, reason.bring_back), (None, None));
 }
