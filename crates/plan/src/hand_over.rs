@@ -4,8 +4,16 @@
 use komodo_api::{UnixMs, engine::ContainerStateStatusEnum, update::Run};
 use serde::{Deserialize, Serialize};
 
+mod next;
+#[cfg(test)]
+mod tests;
+
+pub use next::{next, reason};
+
 /// Label of a helper's container; its value is the id of the operation.
 pub const HELPER_LABEL: &str = "komodo.hand-over";
+/// Label of a new container, by which it is found under any name; its value is the id of the operation.
+pub const NEW_LABEL: &str = "komodo.handed-over";
 /// Ends the name of a new container until it takes over the name.
 pub const NEW_SUFFIX: &str = ".komodo-new";
 /// Ends the name of an old container from then on, until it is removed or put back.
@@ -32,6 +40,23 @@ pub struct HandOverPlan {
     pub journal: JournalPlace,
     /// Until when it must be confirmed; then it is rolled back.
     pub until: UnixMs,
+}
+
+impl HandOverPlan {
+    /// Name of the new container until it takes over the name.
+    pub fn new_name(&self) -> String {
+        format!("{}{NEW_SUFFIX}", self.name)
+    }
+
+    /// Name of the old container from then on.
+    pub fn old_name(&self) -> String {
+        format!("{}{OLD_SUFFIX}", self.name)
+    }
+
+    /// Name of the helper's container.
+    pub fn helper_name(&self) -> String {
+        format!("komodo-hand-over-{}", self.operation)
+    }
 }
 
 /// A new container for an old one.
@@ -80,18 +105,30 @@ pub struct Body {
 pub struct Scene {
     /// The container of the plan, where it is there.
     pub old: Option<Body>,
-    /// The one that replaces it, where it is there.
+    /// The one that replaces it, where it is there: it bears [`NEW_LABEL`] with the operation.
     pub new: Option<Body>,
     /// Whether the journal holds the confirmation.
     pub confirmed: bool,
     /// Time at the host.
     pub now: UnixMs,
-    /// Why the last step could not be done, where it was tried often enough.
-    pub failed: Option<String>,
+    /// Steps that this run of the helper could not do, each tried often enough. One that [`next`] asks for again all the
+    /// same is tried again, after a pause.
+    pub failed: Vec<Failure>,
+    /// The first [`reason`] that this run of the helper saw: it is rolled back and not taken up again.
+    pub why: Option<String>,
+}
+
+/// A step that could not be done.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Failure {
+    /// The step.
+    pub step: Step,
+    /// Why not.
+    pub why: String,
 }
 
 /// Which of the two.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Which {
     /// The container of the plan.
     Old,
@@ -100,7 +137,7 @@ pub enum Which {
 }
 
 /// What is done next.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Step {
     /// Makes the new container, not started, under its temporary name.
     Create,
@@ -112,10 +149,10 @@ pub enum Step {
     Stop(Which),
     /// Gives one a name.
     Rename(Which, String),
-    /// Copies what the plan carries over into the new one, and starts it.
+    /// Copies what the plan carries over into the new one, from the old one where that is there, and starts it.
     Begin,
-    /// Starts the old one.
-    Start,
+    /// Starts one, as it is.
+    Start(Which),
     /// Removes one, its volumes stay.
     Remove(Which),
     /// Nothing to do but to wait for a change, the confirmation, or the end of the time.
@@ -125,7 +162,7 @@ pub enum Step {
 }
 
 /// How it ended; the exit code of the helper is [`Outcome::exit_code`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
     /// It runs, and Core has confirmed it.
@@ -145,6 +182,11 @@ pub enum Outcome {
         /// Why.
         why: String,
     },
+    /// It was started again, or replaced, and runs; Core has not confirmed it, and there is nothing to go back to.
+    Unconfirmed {
+        /// What is missing.
+        why: String,
+    },
 }
 
 impl Outcome {
@@ -155,6 +197,7 @@ impl Outcome {
             Outcome::RolledBack { .. } => 10,
             Outcome::Untouched { .. } => 11,
             Outcome::Stuck { .. } => 12,
+            Outcome::Unconfirmed { .. } => 13,
         }
     }
 }
