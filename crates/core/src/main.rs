@@ -11,6 +11,7 @@ use komodo_core::{
     clock::SystemClock,
     config::{Config, LogForm},
     http,
+    tasks::TaskSettings,
 };
 use komodo_failpoint::failpoints;
 use tokio::{net::TcpListener, signal::unix::SignalKind};
@@ -137,7 +138,15 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let address = listener
         .local_addr()
         .context("cannot tell the own address")?;
-    let app = App::start(config, Surroundings::default()).await?;
+    let tasks = TaskSettings {
+        probation_s: config.probation_s,
+        ..TaskSettings::default()
+    };
+    let surroundings = Surroundings {
+        tasks,
+        ..Surroundings::default()
+    };
+    let app = App::start(config, surroundings).await?;
     if let Err(error) = first_server(&app).await {
         // Whoever waits for that server reads it here; everybody else is served all the same.
         let error: &dyn std::error::Error = &error;

@@ -15,6 +15,8 @@ use komodo_api::stats::Timelength;
 pub use settings::{ConfigError, Settings};
 
 const PREFIX: &str = "KOMODO_";
+/// Longest probation, in seconds: an old agent is kept stopped for as long.
+pub const PROBATION_S_MAX: u32 = 600;
 
 /// How logs are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
@@ -48,6 +50,9 @@ pub struct Config {
     pub private_key: Option<PathBuf>,
     /// Containers that Core cannot live without.
     pub depends_on_containers: Vec<String>,
+    /// Seconds that an agent or Core that was handed over is watched before it is confirmed, from 1 to
+    /// [`PROBATION_S_MAX`]. Additive.
+    pub probation_s: u32,
     /// Time zone of schedules; empty for that of the host.
     pub timezone: String,
     /// Items a page where a list asks for none.
@@ -163,6 +168,13 @@ impl Config {
             database: database(settings)?,
             private_key: private_key(settings)?,
             depends_on_containers: settings.list("depends_on_containers")?,
+            probation_s: settings
+                .number(
+                    "probation_seconds",
+                    Probation(komodo_agent_api::PROBATION_S_DEFAULT),
+                    "a number of seconds from 1 to 600",
+                )?
+                .0,
             timezone: settings.text_or_empty("timezone")?,
             default_pagination_limit: settings.number(
                 "default_pagination_limit",
@@ -268,6 +280,19 @@ impl fmt::Debug for Config {
             .field("data_directory", &self.data_directory)
             .field("database", &self.database)
             .finish_non_exhaustive()
+    }
+}
+
+/// Seconds of a probation.
+struct Probation(u32);
+
+impl std::str::FromStr for Probation {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text.parse() {
+            Ok(seconds @ 1..=PROBATION_S_MAX) => Ok(Probation(seconds)),
+            _ => Err(()),
+        }
     }
 }
 

@@ -79,6 +79,9 @@ fn mistakes_name_their_place_and_the_remedy() {
         error(&[("KOMODO_CONFIG_PATHS", "/nowhere/at/all.toml")]).contains("/nowhere/at/all.toml")
     );
     assert!(error(&[("KOMODO_JWT_SECRET_FILE", "/nowhere")]).contains("KOMODO_JWT_SECRET_FILE"));
+    for none in ["0", "601", "-1", "30s"] {
+        assert!(error(&[("KOMODO_PROBATION_SECONDS", none)]).contains("from 1 to 600"));
+    }
 }
 
 #[test]

@@ -79,6 +79,8 @@ pub struct TaskSettings {
     pub open_max: Duration,
     /// First pause before an agent that did not answer is asked again; doubles.
     pub retry: Duration,
+    /// Seconds that what was handed over is watched before it is confirmed.
+    pub probation_s: u32,
 }
 
 impl Default for TaskSettings {
@@ -87,6 +89,7 @@ impl Default for TaskSettings {
             concurrency: 16,
             open_max: Duration::from_secs(7 * 24 * 60 * 60),
             retry: Duration::from_millis(200),
+            probation_s: komodo_agent_api::PROBATION_S_DEFAULT,
         }
     }
 }

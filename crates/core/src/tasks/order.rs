@@ -288,7 +288,7 @@ impl Inner {
             override_reason: operation.override_reason,
             detach: operation.detach,
             recreate: operation.recreate,
-            probation_s: None,
+            probation_s: Some(self.settings.probation_s),
             expected: BTreeMap::new(),
             bound: false,
             concurrency: self.settings.concurrency,
