@@ -5,10 +5,12 @@ use komodo_api::{UnixMs, engine::ContainerStateStatusEnum, update::Run};
 use serde::{Deserialize, Serialize};
 
 mod next;
+mod settled;
 #[cfg(test)]
 mod tests;
 
 pub use next::{next, reason};
+pub use settled::{may_confirm, verdict};
 
 /// Label of a helper's container; its value is the id of the operation.
 pub const HELPER_LABEL: &str = "komodo.hand-over";
@@ -199,5 +201,27 @@ impl Outcome {
             Outcome::Stuck { .. } => 12,
             Outcome::Unconfirmed { .. } => 13,
         }
+    }
+
+    /// The last line of a helper's log, without its end.
+    pub fn line(&self) -> String {
+        serde_json::to_string(self).expect("an outcome is plain text")
+    }
+
+    /// What a helper told that has ended, by its exit code and the last line of its log; `None` where it ended by
+    /// something else than an outcome.
+    pub fn told(exit_code: i64, last_line: Option<&str>) -> Option<Self> {
+        let why = || format!("its helper ended with exit code {exit_code} and did not tell more");
+        let known = [
+            Outcome::Confirmed,
+            Outcome::RolledBack { why: why() },
+            Outcome::Untouched { why: why() },
+            Outcome::Stuck { why: why() },
+            Outcome::Unconfirmed { why: why() },
+        ];
+        let by_code = |outcome: &Outcome| i64::from(outcome.exit_code()) == exit_code;
+        let line = last_line.and_then(|line| serde_json::from_str::<Outcome>(line.trim()).ok());
+        line.filter(by_code)
+            .or_else(|| known.into_iter().find(by_code))
     }
 }

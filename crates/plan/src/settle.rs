@@ -88,7 +88,8 @@ pub fn restarted(before: Option<Run>, now: &Container) -> Option<bool> {
         .map(|started_at| before.started_at != Some(started_at))
 }
 
-type Settled = (VerdictKind, Option<Reason>, Option<String>);
+/// Kind of the verdict, its reason, and what went wrong.
+pub(crate) type Settled = (VerdictKind, Option<Reason>, Option<String>);
 
 /// The verdict on a target that was to be acted on.
 ///

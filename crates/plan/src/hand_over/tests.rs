@@ -4,6 +4,7 @@ use super::*;
 
 mod explore;
 mod rows;
+mod settled;
 
 /// Until when the plans of these tests are to be confirmed.
 const UNTIL: UnixMs = 100_000;
