@@ -67,6 +67,8 @@ pub struct ActOptions {
     pub signal: Option<TerminationSignal>,
     /// Seconds to wait for its end before it is killed; absent is the container's own.
     pub time_s: Option<i32>,
+    /// Whether whoever asks runs in that container, and would not live to ask for a second step: it is removed in one.
+    pub from_within: bool,
 }
 
 /// How the Engine took an act.
@@ -244,6 +246,14 @@ impl Engine {
                     .await
             }
             ContainerAction::Stop => self.stop(id, options, deadline).await,
+            ContainerAction::Destroy if options.from_within => {
+                self.call(
+                    Method::DELETE,
+                    &format!("/containers/{id}?force=1"),
+                    deadline,
+                )
+                .await
+            }
             ContainerAction::Destroy => {
                 self.stop(id, options, deadline).await?;
                 match self.remove(id, deadline).await {

@@ -22,7 +22,9 @@ use tokio::{task::JoinSet, time::timeout};
 use crate::{
     children::{ChildrenSocket, Compose},
     clock,
+    departure::Departure,
     epoch::EpochFile,
+    hand_over::kept::Kept,
     host::{self, HostOptions},
     observe::{Observatory, READER_EVENTS_MAX, Timings, View, watch},
     operations::Operations,
@@ -70,6 +72,7 @@ pub struct Agent {
     engine: Engine,
     observatory: Observatory,
     operations: Operations,
+    departure: Departure,
     epoch: Mutex<EpochFile>,
     stats_polling_rate: Timelength,
     started_at: komodo_api::UnixMs,
@@ -103,8 +106,18 @@ impl Agent {
                 };
             })
         });
-        let operations =
-            Operations::new(engine.clone(), observatory.clone(), journal, recorded).await?;
+        let kept = Kept::new(&options.root);
+        kept.unmark_detached().await;
+        let departure = Departure::default();
+        let operations = Operations::new(
+            engine.clone(),
+            observatory.clone(),
+            journal,
+            recorded,
+            kept,
+            departure.clone(),
+        )
+        .await?;
         let folder = options.root.join("children");
         let children = ChildrenSocket::open(&folder, engine.clone(), observatory.clone());
         let children = children
@@ -120,6 +133,7 @@ impl Agent {
             engine,
             observatory,
             operations,
+            departure,
             epoch: Mutex::new(EpochFile::load(&options.root.join("core.json"))),
             stats_polling_rate,
             children,
@@ -132,6 +146,34 @@ impl Agent {
     pub fn say_goodbye(&self, reason: GoodbyeReason) {
         self.observatory.tell(EventBody::Goodbye(reason));
         self.observatory.close();
+        self.operations.end_followers();
+    }
+
+    /// Takes readers again, after a goodbye that came to nothing.
+    pub fn is_back(&self) {
+        self.observatory.open();
+    }
+
+    /// How the agent is let go, where an operation takes its own container away.
+    pub fn departure(&self) -> &Departure {
+        &self.departure
+    }
+
+    /// Why the agent goes when it gets a signal: what an operation announced, or that a helper restarts or replaces it,
+    /// or else the signal.
+    pub fn reason_to_go(&self, signal: &str) -> GoodbyeReason {
+        if let Some(reason) = self.departure.reason() {
+            return reason;
+        }
+        let own = self
+            .observatory
+            .read(|view| view.control_path().own_container.clone());
+        match own.and_then(|own| self.operations.handed_over(&own)) {
+            Some(operation) => GoodbyeReason::HandedOver { operation },
+            None => GoodbyeReason::Signal {
+                signal: signal.to_owned(),
+            },
+        }
     }
 
     /// Ends all that the agent does, as its death would, and waits until it has ended. The journal stays.

@@ -8,6 +8,8 @@
 pub mod agent;
 pub mod children;
 pub mod config;
+pub mod departure;
+pub mod hand_over;
 pub mod host;
 pub mod observe;
 pub mod operations;

@@ -43,6 +43,8 @@ struct Shared {
     ready: channel::Sender<Progress>,
     /// How many readers there are.
     readers: channel::Sender<usize>,
+    /// Grows whenever the view may have changed.
+    changes: channel::Sender<u64>,
     /// Ids that somebody wants to be inspected.
     wanted: tokio::sync::Notify,
 }
@@ -102,6 +104,7 @@ impl Observatory {
         };
         let readers = inner.readers.len();
         let wanted = !inspect.is_empty();
+        self.shared.changes.send_modify(|changes| *changes += 1);
         inner.wanted.extend(inspect);
         drop(inner);
         if wanted {
@@ -128,6 +131,24 @@ impl Observatory {
         let mut inner = self.lock();
         inner.closed = true;
         inner.readers.clear();
+    }
+
+    /// Takes readers again, after a [`close`](Self::close).
+    pub fn open(&self) {
+        self.lock().closed = false;
+    }
+
+    /// Waits until the view shows something, and tells it. It is looked at whenever it may have changed.
+    pub async fn wait_for<T>(&self, mut look: impl FnMut(&View) -> Option<T>) -> T {
+        let mut changes = self.shared.changes.subscribe();
+        loop {
+            changes.borrow_and_update();
+            if let Some(seen) = self.read(&mut look) {
+                return seen;
+            }
+            // The sender lives as long as we do.
+            let _ = changes.changed().await;
+        }
     }
 
     /// A snapshot and all that comes after it. Ends when the reader lags. `None` where there are too many, or

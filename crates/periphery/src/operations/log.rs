@@ -6,7 +6,7 @@ use futures_util::{StreamExt, stream};
 use komodo_agent_api::{
     AgentError, AgentErrorCode, AgentStream, OperationEvent, OperationEventBody, OperationState,
 };
-use komodo_api::update::Run;
+use komodo_api::{UnixMs, update::Run};
 use komodo_journal::{Journal, JournalError, JournalFile, KEEPS};
 use tokio::sync::{Mutex as AsyncMutex, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -29,6 +29,15 @@ pub struct OperationLog {
     told: Mutex<Told>,
     /// Number of the event that was told last, and whether it was the end.
     seq: watch::Sender<(u64, bool)>,
+}
+
+/// What a helper acts on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandedOver {
+    /// Id of the container.
+    pub id: String,
+    /// Until when it must be confirmed.
+    pub until: UnixMs,
 }
 
 /// How far the events are that were handed to the journal.
@@ -198,11 +207,33 @@ impl OperationLog {
         self.seq.send_replace(state);
     }
 
-    /// All events from after `seq`, as they come, to the end.
+    /// What a helper acts on, where one does.
+    pub fn handed_over(&self) -> Option<HandedOver> {
+        lock(&self.told)
+            .events
+            .iter()
+            .find_map(|event| match &event.body {
+                OperationEventBody::HandedOver { id, until, .. } => Some(HandedOver {
+                    id: id.clone(),
+                    until: *until,
+                }),
+                _ => None,
+            })
+    }
+
+    /// Whether what was handed over is confirmed.
+    pub fn is_confirmed(&self) -> bool {
+        let told = lock(&self.told);
+        let is = |event: &OperationEvent| matches!(event.body, OperationEventBody::Confirmed);
+        told.events.iter().any(is)
+    }
+
+    /// All events from after `seq`, as they come, to the end, or until those who follow are to go.
     pub async fn follow(
         self: &Arc<Self>,
         journal: &Journal,
         seq: u64,
+        until: CancellationToken,
     ) -> Result<AgentStream<OperationEvent>, AgentError> {
         let follower = Follower::new(Arc::clone(self));
         if follower.is_stored() {
@@ -223,15 +254,21 @@ impl OperationLog {
         let changes = self.seq.subscribe();
         let next = usize::try_from(seq).unwrap_or(usize::MAX);
         let events = stream::unfold(
-            (follower, changes, next),
-            |(follower, mut changes, next)| async move {
+            (follower, changes, next, until),
+            |(follower, mut changes, next, until)| async move {
                 loop {
                     let ended = changes.borrow_and_update().1;
                     let event = lock(&follower.0.told).events.get(next).cloned();
                     match event {
-                        Some(event) => return Some((Ok(event), (follower, changes, next + 1))),
+                        Some(event) => {
+                            return Some((Ok(event), (follower, changes, next + 1, until)));
+                        }
                         None if ended => return None,
-                        None => changes.changed().await.ok()?,
+                        None => tokio::select! {
+                            biased;
+                            changed = changes.changed() => changed.ok()?,
+                            () = until.cancelled() => return None,
+                        },
                     }
                 }
             },

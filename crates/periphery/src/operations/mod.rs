@@ -1,5 +1,6 @@
 //! Operations: accepted once by their id, carried out to their end whoever listens, kept until Core has their end.
 
+mod detach;
 mod log;
 mod look;
 mod recover;
@@ -29,9 +30,12 @@ use tokio::{
     task::JoinSet,
     time::{Instant, timeout},
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock,
+    departure::Departure,
+    hand_over::kept::Kept,
     observe::{Observatory, View},
     redact::redact,
 };
@@ -62,6 +66,8 @@ struct Shared {
     logs: Mutex<BTreeMap<String, Arc<OperationLog>>>,
     /// One is accepted at a time, so that an id is never accepted twice.
     accepting: Semaphore,
+    /// Cancelled when those who follow are to go.
+    followers: Mutex<CancellationToken>,
     /// Who waits for an operation to be accepted, by its id.
     callers: Mutex<BTreeMap<String, Vec<Caller>>>,
 }
@@ -71,16 +77,20 @@ impl Operations {
     ///
     /// # Errors
     /// [`JournalError`] where a file of the journal that is to go on cannot be opened.
-    pub async fn new(
+    pub(crate) async fn new(
         engine: Engine,
         observatory: Observatory,
         journal: Journal,
         recorded: Vec<Recorded>,
+        kept: Kept,
+        departure: Departure,
     ) -> Result<Self, JournalError> {
         let means = Means {
             engine,
             observatory,
             journal: Arc::new(journal),
+            kept,
+            departure,
         };
         let mut logs = BTreeMap::new();
         let mut tasks = JoinSet::new();
@@ -100,6 +110,7 @@ impl Operations {
         let shared = Arc::new(Shared {
             means,
             logs: Mutex::new(logs),
+            followers: Mutex::default(),
             accepting: Semaphore::new(1),
             callers: Mutex::default(),
         });
@@ -112,6 +123,27 @@ impl Operations {
     /// Those that Core has not acknowledged.
     pub fn open(&self) -> Vec<OperationState> {
         self.shared.logs().values().map(|log| log.state()).collect()
+    }
+
+    /// Ends the streams of all who follow, after what they have been told. Whoever comes later may follow again.
+    pub fn end_followers(&self) {
+        let mut followers = self
+            .shared
+            .followers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *followers).cancel();
+    }
+
+    /// The open operation that has handed a container over, where one has.
+    pub fn handed_over(&self, container: &str) -> Option<String> {
+        let logs = self.shared.logs();
+        let mut open = logs.iter().filter(|(_, log)| !log.state().ended);
+        open.find(|(_, log)| {
+            log.handed_over()
+                .is_some_and(|handed| handed.id == container)
+        })
+        .map(|(id, _)| id.clone())
     }
 
     /// Ends the tasks of all operations where they are; what is open stays so in the journal.
@@ -157,7 +189,7 @@ impl Operations {
         }
         let ended = || AgentError::new(AgentErrorCode::Internal, "the agent is ending");
         let log = log.await.map_err(|_| ended())??;
-        log.follow(&self.shared.means.journal, 0).await
+        self.shared.follow(&log, 0).await
     }
 
     /// Follows a known operation.
@@ -172,7 +204,7 @@ impl Operations {
         let log = self.shared.logs().get(id).cloned();
         let log =
             log.ok_or_else(|| AgentError::new(AgentErrorCode::NotFound, "no such operation"))?;
-        log.follow(&self.shared.means.journal, seq).await
+        self.shared.follow(&log, seq).await
     }
 
     /// Cancels a known operation. One that is being accepted is waited for.
@@ -304,6 +336,19 @@ impl Shared {
         self.callers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    async fn follow(
+        &self,
+        log: &Arc<OperationLog>,
+        seq: u64,
+    ) -> Result<AgentStream<OperationEvent>, AgentError> {
+        let until = self
+            .followers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        log.follow(&self.means.journal, seq, until).await
+    }
+
     /// Adds one who waits; whether he is the first.
     fn call(&self, id: &str, caller: Caller) -> bool {
         let mut all = self.callers();
@@ -328,6 +373,7 @@ impl Shared {
             engine,
             observatory,
             journal,
+            ..
         } = &self.means;
         if timeout(READY_DEADLINE, observatory.ready()).await.is_err() {
             let why = match observatory.engine() {

@@ -16,8 +16,9 @@ use komodo_journal::Recorded;
 use komodo_plan::{Form, second_step, settle_skip};
 
 use super::{
+    detach::settle_return,
     log::OperationLog,
-    look::{Ask, canceled, left_alone, settle_by_look, tell},
+    look::{Ask, canceled, left_alone, observe, settle_by_look, tell},
     run::Means,
 };
 
@@ -31,6 +32,8 @@ struct Step {
     times: u32,
     error: Option<String>,
     answered: bool,
+    /// Whether the agent announced that it goes.
+    detaching: bool,
 }
 
 const NOT_TRIED: &str = "the agent ended before it came to this container";
@@ -78,6 +81,12 @@ async fn look(
     item: &PlanItem,
     step: Option<&Step>,
 ) -> Verdict {
+    if let Some(step) = step.filter(|step| step.detaching && !step.answered) {
+        let seen = observe(means, &item.id, &mut None).await;
+        if let Some(verdict) = settle_return(operation, item, step.run, &seen) {
+            return verdict;
+        }
+    }
     let halfway = second_step(operation.action, item.back_to).is_some();
     let error = match step {
         None => Some(NOT_TRIED),
@@ -131,9 +140,14 @@ fn replay(events: &[OperationEvent]) -> Replayed<'_> {
             OperationEventBody::Verdict(verdict) => {
                 settled.insert((verdict.id.as_str(), verdict.container.as_str()));
             }
+            // It is of one container, which is the one that was begun.
+            OperationEventBody::Detaching { .. } => {
+                for step in steps.values_mut() {
+                    step.detaching = true;
+                }
+            }
             OperationEventBody::HandedOver { .. }
             | OperationEventBody::Confirmed
-            | OperationEventBody::Detaching { .. }
             | OperationEventBody::Canceled { .. }
             | OperationEventBody::Ended { .. } => {}
         }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use komodo_agent_api::{AgentOperation, OperationEventBody};
+use komodo_agent_api::{AgentOperation, EventBody, GoodbyeReason, OperationEventBody};
 use komodo_docker::Engine;
 use komodo_failpoint::failpoint;
 use komodo_journal::Journal;
@@ -12,7 +12,7 @@ use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{log::OperationLog, look::left_alone, target::Cx};
-use crate::observe::Observatory;
+use crate::{departure::Departure, hand_over::kept::Kept, observe::Observatory};
 
 /// Containers acted on at the same time, where the operation does not say.
 const CONCURRENCY_DEFAULT: u32 = 16;
@@ -24,6 +24,22 @@ pub(super) struct Means {
     pub(super) engine: Engine,
     pub(super) observatory: Observatory,
     pub(super) journal: Arc<Journal>,
+    pub(super) kept: Kept,
+    pub(super) departure: Departure,
+}
+
+impl Means {
+    /// Ends the link with Core before the agent goes, and tells why. An agent without a program only tells.
+    pub(super) async fn leave(&self, reason: GoodbyeReason) {
+        if !self.departure.leave(reason.clone()).await {
+            self.observatory.tell(EventBody::Goodbye(reason));
+        }
+    }
+
+    /// The agent is there after all, or again.
+    pub(super) fn stay(&self) {
+        self.departure.stay();
+    }
 }
 
 /// Containers acted on at the same time.

@@ -55,7 +55,7 @@ impl Drop for Turn {
 
 /// What is done to a target, of which an undo may take two.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Step {
+pub(super) enum Step {
     /// What the operation is.
     First,
     /// What brings it back to the state that an undo found before.
@@ -81,16 +81,16 @@ struct Asked {
 }
 
 /// That the Engine may be asked.
-struct Permit {
+pub(super) struct Permit {
     /// The container as it is.
-    before: Container,
+    pub(super) before: Container,
     /// Its run, where the Engine has dated it.
-    run: Option<Run>,
-    granted: Granted,
+    pub(super) run: Option<Run>,
+    pub(super) granted: Granted,
 }
 
 /// Why the Engine is not asked.
-enum Kept {
+pub(super) enum Kept {
     /// Because of how things are.
     Settled(Settled, Option<Box<Container>>),
     /// It cannot be asked now.
@@ -119,6 +119,9 @@ impl Cx<'_> {
         match self.turn(item).await {
             Ok(its) => *turn = Some(its),
             Err(verdict) => return *verdict,
+        }
+        if item.effect == Effect::Detach && self.is_own(&item.id) {
+            return self.detach(item, within).await;
         }
         let time = Time {
             within,
@@ -327,6 +330,7 @@ impl Cx<'_> {
         let options = ActOptions {
             signal: self.operation.signal,
             time_s: self.operation.time,
+            from_within: false,
         };
         let since = clock::now_ms();
         let result = self.means.engine.act(granted, options, within).await;
@@ -347,7 +351,7 @@ impl Cx<'_> {
     }
 
     /// What is the case now, and not when it was planned, and the permission to act on it.
-    async fn permit(
+    pub(super) async fn permit(
         &self,
         item: &PlanItem,
         action: ContainerAction,
@@ -360,7 +364,8 @@ impl Cx<'_> {
         } = self.means;
         let expected = self.operation.expected.get(&item.id);
         // Only the Engine itself dates a run so exactly that it can be told from another.
-        let by_run = matches!(action, ContainerAction::Start | ContainerAction::Restart);
+        let by_run = matches!(action, ContainerAction::Start | ContainerAction::Restart)
+            || self.operation.detach;
         let dated = observatory.read(|view| view.is_dated(&item.id));
         let undone = expected.is_some_and(is_undone);
         let looked = match undone || (by_run && !dated) {
@@ -450,21 +455,27 @@ impl Cx<'_> {
         Box::new(verdict(item, before, settled, now))
     }
 
-    fn acted(&self, item: &PlanItem, error: Option<String>) {
+    pub(super) fn acted(&self, item: &PlanItem, error: Option<String>) {
         let id = item.id.clone();
         let body = OperationEventBody::Acted { id, error };
         // The verdict is written after it, and waits for the disk.
         drop(self.log.append(&self.means.journal, [body]));
     }
 
-    fn canceled(&self, item: &PlanItem) -> Verdict {
+    pub(super) fn canceled(&self, item: &PlanItem) -> Verdict {
         canceled(item, self.now(item).as_ref())
     }
 
-    fn now(&self, item: &PlanItem) -> Option<Container> {
+    pub(super) fn now(&self, item: &PlanItem) -> Option<Container> {
         self.means
             .observatory
             .read(|view| view.by_id(&item.id).map(|now| (**now).clone()))
+    }
+
+    /// Whether the agent itself runs in it.
+    fn is_own(&self, id: &str) -> bool {
+        let own = |view: &View| view.control_path().own_container.as_deref() == Some(id);
+        self.means.observatory.read(own)
     }
 
     /// What the Engine's events have told since, where that is the asked state: they are its own account of what
@@ -489,6 +500,6 @@ impl Cx<'_> {
     }
 }
 
-fn failed(why: String) -> Settled {
+pub(super) fn failed(why: String) -> Settled {
     (VerdictKind::Failed, None, Some(why))
 }

@@ -156,9 +156,16 @@ async fn host(running: &[&str]) -> Host {
     let observatory = Observatory::new(16);
     let journal = folder.path().join("journal");
     let (journal, recorded) = Journal::open(&journal, JOURNAL_BYTES_MAX).unwrap();
-    let operations = Operations::new(engine, observatory.clone(), journal, recorded)
-        .await
-        .unwrap();
+    let operations = Operations::new(
+        engine,
+        observatory.clone(),
+        journal,
+        recorded,
+        Kept::new(folder.path()),
+        Departure::default(),
+    )
+    .await
+    .unwrap();
     let host = Host {
         engine: fake,
         observatory,

@@ -6,7 +6,7 @@ pub(crate) mod logging;
 use std::{convert::Infallible, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use komodo_agent_api::{AgentApi, GoodbyeReason};
+use komodo_agent_api::AgentApi;
 use komodo_docker::Endpoint;
 use komodo_link::{
     Identity, JoinString, JoinToken, PublicKey,
@@ -111,37 +111,55 @@ async fn serve(
         false => OuterTls::Verify,
     };
     let timings = AgentTimings::default();
-    let dialler = CoreDialler::new(settings.address, &connect_as, outer_tls, &timings)
-        .map_err(|error| configuration(error.into()))?;
     let link = AgentLinkConfig {
         identity: settings.identity,
         connect_as,
         core_keys: settings.core_keys,
         join_token: settings.join_token,
         known_cores: Some(config.root_directory.join(KNOWN_CORES)),
-        timings,
+        timings: timings.clone(),
     };
-    let (sender, state) = watch::channel(LinkState::Connecting);
-    let cancel = CancellationToken::new();
-    let router = komodo_agent_http::router(Arc::clone(&agent) as Arc<dyn AgentApi>);
-    let linked = agent::run(link, dialler, router, sender, cancel.clone());
-    tokio::pin!(linked);
-    let signal = tokio::select! {
-        ended = &mut linked => {
-            return ended.map_err(|error| configuration(error.into()));
+    let mut attendant = agent.departure().attend();
+    tokio::pin!(told);
+    loop {
+        let dialler = CoreDialler::new(
+            settings.address.clone(),
+            &link.connect_as,
+            outer_tls,
+            &timings,
+        )
+        .map_err(|error| configuration(error.into()))?;
+        let (sender, state) = watch::channel(LinkState::Connecting);
+        let cancel = CancellationToken::new();
+        let router = komodo_agent_http::router(Arc::clone(&agent) as Arc<dyn AgentApi>);
+        let linked = agent::run(link.clone(), dialler, router, sender, cancel.clone());
+        tokio::pin!(linked);
+        let (reason, goes) = tokio::select! {
+            ended = &mut linked => {
+                return ended.map_err(|error| configuration(error.into()));
+            }
+            never = follow_link(state, &agent, &presence) => match never {},
+            signal = &mut told => (agent.reason_to_go(signal), true),
+            reason = attendant.leaving() => (reason, false),
+        };
+        tracing::info!(?reason, "the agent goes");
+        agent.say_goodbye(reason);
+        cancel.cancel();
+        if timeout(GOODBYE_DEADLINE, linked).await.is_err() {
+            tracing::warn!("the link did not end in time");
         }
-        never = follow_link(state, &agent, &presence) => match never {},
-        signal = told => signal,
-    };
-    tracing::info!(signal, "the agent goes");
-    agent.say_goodbye(GoodbyeReason::Signal {
-        signal: signal.to_owned(),
-    });
-    cancel.cancel();
-    if timeout(GOODBYE_DEADLINE, linked).await.is_err() {
-        tracing::warn!("the link did not end in time");
+        if goes {
+            return Ok(());
+        }
+        // From here on the Engine is asked to take our container away.
+        attendant.left();
+        tokio::select! {
+            _ = &mut told => return Ok(()),
+            () = attendant.staying() => {}
+        }
+        tracing::info!("the agent stays, or is back");
+        agent.is_back();
     }
-    Ok(())
 }
 
 const KNOWN_CORES: &str = "keys/core.pub";

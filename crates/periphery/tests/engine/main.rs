@@ -5,6 +5,7 @@
 mod children;
 mod contract;
 mod core;
+mod detach;
 mod harness;
 mod logs;
 mod observing;

@@ -158,7 +158,6 @@ impl Setting {
         for action in [
             ContainerAction::Stop,
             ContainerAction::Pause,
-            ContainerAction::Restart,
             ContainerAction::Destroy,
         ] {
             let mut by_name = operation(action, one(name));
@@ -170,7 +169,7 @@ impl Setting {
                 "{action:?}"
             );
             let error = verdicts(&events)[0].error.clone().unwrap();
-            assert!(error.contains("docker "), "it says the way: {error}");
+            assert!(error.contains("`detach`"), "it says the way: {error}");
         }
         assert!(
             linked.client.link().is_closed().is_none(),
