@@ -401,7 +401,7 @@ impl Engine {
         serde_json::from_slice(&body).map_err(|error| EngineError::Malformed(what, error))
     }
 
-    fn path(&self, path: &str) -> String {
+    pub(crate) fn path(&self, path: &str) -> String {
         format!(
             "/v1.{}{}",
             self.api_minor.load(Ordering::Relaxed),
@@ -411,7 +411,7 @@ impl Engine {
 }
 
 /// A name or id that can be part of a path: the characters that the Engine allows in names, and no others.
-fn reference(text: &str) -> Result<&str, EngineError> {
+pub(crate) fn reference(text: &str) -> Result<&str, EngineError> {
     let name = text.strip_prefix('/').unwrap_or(text);
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
     let valid = name.len() <= REFERENCE_CHARS_MAX

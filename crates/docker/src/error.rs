@@ -51,6 +51,9 @@ pub enum EngineError {
     /// The answer is not what the Engine's API says.
     #[error("the Engine's answer to {0} is malformed")]
     Malformed(&'static str, #[source] serde_json::Error),
+    /// The archive that the Engine made of a container's file cannot be read.
+    #[error("the archive of a container's file cannot be read")]
+    Archive(#[source] std::io::Error),
     /// The Engine speaks no API version that is understood here.
     #[error("the Engine's API version {0} is older than 1.{min}, the oldest supported", min = crate::engine::API_MINOR_MIN)]
     TooOld(String),

@@ -10,6 +10,7 @@
 //! client does not know, a log line without an end is kept in memory whole, and a connection that went stale over a
 //! restart of the Engine fails a mutation that was never sent.
 
+mod archive;
 mod client;
 mod command;
 mod endpoint;

@@ -6,7 +6,10 @@ mod program;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand, ValueEnum};
-use komodo_periphery::config::{self, Config, Environment, LogLevel};
+use komodo_periphery::{
+    config::{self, Config, Environment, LogLevel},
+    watchdog::{self, WatchdogArguments},
+};
 
 /// Exit code of a configuration that cannot be used.
 const EXIT_CONFIGURATION: u8 = 2;
@@ -29,6 +32,9 @@ struct Arguments {
 enum Command {
     /// Tells by its exit code whether the agent is linked with Core: 0 yes, 1 no, 2 it does not run.
     Healthcheck,
+    /// Brings an agent back that was stopped or paused from outside, unless it was detached on purpose or is being handed
+    /// over. Runs beside it in a container of its own with the Engine's socket, or by a timer of systemd with `--once`.
+    Watchdog(WatchdogArguments),
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -65,7 +71,7 @@ fn main() -> ExitCode {
     if let Some(level) = arguments.log_level {
         config.logging.level = level.into();
     }
-    if let Some(Command::Healthcheck) = arguments.command {
+    if matches!(arguments.command, Some(Command::Healthcheck)) {
         return program::health::check(&config.root_directory);
     }
     program::logging::start(&config.logging);
@@ -73,6 +79,12 @@ fn main() -> ExitCode {
         tracing::warn!("{warning}");
     }
     let docker_host = environment.get("DOCKER_HOST").map_or("", String::as_str);
+    if let Some(Command::Watchdog(arguments)) = arguments.command {
+        return match watchdog::run(&arguments, docker_host, config.root_directory) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error, ExitCode::FAILURE),
+        };
+    }
     match program::run(config, docker_host) {
         Ok(()) => ExitCode::SUCCESS,
         Err(program::Failure::Configuration(error)) => refuse(&*error),
@@ -83,8 +95,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// One sentence that says what is wrong, on standard error, whatever the log is set to.
 fn refuse(error: &dyn std::error::Error) -> ExitCode {
+    fail(error, ExitCode::from(EXIT_CONFIGURATION))
+}
+
+/// One sentence that says what is wrong, on standard error, whatever the log is set to.
+fn fail(error: &dyn std::error::Error, code: ExitCode) -> ExitCode {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -93,5 +109,5 @@ fn refuse(error: &dyn std::error::Error) -> ExitCode {
         cause = error.source();
     }
     eprintln!("komodo-periphery: {text}");
-    ExitCode::from(EXIT_CONFIGURATION)
+    code
 }

@@ -5,15 +5,19 @@ use komodo_api::{UnixMs, engine::ContainerStateStatusEnum, update::Run};
 use serde::{Deserialize, Serialize};
 
 mod next;
+mod recreate;
 mod settled;
 #[cfg(test)]
 mod tests;
 
 pub use next::{next, reason};
+pub use recreate::{CannotRecreate, Recreated, carried, recreated};
 pub use settled::{may_confirm, verdict};
 
 /// Label of a helper's container; its value is the id of the operation.
 pub const HELPER_LABEL: &str = "komodo.hand-over";
+/// Variable in which a helper gets its [`HandOverPlan`], JSON.
+pub const PLAN_VARIABLE: &str = "KOMODO_HAND_OVER";
 /// Label of a new container, by which it is found under any name; its value is the id of the operation.
 pub const NEW_LABEL: &str = "komodo.handed-over";
 /// Ends the name of a new container until it takes over the name.

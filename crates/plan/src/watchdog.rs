@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use komodo_api::{UnixMs, engine::ContainerStateStatusEnum};
-use serde::{Deserialize, Serialize};
 
 use crate::hand_over::{HELPER_LABEL, NEW_SUFFIX, OLD_SUFFIX};
 
@@ -17,9 +16,6 @@ pub const AGENT_LABEL: &str = "komodo.agent";
 pub const WATCHDOG_LABEL: &str = "komodo.watchdog";
 /// The compose service that is the agent where no container has the label.
 pub const AGENT_SERVICE: &str = "periphery";
-/// Name of the file in an agent's root directory that says that it was detached on purpose. The agent writes it before
-/// it goes, and removes it when it starts, when it is unpaused, and when it did not come to go.
-pub const DETACH_MARK: &str = "detached.json";
 /// Starts within [`WINDOW_MS`] at most.
 pub const STARTS_MAX: usize = 5;
 /// The time in which starts are counted, ms.
@@ -28,19 +24,6 @@ pub const WINDOW_MS: i64 = 10 * 60 * 1000;
 pub const HELPER_OVERDUE_MS: i64 = 5 * 60 * 1000;
 
 const COMPOSE_SERVICE_LABEL: &str = "com.docker.compose.service";
-
-/// What [`DETACH_MARK`] holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DetachMark {
-    /// Who asked for it.
-    pub by: String,
-    /// `stop`, `pause` or `destroy`.
-    pub action: String,
-    /// When, by the agent's clock.
-    pub at: UnixMs,
-    /// The command that brings it back.
-    pub bring_back: String,
-}
 
 /// A container, as a list of the Engine shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]

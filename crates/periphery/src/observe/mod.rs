@@ -20,6 +20,7 @@ use komodo_docker::{Engine, EngineError};
 use tokio::sync::{mpsc, watch as channel};
 
 pub use view::{Change, View};
+pub(crate) use watch::jitter;
 pub use watch::{Timings, watch};
 
 use crate::{clock, host::is_this_host};

@@ -9,17 +9,15 @@ use jiff::Timestamp;
 use komodo_api::{UnixMs, engine::ContainerStateStatusEnum};
 use komodo_docker::{Engine, EngineError, EngineEvent, Inspected, Listed};
 use komodo_plan::{
-    hand_over::{HELPER_LABEL, HandOverPlan, PLAN_VARIABLE},
-    watchdog::{
-        AgentContainer, Candidate, Facts, FindError, Helper, STARTS_MAX, find, find_again,
-    },
+    hand_over::{HELPER_LABEL, HandOverPlan, OLD_SUFFIX, PLAN_VARIABLE},
+    watchdog::{AgentContainer, Candidate, Facts, FindError, Helper, STARTS_MAX, find, find_again},
 };
 use serde::Deserialize;
 
 use super::WatchdogError;
 use crate::{
     clock,
-    hand_over::kept::{DETACHED, Detached},
+    hand_over::{DETACHED, Detached},
 };
 
 /// Where an agent keeps its state unless something else is said.
@@ -175,16 +173,11 @@ impl Memory {
             id: found.id.clone(),
             name: found.name.clone(),
         };
-        // The name under which a hand over keeps the old one is not the one that the agent goes by.
-        let name = match &self.known {
-            Some(known) if agent.name.starts_with(&format!("{}.komodo-", known.name)) => {
-                known.name.clone()
-            }
-            _ => agent.name.clone(),
-        };
+        // What a hand over calls the old one for its time is not what the agent goes by.
+        let name = agent.name.strip_suffix(OLD_SUFFIX).unwrap_or(&agent.name);
         self.known = Some(Known {
             id: agent.id.clone(),
-            name,
+            name: name.to_owned(),
         });
         Ok(Some(agent))
     }
