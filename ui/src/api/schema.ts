@@ -1,5 +1,5 @@
 // Generated from openapi/api.json by `npm run schema`; do not edit.
-// sha256 of the document: f7dc36bc9a292dfc2c0b6be455d781436605332f2361103388d8d830b5257cc7
+// sha256 of the document: 989dd696ca4db8a8cb127869777d3c01ed9d0a84de4be5c84dc92b41d535eca7
 
 export interface paths {
     "/auth/login": {
@@ -266,7 +266,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Restarts a container. */
+        /** Restarts a container. One that runs the agent or Core is handed over to a helper. */
         post: operations["execute_restart_container"];
         delete?: never;
         options?: never;
@@ -508,6 +508,23 @@ export interface paths {
         put?: never;
         /** Gets what is known of a server's agent. */
         post: operations["read_get_periphery_information"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/read/GetPermission": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gets what the caller may do with a resource. */
+        post: operations["read_get_permission"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1881,6 +1898,8 @@ export interface components {
         DestroyContainer: {
             /** @description Container, by name or id. */
             container: string;
+            /** @description Where it runs the agent: the agent goes on purpose. Needs Write. */
+            detach?: boolean;
             /**
              * Format: uint32
              * @description Seconds after which an operation that waits for its server is given up; a day where it is not said.
@@ -1934,7 +1953,7 @@ export interface components {
             };
         };
         /** @description What happens to a container. */
-        Effect: "act" | "skip" | "refuse";
+        Effect: "act" | "skip" | "refuse" | "hand-over" | "detach";
         /** @description Addresses asked for in a network. */
         EndpointIpamConfig: {
             /** @default null */
@@ -2089,6 +2108,11 @@ export interface components {
         GetPeripheryInformation: {
             /** @description Server, by id or name. */
             server: string;
+        };
+        /** @description Gets what the caller may do with a resource. */
+        GetPermission: {
+            /** @description The resource. */
+            target: components["schemas"]["ResourceTarget"];
         };
         /** @description Gets a server with its configuration. */
         GetServer: {
@@ -3080,6 +3104,8 @@ export interface components {
         PauseContainer: {
             /** @description Container, by name or id. */
             container: string;
+            /** @description Where it runs the agent: the agent goes on purpose. Needs Write. */
+            detach?: boolean;
             /**
              * Format: uint32
              * @description Seconds after which an operation that waits for its server is given up; a day where it is not said.
@@ -3175,6 +3201,8 @@ export interface components {
             after?: string[];
             /** @description The state that an undo brings it back to: one that was paused is started and paused again. Additive. */
             back_to?: components["schemas"]["ContainerStateStatusEnum"] | null;
+            /** @description Where the agent goes on purpose: the command that brings it back, to be run on its host. Additive. */
+            bring_back?: string | null;
             /**
              * Format: uint64
              * @description Bytes that go with it (prune).
@@ -3284,6 +3312,11 @@ export interface components {
         };
         /** @description Why a container is left alone or refused. Stable; clients translate by it. */
         ReasonCode: "agent" | "agent-dependency" | "core" | "core-dependency" | "declared" | "label" | "already" | "not-applicable" | "excluded" | "gone" | "canceled" | "changed-since";
+        /** @description A restart into a new container with the same configuration; for what runs the agent or Core. */
+        Recreate: {
+            /** @description Image of the new one, by name or id; absent is the same name as before, looked up anew. */
+            image?: string | null;
+        };
         /** @description Renames a server. */
         RenameServer: {
             /** @description Server, by id or name. */
@@ -3472,7 +3505,7 @@ export interface components {
             /** @description Where the server is away: keeps the operation, and carries it out once when the server is back. */
             when_back?: boolean;
         };
-        /** @description Restarts a container. */
+        /** @description Restarts a container. One that runs the agent or Core is handed over to a helper. */
         RestartContainer: {
             /** @description Container, by name or id. */
             container: string;
@@ -3485,6 +3518,8 @@ export interface components {
             override?: string | null;
             /** @description Hash of the plan that was looked at; refused with `plan_drifted` when the world changed since. */
             plan?: string | null;
+            /** @description Makes a new container of it, with the same configuration; for what runs the agent or Core. Needs Write. */
+            recreate?: components["schemas"]["Recreate"] | null;
             /** @description Server, by id or name. */
             server: string;
             /** @description Where the server is away: keeps the operation, and carries it out once when the server is back. */
@@ -3805,6 +3840,10 @@ export interface components {
         };
         /** @description Why a server is not `Ok`, since when. */
         ServerReason: {
+            /** @description Where it was detached: the command that brings the agent back, to be run on its host. */
+            bring_back?: string | null;
+            /** @description Where it was detached: name of the user who did it. */
+            by?: string | null;
             /** @description Stable code. */
             code: components["schemas"]["ServerReasonCode"];
             /**
@@ -3816,7 +3855,7 @@ export interface components {
             why: string;
         };
         /** @description Why a server is not `Ok`. Stable; clients translate by it. */
-        ServerReasonCode: "never_connected" | "unreachable" | "agent_stopped" | "key_refused" | "docker";
+        ServerReasonCode: "never_connected" | "unreachable" | "agent_stopped" | "detached" | "handed_over" | "key_refused" | "docker";
         /**
          * @description What servers are sorted by.
          * @enum {string}
@@ -3860,7 +3899,7 @@ export interface components {
          */
         StackState: "deploying" | "running" | "paused" | "stopped" | "created" | "restarting" | "dead" | "removing" | "unhealthy" | "down" | "unknown";
         /** @description What an open Update is at. */
-        Stage: "queued" | "asking" | "acting" | "canceling" | "waiting" | "settling";
+        Stage: "queued" | "asking" | "acting" | "canceling" | "waiting" | "settling" | "handed_over" | "probation";
         /** @description Starts every stopped container on a server, save the protected ones. */
         StartAllContainers: {
             /** @description Containers that are left alone, by name or id. */
@@ -3915,6 +3954,8 @@ export interface components {
         StopContainer: {
             /** @description Container, by name or id. */
             container: string;
+            /** @description Where it runs the agent: the agent goes on purpose. Needs Write. */
+            detach?: boolean;
             /**
              * Format: uint32
              * @description Seconds after which an operation that waits for its server is given up; a day where it is not said.
@@ -5271,7 +5312,7 @@ export interface operations {
                 "application/json": {
                     params: Record<string, never>;
                     /** @enum {string} */
-                    type: "GetVersion" | "GetCoreInfo" | "ListServers" | "ListFullServers" | "GetServer" | "GetServerState" | "GetServersSummary" | "GetServerActionState" | "GetPeripheryInformation" | "GetSystemInformation" | "GetSystemStats" | "ListContainers" | "ListAllContainers" | "GetContainersSummary" | "InspectContainer" | "GetContainerLog" | "SearchContainerLog" | "ListProtected" | "ListUpdates" | "GetUpdate" | "ListAlerts" | "GetAlert" | "ListApiKeys" | "GetUsername" | "ListOnboardingKeys" | "PlanOperation";
+                    type: "GetVersion" | "GetCoreInfo" | "ListServers" | "ListFullServers" | "GetServer" | "GetServerState" | "GetServersSummary" | "GetServerActionState" | "GetPeripheryInformation" | "GetSystemInformation" | "GetSystemStats" | "ListContainers" | "ListAllContainers" | "GetContainersSummary" | "InspectContainer" | "GetContainerLog" | "SearchContainerLog" | "ListProtected" | "ListUpdates" | "GetUpdate" | "ListAlerts" | "GetAlert" | "ListApiKeys" | "GetUsername" | "GetPermission" | "ListOnboardingKeys" | "PlanOperation";
                 };
             };
         };
@@ -5435,6 +5476,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PeripheryInformation"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Serror"];
+                };
+            };
+        };
+    };
+    read_get_permission: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GetPermission"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PermissionLevelAndSpecifics"];
                 };
             };
             default: {

@@ -8,7 +8,7 @@ import { byName, nearly, sorted } from "../parts/data-grid";
 import { extend, keep, noSelection, toggle } from "../parts/selection";
 import { append, type Sample } from "../servers/history";
 import { containerCommand, isLoopback, programCommand, quoted } from "../servers/join-command";
-import { actionsOff, byNeed, isAway, serverLook } from "../servers/state";
+import { actionsOff, byNeed, isAway, isCommand, serverLook, serverTone, serverWhy } from "../servers/state";
 import { queuedFor } from "../updates/queue";
 import { merged, targetText, updateLook } from "../updates/update-words";
 import { parsePreferences } from "./preferences";
@@ -125,6 +125,8 @@ test.each<[Partial<ServerListItem["info"]>, boolean, boolean]>([
   [{}, false, true],
   [{ state: "NotOk", reason: { code: "unreachable", why: "" } }, true, true],
   [{ state: "NotOk", reason: { code: "agent_stopped", why: "" } }, true, true],
+  [{ state: "NotOk", reason: { code: "detached", why: "" } }, true, true],
+  [{ state: "NotOk", reason: { code: "handed_over", why: "" } }, true, true],
   [{ state: "NotOk", reason: { code: "never_connected", why: "" } }, false, false],
   [{ state: "NotOk", reason: { code: "docker", why: "" } }, true, true],
   [{ state: "Disabled" }, false, false],
@@ -132,6 +134,31 @@ test.each<[Partial<ServerListItem["info"]>, boolean, boolean]>([
   const one = server("x", info);
   expect(isAway(one)).toBe(away);
   expect(actionsOff(en, one) === null).toBe(asked);
+});
+
+describe("a server that is away because it is meant", () => {
+  const reason = { code: "detached", why: "", since: 1, by: "ada", bring_back: "docker start periphery" } as const;
+  const detached = server("a", { state: "NotOk", reason });
+  const handedOver = server("b", { state: "NotOk", reason: { code: "handed_over", why: "" } });
+  test("is shown calmly, and says who meant it", () => {
+    expect([detached, handedOver].map((one) => serverTone[serverLook(one)])).toEqual(["neutral", "accent"]);
+    expect(serverWhy(en, detached)).toBe("Detached by ada");
+    expect(serverWhy(zhCn, detached)).toContain("ada");
+    expect(serverWhy(en, handedOver)).toBe(en.serverReasons.handed_over);
+  });
+  test("needs nobody: it comes after those that do, and those that are fine", () => {
+    const lost = server("z", { state: "NotOk", reason: { code: "unreachable", why: "" } });
+    const all = [detached, handedOver, server("fine", {}), lost];
+    expect(all.sort(byNeed).map(({ name }) => name)).toEqual(["z", "b", "fine", "a"]);
+  });
+  test("comes back by a command, or by what made it", () => {
+    expect(["docker start periphery", "systemctl --user start komodo", "sudo docker start x"].map(isCommand)).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    expect(isCommand("the command or compose file that made periphery, once more")).toBe(false);
+  });
 });
 
 describe("what waits for a server", () => {
@@ -153,6 +180,13 @@ describe("what waits for a server", () => {
     const over: Partial<UpdateListItem> = { status: "Complete", success: false };
     expect(updateLook(update("a", 1, { ...over, canceled_by: "ann" }))).toBe("canceled");
     expect(updateLook(update("a", 1, over))).toBe("failed");
+  });
+  test("a helper acts on is no server that is waited for", () => {
+    const part = { status: "InProgress", waiting_for: { server: "nas" } } as const;
+    expect(updateLook(update("a", 1, { ...part, stage: "handed_over" }))).toBe("handedOver");
+    expect(updateLook(update("a", 1, { ...part, stage: "probation" }))).toBe("probation");
+    expect(updateLook(update("a", 1, { ...part, stage: "waiting" }))).toBe("waiting");
+    expect(updateLook(update("a", 1, { stage: "handed_over", status: "Complete", success: true }))).toBe("ok");
   });
   test("names its container", () => {
     const one = update("a", 1, { operation: "StopContainer", container: "web" });

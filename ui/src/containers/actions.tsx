@@ -39,20 +39,44 @@ export function applies(action: SingleAction, state: ContainerState): boolean {
   }
 }
 
-/** What the guard says to an action on one container that is named. */
-export function guarded(action: SingleAction, reasons: readonly Reason[] = []): "agent" | "core" | "asks" | null {
+/**
+ * What the guard says to an action on one container that is named: it runs the agent of another server and is refused,
+ * a reason is asked for, a helper carries it out, or it goes only on purpose.
+ */
+export type Guarded = "neighbour" | "asks" | "handOver" | "detach";
+
+const ASKING: ReadonlySet<Reason["reason"]> = new Set(["agent-dependency", "core-dependency", "declared"]);
+
+/** Whether it is the agent of another server: it is named then. */
+export const isNeighbour = ({ reason, detail }: Reason) => reason === "agent" && Boolean(detail);
+
+export function guarded(action: SingleAction, reasons: readonly Reason[] = []): Guarded | null {
   if (!takesAway(action)) return null;
-  const codes = new Set(reasons.map(({ reason }) => reason));
-  if (codes.has("agent")) return "agent";
-  if (codes.has("core")) return "core";
-  return codes.has("agent-dependency") || codes.has("core-dependency") || codes.has("declared") ? "asks" : null;
+  if (reasons.some(isNeighbour)) return "neighbour";
+  const branch = reasons.some(({ reason }) => reason === "agent" || reason === "core");
+  if (branch && action !== "restart") return "detach";
+  if (reasons.some(({ reason }) => ASKING.has(reason))) return "asks";
+  return branch ? "handOver" : null;
 }
 
 /** Why an action on one container is always refused; null where it is not. */
 export function refusedAlways(words: Words, action: SingleAction, reasons: readonly Reason[] = []): string | null {
-  const found = guarded(action, reasons);
-  if (found === "agent") return words.server.refusedAgent;
-  return found === "core" ? words.server.refusedCore : null;
+  if (guarded(action, reasons) !== "neighbour") return null;
+  return words.server.refusedNeighbour(reasons.find(isNeighbour)?.detail ?? "");
+}
+
+/** What to know before an action on a protected container is chosen. */
+export function guardNote(words: Words, action: SingleAction, reasons: readonly Reason[] = []): string | undefined {
+  switch (guarded(action, reasons)) {
+    case "asks":
+      return words.server.asksForReason;
+    case "handOver":
+      return words.server.handedOver;
+    case "detach":
+      return words.server.onlyDetached;
+    default:
+      return undefined;
+  }
 }
 
 interface OnOne {
@@ -76,7 +100,7 @@ export const entriesForOne = (
       bad: action === "destroy",
       apart: action === "destroy",
       off: refusedAlways(words, action, container.protected) ?? off,
-      note: guarded(action, container.protected) === "asks" ? words.server.asksForReason : undefined,
+      note: guardNote(words, action, container.protected),
       act: () => act(action),
     }));
 

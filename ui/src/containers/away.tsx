@@ -3,6 +3,7 @@ import { ApiError } from "../api/client";
 import { useCoarseNow } from "../i18n/clock";
 import { exact, moment } from "../i18n/format";
 import { useWords } from "../i18n/words";
+import { useServers } from "../live/live";
 import { Segments } from "../parts/field";
 import { ageText, Note } from "../parts/page";
 import styles from "./plan.module.css";
@@ -31,10 +32,18 @@ export function Away({ error, queue }: AwayProps) {
   const server = text(error.params.server) ?? "";
   const since = time(error.params.since) ?? time(error.params.last_contact);
   const why = text(error.params.why);
-  const say = error.code === "engine_unreachable" ? words.away.engine : words.away.agent;
+  const code = useServers().items?.find((known) => known.name === server)?.info.reason?.code;
+  const say =
+    error.code === "engine_unreachable"
+      ? words.away.engine
+      : code === "detached"
+        ? words.away.detached
+        : code === "handed_over"
+          ? words.away.handedOver
+          : words.away.agent;
   return (
     <>
-      <Note tone="warn">
+      <Note tone={say === words.away.detached || say === words.away.handedOver ? "plain" : "warn"}>
         {since === null ? (
           <strong>{say.now(server)}</strong>
         ) : (

@@ -9,6 +9,7 @@ import { MenuButton } from "../parts/menu";
 import { Empty, Note, pageClass, TitleBar, useTitle } from "../parts/page";
 import serverStyles from "../servers/server.module.css";
 import { findServer } from "../servers/server-page";
+import { StaleBar } from "../servers/stale-bar";
 import { actionsOff, isStale } from "../servers/state";
 import { Queue } from "../updates/queue";
 import { applies, entriesForOne, refusedAlways } from "./actions";
@@ -35,6 +36,7 @@ export function ContainerPage() {
   return (
     <div className={pageClass}>
       <Bar server={server} serverRef={params.server} container={container} name={params.container} />
+      {server && isStale(server) && <StaleBar server={server} />}
       {server && <Queue server={server} />}
       <nav className={serverStyles.tabs} aria-label={params.container}>
         {(["log", "inspect"] as const).map((id) => (

@@ -2,13 +2,14 @@ import { describe, expect, test } from "vitest";
 import type { ContainerListItem, Plan, PlanItem, Reason, Update, Verdict } from "../api/types";
 import { en } from "../i18n/en";
 import { zhCn } from "../i18n/zh-cn";
+import { agentContainer } from "../servers/agent-container";
 import { applies, entriesForOne } from "./actions";
 import { expirySeconds } from "./away";
 import { parseFilter } from "./filter";
 import { containerAge, containerLook, containerTone, plannedPorts, publishedPorts, shortImage } from "./look";
 import { changes, groups, labelledButActed } from "./plan-groups";
 import { progress } from "./progress-count";
-import { actionOf, chosen, onAll, onOne, onSeveral, undoOf } from "./requests";
+import { actionOf, chosen, newImage, onAll, onOne, onSeveral, recreated, undoOf } from "./requests";
 
 const container = (part: Partial<ContainerListItem>): ContainerListItem => ({ name: "web", state: "running", ...part });
 
@@ -107,16 +108,37 @@ describe("the menu of a protected container", () => {
     entriesForOne(en, { state: "running", protected: codes.map((reason) => ({ reason })) }, null, () => {});
   const find = (found: ReturnType<typeof entries>, id: string) => found.find((entry) => entry.id === id);
 
-  test.each<[Reason["reason"], string]>([
-    ["agent", en.server.refusedAgent],
-    ["core", en.server.refusedCore],
-  ])("of %s: what is always refused cannot be chosen, with the reason", (code, why) => {
-    const found = entries("label", code);
-    expect(found.map(({ id, off }) => `${id} ${off}`)).toEqual(
-      ["restart", "pause", "stop", "destroy"].map((action) => `${action} ${why}`),
-    );
-    const stopped = entriesForOne(en, { state: "exited", protected: [{ reason: code }] }, null, () => {});
-    expect(find(stopped, "start")?.off).toBeNull();
+  test.each<[Reason["reason"]]>([["agent"], ["core"]])(
+    "of %s: a restart is handed over, and it goes only on purpose",
+    (code) => {
+      const found = entries("label", code);
+      expect(found.map(({ id, off, note }) => [id, off, note])).toEqual([
+        ["restart", null, en.server.handedOver],
+        ["pause", null, en.server.onlyDetached],
+        ["stop", null, en.server.onlyDetached],
+        ["destroy", null, en.server.onlyDetached],
+      ]);
+      const stopped = entriesForOne(en, { state: "exited", protected: [{ reason: code }] }, null, () => {});
+      expect(find(stopped, "start")).toMatchObject({ off: null, note: undefined });
+    },
+  );
+
+  test("of the agent of another server: what takes it away is refused, and says where to ask", () => {
+    const reasons: Reason[] = [{ reason: "agent", detail: "lab" }, { reason: "label" }];
+    const found = entriesForOne(en, { state: "running", protected: reasons }, null, () => {});
+    for (const action of ["restart", "pause", "stop", "destroy"]) {
+      expect(find(found, action)?.off).toBe(en.server.refusedNeighbour("lab"));
+    }
+    expect(find(found, "restart")?.off).toContain("lab");
+    expect(agentContainer([container({ name: "theirs", protected: reasons })])).toBeUndefined();
+    const own = container({ name: "own", protected: [{ reason: "agent" }] });
+    expect(agentContainer([container({ name: "theirs", protected: reasons }), own])).toBe(own);
+  });
+
+  test("of an agent that is declared too: a reason is asked for before it is handed over", () => {
+    const found = entries("agent", "declared");
+    expect(find(found, "restart")?.note).toBe(en.server.asksForReason);
+    expect(find(found, "stop")?.note).toBe(en.server.onlyDetached);
   });
 
   test.each<[Reason["reason"]]>([["agent-dependency"], ["core-dependency"], ["declared"]])(
@@ -177,6 +199,36 @@ describe("requests", () => {
     expect(Object.values(expirySeconds)).toEqual([3_600, 86_400, 7 * 86_400]);
   });
 
+  test("let the agent go only where that was said, and only those that take one away", () => {
+    const meant = { exclude: [], override: null, plan: "h", detach: true };
+    for (const action of ["stop", "pause", "destroy"] as const) {
+      expect(chosen(onOne(action, "nas", "periphery"), meant).params).toEqual({
+        server: "nas",
+        container: "periphery",
+        detach: true,
+        plan: "h",
+      });
+      expect(chosen(onOne(action, "nas", "db"), { ...meant, detach: false }).params).not.toHaveProperty("detach");
+    }
+    expect(chosen(onOne("restart", "nas", "periphery"), meant).params).not.toHaveProperty("detach");
+    expect(chosen(onAll("stop", "nas"), meant).params).not.toHaveProperty("detach");
+    expect(chosen(onOne("stop", "nas", "periphery"), { ...meant, override: "why" }).params).toMatchObject({
+      detach: true,
+      override: "why",
+    });
+  });
+
+  test("put a new container in the place of an agent, from the same name or another image", () => {
+    const same = recreated("nas", "periphery", null);
+    const other = recreated("nas", "periphery", "periphery:2");
+    expect(chosen(other, { exclude: [], override: null, plan: "h" })).toEqual({
+      type: "RestartContainer",
+      params: { server: "nas", container: "periphery", recreate: { image: "periphery:2" }, plan: "h" },
+    });
+    expect([newImage(same), newImage(other)]).toEqual([{ image: null }, { image: "periphery:2" }]);
+    expect([newImage(onOne("restart", "nas", "periphery")), newImage(onAll("stop", "nas"))]).toEqual([null, null]);
+  });
+
   test("know their action", () => {
     expect(actionOf(undoOf("u"))).toBe("undo");
     expect(actionOf(onAll("prune", "nas"))).toBe("prune");
@@ -201,6 +253,27 @@ describe("a plan", () => {
       "excluded: mine",
       "nothing: old",
     ]);
+  });
+
+  test("shows apart what is handed over and what goes on purpose", () => {
+    const shown = groups(
+      plan(item("web"), item("periphery", { effect: "hand-over" }), item("gone", { effect: "detach" }), agent),
+    );
+    expect(shown.map((group) => `${group.id}: ${group.items.map((i) => i.container)}`)).toEqual([
+      "protected: agent",
+      "handOver: periphery",
+      "detach: gone",
+      "act: web",
+    ]);
+  });
+
+  test("that drifted from a hand over to something else says so", () => {
+    const before = plan(item("periphery", { effect: "hand-over" }));
+    for (const effect of ["act", "refuse", "detach"] as const) {
+      expect(changes(before, plan(item("periphery", { effect })))).toEqual([
+        { kind: "effect", id: "id-periphery", name: "periphery" },
+      ]);
+    }
   });
 
   test("of a list of names leaves labelled ones unticked at first", () => {
@@ -230,6 +303,7 @@ describe("a plan", () => {
     ["a protection", { protected: [{ reason: "label" }] }],
     ["whether it comes back", { comes_back: true }],
     ["the bytes that go", { bytes: 7 }],
+    ["the command that brings it back", { bring_back: "docker start web" }],
   ])("that drifted by %s says so", (_, part) => {
     const was = { ports: ["0.0.0.0:80/tcp"], image: "web:1" };
     expect(changes(plan(item("web", was)), plan(item("web", { ...was, ...part })))).toEqual([
@@ -266,6 +340,12 @@ describe("progress", () => {
       "b -",
       "agent skipped",
     ]);
+  });
+
+  test("counts what a helper does, and what goes on purpose", () => {
+    const other = plan(item("periphery", { effect: "hand-over" }), item("gone", { effect: "detach" }), agent);
+    const now = progress(other, update({ verdicts: [verdict("periphery", "done")] }));
+    expect([now.settled, now.total]).toEqual([1, 2]);
   });
 
   test("shows failures first once it is over", () => {

@@ -2,13 +2,14 @@
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { ApiError } from "../api/client";
-import type { PlanItem, PlannedAction } from "../api/types";
+import type { PlanItem, PlannedAction, Reason } from "../api/types";
 import { moment } from "../i18n/format";
 import { useWords } from "../i18n/words";
 import { Button } from "../parts/button";
 import { TextField } from "../parts/field";
 import { CopyText, Note } from "../parts/page";
-import { guarded } from "./actions";
+import { useMayWrite } from "../servers/permission";
+import { guarded, isNeighbour } from "./actions";
 import styles from "./plan.module.css";
 import type { Change } from "./plan-groups";
 import type { SingleAction } from "./requests";
@@ -94,24 +95,27 @@ function hostCommand(action: PlannedAction, container: string): string {
 interface RefusedProps {
   item: PlanItem;
   action: PlannedAction;
+  /** Id of the server. */
+  server: string;
   onOverride: (reason: string) => void;
+  /** It is meant: the agent, or Core, is to go. */
+  onDetach: () => void;
   busy: boolean;
 }
 
-/** A container of the control path that was named: what to do if it is meant. */
-export function Refused({ item, action, onOverride, busy }: RefusedProps) {
+/** A protected container that was named: what to do if it is meant. */
+export function Refused({ item, action, server, onOverride, onDetach, busy }: RefusedProps) {
   const words = useWords();
   const [reason, setReason] = useState("");
   const [missing, setMissing] = useState(false);
-  const reasons = item.protected?.length ? item.protected : item.reason ? [item.reason] : [];
+  // The reason for which it is refused; another one may be asked about afterwards.
+  const reasons = item.reason ? [item.reason] : (item.protected ?? []);
   const found = guarded(action as SingleAction, reasons);
-  if (found === "agent" || found === "core") {
-    return (
-      <>
-        <Note tone="protect">{found === "agent" ? words.plan.refusedAgent : words.plan.refusedCore}</Note>
-        <CopyText label={words.addServer.command} text={hostCommand(action, item.container)} />
-      </>
-    );
+  if (found === "neighbour") {
+    return <Note tone="protect">{words.plan.refusedNeighbour(reasons.find(isNeighbour)?.detail ?? "")}</Note>;
+  }
+  if (found === "detach") {
+    return <OnlyDetached item={item} action={action} reasons={reasons} server={server} onDetach={onDetach} />;
   }
   return (
     <form
@@ -134,5 +138,80 @@ export function Refused({ item, action, onOverride, busy }: RefusedProps) {
       />
       <Button type="submit">{words.plan.overrideGo(words.actions[action].verb)}</Button>
     </form>
+  );
+}
+
+interface OnlyDetachedProps {
+  item: PlanItem;
+  action: PlannedAction;
+  reasons: readonly Reason[];
+  server: string;
+  onDetach: () => void;
+}
+
+/** It runs the agent, or Core: it is not taken away by the way, but whoever means it can say so. */
+function OnlyDetached({ item, action, reasons, server, onDetach }: OnlyDetachedProps) {
+  const words = useWords();
+  const write = useMayWrite(server);
+  const core = reasons.some(({ reason }) => reason === "core");
+  return (
+    <>
+      <Note tone="protect">{core ? words.detach.isCore : words.detach.isAgent}</Note>
+      <div className={styles.choice}>
+        <Button off={write === false ? words.detach.needsWrite : null} onPress={onDetach}>
+          {words.detach.offer}
+        </Button>
+        {write === false && <span className={styles.fact}>{words.detach.needsWrite}</span>}
+      </div>
+      {write === false && (
+        <>
+          <p>{words.detach.onHost}</p>
+          <CopyText label={words.detach.command} text={hostCommand(action, item.container)} />
+        </>
+      )}
+    </>
+  );
+}
+
+interface DetachProps {
+  item: PlanItem;
+  action: PlannedAction;
+  /** Name of the server. */
+  server: string;
+  typed: string;
+  onTyped: (text: string) => void;
+}
+
+/** What is lost when the agent, or Core, goes on purpose, and how it comes back; asks for the name of the server. */
+export function Detach({ item, action, server, typed, onTyped }: DetachProps) {
+  const words = useWords();
+  const core = item.protected?.some(({ reason }) => reason === "core") ?? false;
+  const lost = core
+    ? [words.detach.lostCore, words.detach.lostCorePage]
+    : [words.detach.lost(server), words.detach.noAlert];
+  return (
+    <>
+      <Note tone="warn">
+        <strong>{words.detach.whatIsLost}</strong>
+        <ul>
+          {[...lost, words.detach.keepsRunning].map((sentence) => (
+            <li key={sentence}>{sentence}</li>
+          ))}
+        </ul>
+      </Note>
+      <BringBack how={item.bring_back ?? ""} container={item.container} removed={action === "destroy"} />
+      <TextField label={words.detach.typeName(server)} value={typed} onChange={onTyped} required />
+    </>
+  );
+}
+
+/** How an agent comes back: a command to copy, or, where it is removed, what made it. */
+export function BringBack({ how, container, removed }: { how: string; container: string; removed: boolean }) {
+  const words = useWords();
+  return (
+    <section className={styles.back} aria-label={words.detach.bringBack}>
+      <p>{removed ? words.detach.bringBackRemoved(container) : words.detach.bringBack}</p>
+      {!removed && how && <CopyText label={words.detach.command} text={how} />}
+    </section>
   );
 }

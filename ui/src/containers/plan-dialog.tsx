@@ -3,7 +3,7 @@ import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tansta
 import { useEffect, useMemo, useRef, useState } from "react";
 import { ApiError, call } from "../api/client";
 import type { PlannedRequest } from "../api/operations";
-import type { Plan, PlannedAction, Update } from "../api/types";
+import type { Plan, PlanItem, PlannedAction, Update } from "../api/types";
 import { useWords } from "../i18n/words";
 import { useServers } from "../live/live";
 import { Button } from "../parts/button";
@@ -12,11 +12,11 @@ import { TextField } from "../parts/field";
 import { Failure, Note, Skeleton } from "../parts/page";
 import { Away, type Expiry, expirySeconds, isAwayError } from "./away";
 import type { Wish } from "./operate";
-import { Busy, Drift, isBusyError, Refused } from "./plan-answers";
+import { Busy, Detach, Drift, isBusyError, Refused } from "./plan-answers";
 import { type Change, changes, groups, labelledButActed } from "./plan-groups";
 import { PlanList } from "./plan-list";
 import { ProgressDialog } from "./progress";
-import { actionOf, chosen, endsThings, namedContainer, takesAway, undoneUpdate } from "./requests";
+import { actionOf, chosen, endsThings, namedContainer, newImage, takesAway, undoneUpdate } from "./requests";
 
 /** From how many containers on the name of the server is asked for. */
 const TYPE_NAME_FROM = 21;
@@ -41,12 +41,13 @@ export function PlanDialog({ wish, onClose }: { wish: Wish; onClose: () => void 
   const undone = undoneUpdate(wish.request);
   const [excluded, setExcluded] = useState<ReadonlySet<string>>(new Set());
   const [override, setOverride] = useState<string | null>(null);
+  const [detach, setDetach] = useState(false);
   const [drift, setDrift] = useState<Change[] | null>(null);
   const [typed, setTyped] = useState("");
   const [expiry, setExpiry] = useState<Expiry>("day");
   const labelled = useRef(false);
   const client = useQueryClient();
-  const choice = useMemo(() => ({ exclude: [...excluded].sort(), override }), [excluded, override]);
+  const choice = useMemo(() => ({ exclude: [...excluded].sort(), override, detach }), [excluded, override, detach]);
   const request = useMemo(() => chosen(wish.request, choice), [wish.request, choice]);
   const plan = useQuery({
     queryKey: ["plan", request],
@@ -107,7 +108,11 @@ export function PlanDialog({ wish, onClose }: { wish: Wish; onClose: () => void 
 
   const shown = away ? undefined : plan.data;
   const act = shown?.counts.act ?? 0;
-  const askName = takesAway(action) && act >= TYPE_NAME_FROM;
+  const leaves = shown?.items.find((item) => item.effect === "detach");
+  const handsOver = shown?.items.find((item) => item.effect === "hand-over");
+  const recreate = newImage(wish.request);
+  const many = takesAway(action) && act >= TYPE_NAME_FROM;
+  const askName = many || leaves !== undefined;
   const drifted = go.error instanceof ApiError && go.error.code === "plan_drifted";
   const busy = plan.isFetching || go.isPending;
   const ready = shown !== undefined && !busy && act > 0 && (!askName || typed === server);
@@ -130,11 +135,19 @@ export function PlanDialog({ wish, onClose }: { wish: Wish; onClose: () => void 
           <Button onPress={onClose}>{words.common.cancel}</Button>
           {shown && !(refused && act === 0) && (
             <Button
-              look={endsThings(action) || override !== null ? "danger" : "primary"}
-              off={act === 0 ? words.plan.noneActed : null}
+              look={leaves || endsThings(action) || override !== null ? "danger" : "primary"}
+              off={act === 0 ? words.plan.noneActed : leaves && typed !== server ? words.detach.typeName(server) : null}
               onPress={() => ready && go.mutate({ plan: shown })}
             >
-              {words.actions[action].button(act)}
+              {leaves
+                ? runsCore(leaves)
+                  ? words.detach.goCore
+                  : words.detach.go(server)
+                : handsOver
+                  ? recreate
+                    ? words.handOver.replace(handsOver.container)
+                    : words.handOver.restart(handsOver.container)
+                  : words.actions[action].button(act)}
             </Button>
           )}
           {away && undone === null && (
@@ -158,8 +171,16 @@ export function PlanDialog({ wish, onClose }: { wish: Wish; onClose: () => void 
         <>
           <Warnings plan={shown} action={action} labelled={excluded.size > 0 && labelled.current} />
           {refused && named !== null && (
-            <Refused item={refused} action={action} onOverride={setOverride} busy={plan.isFetching} />
+            <Refused
+              item={refused}
+              action={action}
+              server={shown.server}
+              onOverride={setOverride}
+              onDetach={() => setDetach(true)}
+              busy={plan.isFetching}
+            />
           )}
+          {handsOver && <HandOverNote core={runsCore(handsOver)} />}
           {shown.items.length === 0 ? (
             <p>{undone === null ? words.plan.empty : words.undo.nothing}</p>
           ) : (
@@ -170,11 +191,19 @@ export function PlanDialog({ wish, onClose }: { wish: Wish; onClose: () => void 
               changed={drifted ? drift : null}
               backTo={backTo}
               override={override}
+              recreate={recreate}
             />
           )}
-          {askName && <TextField label={words.plan.typeName(server)} value={typed} onChange={setTyped} />}
+          {leaves && <Detach item={leaves} action={action} server={server} typed={typed} onTyped={setTyped} />}
+          {many && <TextField label={words.plan.typeName(server)} value={typed} onChange={setTyped} />}
           <span className="visually-hidden" role="status">
-            {busy ? words.plan.updating : words.actions[action].will(act)}
+            {busy
+              ? words.plan.updating
+              : leaves
+                ? words.detach.will(1)
+                : handsOver
+                  ? words.handOver.will(1)
+                  : words.actions[action].will(act)}
           </span>
         </>
       )}
@@ -218,6 +247,22 @@ const PlanSkeleton = ({ label }: { label: string }) => (
   </div>
 );
 
+const runsCore = (item: PlanItem) => item.protected?.some(({ reason }) => reason === "core") ?? false;
+
+/** What a hand over is, before it is pressed. */
+function HandOverNote({ core }: { core: boolean }) {
+  const words = useWords();
+  return (
+    <Note tone="plain">
+      <ul>
+        <li>{words.handOver.proof}</li>
+        <li>{words.handOver.rollBack}</li>
+        <li>{core ? words.handOver.awayCore : words.handOver.away}</li>
+      </ul>
+    </Note>
+  );
+}
+
 function Warnings({ plan, action, labelled }: { plan: Plan; action: PlannedAction; labelled: boolean }) {
   const words = useWords();
   const final = action === "destroy" || action === "prune";
@@ -230,7 +275,7 @@ function Warnings({ plan, action, labelled }: { plan: Plan; action: PlannedActio
         </Note>
       ))}
       {labelled && <Note tone="protect">{words.plan.labelNote}</Note>}
-      {!plan.undo && plan.counts.act > 0 && (
+      {!plan.undo && plan.items.some(({ effect }) => effect === "act") && (
         <Note tone={final ? "warn" : "plain"}>
           {final ? words.plan.noUndo : words.plan.noUndoOf(words.actions[action].verb)}
         </Note>

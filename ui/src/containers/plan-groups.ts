@@ -1,7 +1,7 @@
 // A plan as the dialog shows it, and what changed between two plans. Pure.
 import type { Plan, PlanItem } from "../api/types";
 
-export type GroupId = "refused" | "protected" | "act" | "excluded" | "nothing";
+export type GroupId = "refused" | "protected" | "handOver" | "detach" | "act" | "excluded" | "nothing";
 
 export interface Group {
   id: GroupId;
@@ -11,14 +11,27 @@ export interface Group {
 const PROTECTING = new Set(["agent", "agent-dependency", "core", "core-dependency", "declared", "label"]);
 
 export function groupOf(item: PlanItem): GroupId {
-  if (item.effect === "refuse") return "refused";
-  if (item.effect === "act") return "act";
-  const code = item.reason?.reason;
-  if (code === "excluded") return "excluded";
-  return code !== undefined && PROTECTING.has(code) ? "protected" : "nothing";
+  switch (item.effect) {
+    case "refuse":
+      return "refused";
+    case "act":
+      return "act";
+    case "hand-over":
+      return "handOver";
+    case "detach":
+      return "detach";
+    case "skip": {
+      const code = item.reason?.reason;
+      if (code === "excluded") return "excluded";
+      return code !== undefined && PROTECTING.has(code) ? "protected" : "nothing";
+    }
+  }
 }
 
-const ORDER: readonly GroupId[] = ["refused", "protected", "act", "excluded", "nothing"];
+/** Whether something is done to it, by whom ever. */
+export const acts = (item: PlanItem) => item.effect !== "refuse" && item.effect !== "skip";
+
+const ORDER: readonly GroupId[] = ["refused", "protected", "handOver", "detach", "act", "excluded", "nothing"];
 
 /** The groups that have something in them: what is spared first. */
 export function groups(plan: Plan): Group[] {
@@ -49,6 +62,7 @@ const facts = ({
   volumes,
   comes_back,
   bytes,
+  bring_back,
 }: PlanItem) =>
   JSON.stringify([
     image ?? null,
@@ -60,6 +74,7 @@ const facts = ({
     [...(volumes ?? [])].sort(),
     comes_back ?? false,
     bytes ?? null,
+    bring_back ?? null,
   ]);
 
 /** What a person who looked at one plan must know of the other. */

@@ -1,6 +1,6 @@
 // The containers of a plan or of a running operation, in groups, of any number.
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { CircleAlert, CircleMinus, CircleSlash, ShieldCheck } from "lucide-react";
+import { ArrowLeftRight, CircleAlert, CircleMinus, CircleSlash, ShieldCheck, Unplug } from "lucide-react";
 import { type ReactNode, useMemo, useRef, useState } from "react";
 import type { ContainerState, PlanItem, PlannedAction } from "../api/types";
 import type { Words } from "../i18n/en";
@@ -30,6 +30,8 @@ interface PlanListProps {
   backTo?: ReadonlyMap<string, ContainerState>;
   /** Reason for which a protected one is acted on. */
   override?: string | null;
+  /** Image of the container that a helper puts in the place of the old one; null where it puts none. */
+  recreate?: { image: string | null } | null;
 }
 
 function headWords(words: Words, action: PlannedAction, group: Group): string {
@@ -39,6 +41,10 @@ function headWords(words: Words, action: PlannedAction, group: Group): string {
       return words.actions[action].keeps(n);
     case "act":
       return words.actions[action].will(n);
+    case "handOver":
+      return words.handOver.will(n);
+    case "detach":
+      return words.detach.will(n);
     case "excluded":
       return words.plan.excluded(n);
     case "refused":
@@ -51,11 +57,13 @@ function headWords(words: Words, action: PlannedAction, group: Group): string {
 const headIcons: Record<Exclude<GroupId, "act">, ReactNode> = {
   protected: <ShieldCheck size={15} aria-hidden="true" />,
   refused: <ShieldCheck size={15} aria-hidden="true" />,
+  handOver: <ArrowLeftRight size={15} aria-hidden="true" />,
+  detach: <Unplug size={15} aria-hidden="true" />,
   excluded: <CircleMinus size={15} aria-hidden="true" />,
   nothing: <CircleSlash size={15} aria-hidden="true" />,
 };
 
-export function PlanList({ groups, action, onInclude, changed, backTo, override }: PlanListProps) {
+export function PlanList({ groups, action, onInclude, changed, backTo, override, recreate }: PlanListProps) {
   const words = useWords();
   const [filter, setFilter] = useState("");
   const scroll = useRef<HTMLDivElement>(null);
@@ -115,6 +123,7 @@ export function PlanList({ groups, action, onInclude, changed, backTo, override 
                     changed={marked.has(line.item.id)}
                     backTo={backTo?.get(line.item.id)}
                     override={override}
+                    recreate={recreate}
                   />
                 )}
               </div>
@@ -134,9 +143,10 @@ interface ItemLineProps {
   changed: boolean;
   backTo?: ContainerState;
   override?: string | null;
+  recreate?: { image: string | null } | null;
 }
 
-function ItemLine({ item, group, action, onInclude, changed, backTo, override }: ItemLineProps) {
+function ItemLine({ item, group, action, onInclude, changed, backTo, override, recreate }: ItemLineProps) {
   const words = useWords();
   const pickable = onInclude && (group === "act" || group === "excluded");
   return (
@@ -162,14 +172,34 @@ function ItemLine({ item, group, action, onInclude, changed, backTo, override }:
             </Chip>
           )}
         </span>
-        <Consequences item={item} group={group} action={action} backTo={backTo} override={override} />
+        <Consequences
+          item={item}
+          group={group}
+          action={action}
+          backTo={backTo}
+          override={override}
+          recreate={recreate}
+        />
       </div>
       <StateChip state={item.state} />
     </div>
   );
 }
 
-function Consequences({ item, group, action, backTo, override }: Omit<ItemLineProps, "onInclude" | "changed">) {
+/** What a helper does to the one that is handed over. */
+function handOverText(words: Words, recreate: { image: string | null } | null): string {
+  if (recreate === null) return words.handOver.restarts;
+  return recreate.image === null ? words.handOver.replaces : words.handOver.replacesBy(recreate.image);
+}
+
+function Consequences({
+  item,
+  group,
+  action,
+  backTo,
+  override,
+  recreate,
+}: Omit<ItemLineProps, "onInclude" | "changed">) {
   const words = useWords();
   const facts: string[] = [];
   if (group === "protected" || group === "refused") {
@@ -177,6 +207,18 @@ function Consequences({ item, group, action, backTo, override }: Omit<ItemLinePr
     facts.push(...reasons.map((reason) => reasonText(words, reason)));
   } else if (group === "nothing" && item.reason) {
     facts.push(reasonText(words, item.reason));
+  } else if (group === "handOver") {
+    facts.push(...(item.protected ?? []).map((reason) => reasonText(words, reason)));
+    facts.push(handOverText(words, recreate ?? null));
+    if (item.ports?.length) facts.push(words.handOver.ports(plannedPorts(item.ports).join(", ")));
+    if (item.dependants?.length) facts.push(words.plan.dependants(item.dependants.join(", ")));
+    if (override) facts.push(words.plan.overridden(override));
+  } else if (group === "detach") {
+    facts.push(...(item.protected ?? []).map((reason) => reasonText(words, reason)));
+    if (item.ports?.length) facts.push(words.plan.ports(plannedPorts(item.ports).join(", ")));
+    if (item.dependants?.length) facts.push(words.plan.dependants(item.dependants.join(", ")));
+    if (item.volumes?.length) facts.push(words.plan.volumes(item.volumes.join(", ")));
+    if (override) facts.push(words.plan.overridden(override));
   } else if (group === "act") {
     if (action === "undo" && backTo) facts.push(words.undo.back(words.containerStates[backTo]));
     if (item.ports?.length) facts.push(words.plan.ports(plannedPorts(item.ports).join(", ")));

@@ -1,6 +1,6 @@
 // How far an operation is, from its plan and its verdicts. Pure.
 import type { Plan, PlanItem, Update, Verdict, VerdictKind } from "../api/types";
-import { groupOf } from "./plan-groups";
+import { acts } from "./plan-groups";
 
 export interface ProgressLine {
   id: string;
@@ -31,7 +31,7 @@ const verdictKey = (verdict: Verdict) => verdict.id || verdict.container;
 export function progress(plan: Plan | null, update: Update | undefined): Progress {
   const verdicts = update?.verdicts ?? [];
   const byKey = new Map(verdicts.map((verdict) => [verdictKey(verdict), verdict]));
-  const planned = (plan?.items ?? []).filter((item) => groupOf(item) === "act");
+  const planned = (plan?.items ?? []).filter(acts);
   const seen = new Set<string>();
   const take = (item: PlanItem): ProgressLine => {
     const verdict = byKey.get(item.id) ?? byKey.get(item.container) ?? null;

@@ -20,13 +20,14 @@ import { useUpdate } from "../live/live";
 import { Button, buttonClass } from "../parts/button";
 import { Chip, type Tone } from "../parts/chip";
 import { Dialog } from "../parts/dialog";
-import { Failure } from "../parts/page";
+import { Failure, Note } from "../parts/page";
 import { CancelDialog } from "../updates/cancel-dialog";
 import { StageNote } from "../updates/stage-note";
-import { operationText } from "../updates/update-words";
+import { isHandedOver, operationText } from "../updates/update-words";
 import { reasonText } from "./chips";
 import { useFollow, useOperate } from "./operate";
 import styles from "./plan.module.css";
+import { BringBack } from "./plan-answers";
 import { isUntried, type Progress, type ProgressLine, progress } from "./progress-count";
 import { undoOf } from "./requests";
 
@@ -77,6 +78,7 @@ export function ProgressDialog({ update, plan, action, title, serverName, onClos
       serverName,
       title: words.undo.title(operationText(words, now), now.container ?? serverName),
     });
+  const left = state.over && now.success ? plan?.items.find((item) => item.effect === "detach") : undefined;
   const share = state.total === 0 ? (state.over ? 1 : 0) : state.settled / state.total;
   return (
     <Dialog
@@ -119,11 +121,25 @@ export function ProgressDialog({ update, plan, action, title, serverName, onClos
         </div>
       )}
       <StageNote update={now} />
+      {left && (
+        <>
+          <Note tone="plain" live>
+            {words.detach.done(left.container, serverName)}
+          </Note>
+          <BringBack how={left.bring_back ?? ""} container={left.container} removed={action === "destroy"} />
+        </>
+      )}
       {live.error && <Failure error={new ApiError(live.error.code, live.error.error, 0)} />}
       {state.lines.length > 0 && (
         <VerdictList
           lines={state.lines}
-          pending={state.over ? words.verdicts.unknown : words.actions[action].pending}
+          pending={
+            state.over
+              ? words.verdicts.unknown
+              : isHandedOver(now)
+                ? words.handOver.pending
+                : words.actions[action].pending
+          }
         />
       )}
       {canceling && (
@@ -148,6 +164,8 @@ function progressHeading(words: Words, update: Update, state: Progress, action: 
   switch (update.stage) {
     case "queued":
     case "asking":
+    case "handed_over":
+    case "probation":
       return words.stages[update.stage];
     case "canceling":
       return update.canceled_by ? words.progress.cancelingBy(update.canceled_by) : words.progress.canceling;

@@ -42,6 +42,12 @@ export const onSeveral = (action: SingleAction, server: string, containers: stri
   params: { server, containers, action },
 });
 
+/** Puts a new container in the place of the one that runs an agent or Core; without an image, from the same name. */
+export const recreated = (server: string, container: string, image: string | null): ContainerRequest => ({
+  type: "RestartContainer",
+  params: { server, container, recreate: image === null ? {} : { image } },
+});
+
 /** Brings back what an Update changed. */
 export const undoOf = (update: string): PlannedRequest => ({ type: "UndoUpdate", params: { id: update } });
 
@@ -63,9 +69,20 @@ export const namedContainer = (request: PlannedRequest): string | null =>
 export const undoneUpdate = (request: PlannedRequest): string | null =>
   request.type === "UndoUpdate" ? request.params.id : null;
 
+/** Image of the new container that a request puts in the place of the old one; null where it puts none. */
+export function newImage(request: PlannedRequest): { image: string | null } | null {
+  if (request.type !== "RestartContainer" || !request.params.recreate) return null;
+  return { image: request.params.recreate.image ?? null };
+}
+
+/** Requests by which the agent may go on purpose. */
+const DETACHING: ReadonlySet<ContainerExecution> = new Set(["StopContainer", "PauseContainer", "DestroyContainer"]);
+
 export interface Choice {
   exclude: readonly string[];
   override: string | null;
+  /** Whether the agent may go on purpose. */
+  detach?: boolean;
   /** Hash of the plan that was looked at. */
   plan?: string;
   /** Where the server is away: waits for it for so many seconds. */
@@ -81,7 +98,8 @@ export function chosen(request: PlannedRequest, choice: Choice): PlannedRequest 
     namedContainer(request) === null
       ? choice.exclude.length > 0 && { exclude: [...choice.exclude] }
       : choice.override !== null && { override: choice.override };
-  return { type: request.type, params: { ...request.params, ...own, ...plan, ...wait } } as PlannedRequest;
+  const detach = choice.detach && DETACHING.has(request.type) && { detach: true };
+  return { type: request.type, params: { ...request.params, ...own, ...detach, ...plan, ...wait } } as PlannedRequest;
 }
 
 /** Actions after which something does not run, or no longer exists, until somebody sees to it: their button is red. */

@@ -152,6 +152,8 @@ export const serverReasons: Record<ServerReasonCode, string> = {
   never_connected: "No agent has connected yet",
   unreachable: "The agent is not connected",
   agent_stopped: "The agent was stopped on the host",
+  detached: "Detached on purpose",
+  handed_over: "A helper on the host restarts or updates the agent",
   key_refused: "An agent with another key asks to connect and is refused",
   docker: "Docker does not answer on the host",
 };
@@ -172,6 +174,17 @@ export const stages: Record<UpdateStage, string> = {
   canceling: "Being canceled",
   waiting: "Waits for its agent",
   settling: "Looking at what cannot be told",
+  handed_over: "Handed over to a helper on the host",
+  probation: "Back, and watched before it counts",
+};
+
+/** Steps in the story of an operation, by the name that Core gives them; others are shown as they are. */
+export const steps: Record<string, string> = {
+  "Hand over": "Handed over",
+  Confirm: "Confirmed",
+  "Roll back": "Rolled back",
+  Detach: "Detached",
+  Back: "Came back",
 };
 
 /** What errors mean, by their stable code. The sentence of Core follows as the detail. */

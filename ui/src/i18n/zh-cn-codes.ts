@@ -62,6 +62,8 @@ export const serverReasons: Record<ServerReasonCode, string> = {
   never_connected: "尚无代理连接",
   unreachable: "代理未连接",
   agent_stopped: "代理已在主机上被停止",
+  detached: "已主动分离",
+  handed_over: "主机上的助手正在重启或更新代理",
   key_refused: "有使用其他密钥的代理请求连接，已被拒绝",
   docker: "主机上的 Docker 没有响应",
 };
@@ -81,6 +83,16 @@ export const stages: Record<UpdateStage, string> = {
   canceling: "正在取消",
   waiting: "等待代理恢复",
   settling: "正在查看无法得知的结果",
+  handed_over: "已移交给主机上的助手",
+  probation: "已恢复，正在观察，之后才算完成",
+};
+
+export const steps: Record<string, string> = {
+  "Hand over": "已移交",
+  Confirm: "已确认",
+  "Roll back": "已回滚",
+  Detach: "已分离",
+  Back: "已恢复连接",
 };
 
 export const errors: Record<string, string> = {

@@ -21,6 +21,8 @@ export interface MenuEntry {
   note?: string;
   /** A line before it. */
   apart?: boolean;
+  /** Not one of those that the head names: stands after them. */
+  beyond?: boolean;
   href?: string;
   act: () => void;
 }
@@ -34,8 +36,8 @@ interface EntriesProps {
 
 function Entries({ label, entries, head, onClose }: EntriesProps & { onClose?: () => void }) {
   const off = entries.filter((entry) => entry.off).map((entry) => entry.id);
-  const items = entries.flatMap((entry) => [
-    ...(entry.apart ? [<Separator key={`${entry.id} line`} className={styles.line} />] : []),
+  const item = (entry: MenuEntry) => [
+    ...(entry.apart || entry.beyond ? [<Separator key={`${entry.id} line`} className={styles.line} />] : []),
     <MenuItem
       key={entry.id}
       id={entry.id}
@@ -47,17 +49,20 @@ function Entries({ label, entries, head, onClose }: EntriesProps & { onClose?: (
       {entry.label}
       {(entry.off || entry.note) && <span className={styles.why}>{entry.off || entry.note}</span>}
     </MenuItem>,
-  ]);
+  ];
+  const inside = entries.filter((entry) => !entry.beyond).flatMap(item);
+  const beyond = entries.filter((entry) => entry.beyond).flatMap(item);
   return (
     <AriaMenu aria-label={label} disabledKeys={off} className={styles.menu} onClose={onClose}>
       {head ? (
         <MenuSection>
           <Header className={styles.head}>{head}</Header>
-          {items}
+          {inside}
         </MenuSection>
       ) : (
-        items
+        inside
       )}
+      {beyond}
     </AriaMenu>
   );
 }

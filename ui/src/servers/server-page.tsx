@@ -1,26 +1,29 @@
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { ChevronDown, CircleStop, ServerOff, Unplug } from "lucide-react";
+import { ArrowUpFromLine, ChevronDown, CircleStop, ServerOff } from "lucide-react";
+import { lazy, Suspense, useState } from "react";
 import { ApiError } from "../api/client";
 import type { ServerListItem } from "../api/types";
 import { entriesForAll } from "../containers/actions";
 import { ContainersTab } from "../containers/containers-tab";
 import { useOperate } from "../containers/operate";
 import { type AllAction, onAll } from "../containers/requests";
-import { useCoarseNow, useNow } from "../i18n/clock";
-import { duration, moment } from "../i18n/format";
+import { useCoarseNow } from "../i18n/clock";
+import { duration } from "../i18n/format";
 import { useWords } from "../i18n/words";
 import { useServers } from "../live/live";
 import { Button } from "../parts/button";
-import { MenuButton } from "../parts/menu";
-import { ageText, Empty, Failure, pageClass, Skeleton, TitleBar, useTitle } from "../parts/page";
+import { MenuButton, type MenuEntry } from "../parts/menu";
+import { Empty, Failure, pageClass, Skeleton, TitleBar, useTitle } from "../parts/page";
 import { Queue } from "../updates/queue";
 import { HostTab } from "./host-tab";
 import styles from "./server.module.css";
 import { ServerSettings } from "./server-settings";
+import { StaleBar } from "./stale-bar";
 import { actionsOff, isStale, serverWhy } from "./state";
 import { ServerChip } from "./state-chip";
 import { StatsStrip } from "./stats-strip";
 
+const UpdateAgent = lazy(() => import("./update-agent").then(({ UpdateAgent }) => ({ default: UpdateAgent })));
 const route = getRouteApi("/_app/servers/$server");
 
 /** The server that a part of the address means, by id or name. */
@@ -89,7 +92,19 @@ function Bar({ server }: { server: ServerListItem }) {
   const off = actionsOff(words, server);
   const { boot_ts, version } = server.info;
   const all = (action: AllAction) => operate({ request: onAll(action, server.id), serverName: server.name });
-  const entries = entriesForAll(words, off, all);
+  const [updating, setUpdating] = useState(false);
+  const why = serverWhy(words, server);
+  const entries: MenuEntry[] = [
+    ...entriesForAll(words, off, all).filter((entry) => entry.id !== "stop"),
+    {
+      id: "update-agent",
+      label: words.agent.update,
+      icon: <ArrowUpFromLine size={15} aria-hidden="true" />,
+      beyond: true,
+      off: why === null ? null : words.server.disabledBecause(why),
+      act: () => setUpdating(true),
+    },
+  ];
   return (
     <TitleBar
       title={server.name}
@@ -104,32 +119,10 @@ function Bar({ server }: { server: ServerListItem }) {
       <Button icon={<CircleStop size={15} aria-hidden="true" />} off={off} onPress={() => all("stop")}>
         {words.actions.stop.all}
       </Button>
-      <MenuButton
-        label={words.server.bulk}
-        head={words.server.bulk}
-        entries={entries.filter((entry) => entry.id !== "stop")}
-      >
+      <MenuButton label={words.server.bulk} head={words.server.bulk} entries={entries}>
         <Button label={words.common.more} icon={<ChevronDown size={16} />} />
       </MenuButton>
+      <Suspense>{updating && <UpdateAgent server={server} onClose={() => setUpdating(false)} />}</Suspense>
     </TitleBar>
-  );
-}
-
-/** Says that what follows is an older view, of when, and why. */
-function StaleBar({ server }: { server: ServerListItem }) {
-  const words = useWords();
-  const now = useNow();
-  const { last_seen, reason } = server.info;
-  return (
-    <div className={styles.staleBar} role="status">
-      <Unplug size={15} aria-hidden="true" />
-      <span>
-        <strong>{serverWhy(words, server)}.</strong>{" "}
-        {last_seen
-          ? words.server.stale(ageText(words, last_seen, now), moment(words.locale, last_seen, now))
-          : words.server.staleNever}
-      </span>
-      {reason?.why && <span lang="en">{reason.why}</span>}
-    </div>
   );
 }

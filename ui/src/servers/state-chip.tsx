@@ -1,4 +1,13 @@
-import { CheckCircle2, CircleOff, Hourglass, KeyRound, TriangleAlert, Unplug } from "lucide-react";
+import {
+  ArrowLeftRight,
+  CheckCircle2,
+  CircleOff,
+  CirclePause,
+  Hourglass,
+  KeyRound,
+  TriangleAlert,
+  Unplug,
+} from "lucide-react";
 import type { ServerListItem } from "../api/types";
 import { useWords } from "../i18n/words";
 import { Chip } from "../parts/chip";
@@ -8,6 +17,8 @@ const icons: Record<ServerLook, typeof CheckCircle2> = {
   ok: CheckCircle2,
   waiting: Hourglass,
   unreachable: Unplug,
+  detached: CirclePause,
+  handedOver: ArrowLeftRight,
   refused: KeyRound,
   docker: TriangleAlert,
   notOk: TriangleAlert,

@@ -3,7 +3,16 @@ import type { ServerListItem } from "../api/types";
 import type { Words } from "../i18n/en";
 import type { Tone } from "../parts/chip";
 
-export type ServerLook = "ok" | "waiting" | "unreachable" | "refused" | "docker" | "notOk" | "disabled";
+export type ServerLook =
+  | "ok"
+  | "waiting"
+  | "unreachable"
+  | "detached"
+  | "handedOver"
+  | "refused"
+  | "docker"
+  | "notOk"
+  | "disabled";
 
 export function serverLook(server: ServerListItem): ServerLook {
   const { state, reason } = server.info;
@@ -15,6 +24,10 @@ export function serverLook(server: ServerListItem): ServerLook {
     case "unreachable":
     case "agent_stopped":
       return "unreachable";
+    case "detached":
+      return "detached";
+    case "handed_over":
+      return "handedOver";
     case "key_refused":
       return "refused";
     case "docker":
@@ -28,6 +41,9 @@ export const serverTone: Record<ServerLook, Tone> = {
   ok: "ok",
   waiting: "neutral",
   unreachable: "bad",
+  // Meant, both of them: nothing is wrong.
+  detached: "neutral",
+  handedOver: "accent",
   refused: "bad",
   docker: "warn",
   notOk: "bad",
@@ -42,6 +58,10 @@ export function serverWord(words: Words, look: ServerLook): string {
       return words.servers.states.Disabled;
     case "waiting":
       return words.servers.waiting;
+    case "detached":
+      return words.servers.detached;
+    case "handedOver":
+      return words.servers.handedOver;
     case "unreachable":
     case "refused":
       return words.servers.unreachable;
@@ -55,10 +75,11 @@ export function serverWhy(words: Words, server: ServerListItem): string | null {
   const { state, reason } = server.info;
   if (state === "Ok") return null;
   if (state === "Disabled") return words.servers.states.Disabled;
+  if (reason?.code === "detached" && reason.by) return words.detach.by(reason.by);
   return reason ? words.serverReasons[reason.code] : words.servers.states.NotOk;
 }
 
-const AWAY: readonly ServerLook[] = ["unreachable", "refused", "docker"];
+const AWAY: readonly ServerLook[] = ["unreachable", "detached", "handedOver", "refused", "docker"];
 
 /** Whether the server was there and is not now: what is asked of it can wait until it is back. */
 export const isAway = (server: ServerListItem) => AWAY.includes(serverLook(server));
@@ -77,9 +98,13 @@ export const isStale = (server: ServerListItem) => server.info.state !== "Ok";
 export function byNeed(a: ServerListItem, b: ServerListItem): number {
   const rank = (server: ServerListItem) => {
     const look = serverLook(server);
-    if (look === "disabled") return 3;
+    if (look === "disabled" || look === "detached") return 3;
+    if (look === "handedOver") return 2;
     if (look === "ok") return (server.info.containers?.unhealthy ?? 0) > 0 ? 1 : 2;
     return 0;
   };
   return rank(a) - rank(b) || a.name.localeCompare(b.name);
 }
+
+/** Whether a way back is a command for a shell, and not a sentence. */
+export const isCommand = (text: string) => /^(sudo )?(docker|podman|systemctl) /.test(text);

@@ -1,6 +1,6 @@
 // What an open operation is at, and what it waits for: since when, why, and until when at most.
 import type { Update, UpdateListItem, WaitingFor } from "../api/types";
-import { useCoarseNow } from "../i18n/clock";
+import { useCoarseNow, useNow } from "../i18n/clock";
 import { duration, exact, moment } from "../i18n/format";
 import { useWords } from "../i18n/words";
 import { Note } from "../parts/page";
@@ -10,8 +10,11 @@ import styles from "./updates.module.css";
 export function StageNote({ update }: { update: Update | UpdateListItem }) {
   const words = useWords();
   if (update.status === "Complete") return null;
+  const deadline = "deadline" in update ? (update.deadline ?? null) : null;
   const expires = "expires" in update ? (update.expires ?? null) : null;
   const { waiting_for: waiting, stage } = update;
+  if (stage === "handed_over") return <HandedOver until={deadline} waiting={waiting ?? null} />;
+  if (stage === "probation") return <Probation until={null} />;
   if (stage === "queued") return <Queued waiting={waiting ?? null} expires={expires} />;
   if (stage === "settling") {
     return (
@@ -21,6 +24,39 @@ export function StageNote({ update }: { update: Update | UpdateListItem }) {
     );
   }
   return waiting ? <Waiting waiting={waiting} /> : null;
+}
+
+/** A helper acts: the link goes and comes back, and that is as it should be. */
+function HandedOver({ until, waiting }: { until: number | null; waiting: WaitingFor | null }) {
+  const words = useWords();
+  const now = useCoarseNow();
+  return (
+    <Note tone="plain" live>
+      <div>{words.handOver.acts}</div>
+      {until !== null && until > now && (
+        <div title={exact(words.locale, until)}>{words.handOver.until(moment(words.locale, until, now))}</div>
+      )}
+      {waiting?.last_contact && (
+        <div className={styles.small}>
+          {words.progress.lastContact(moment(words.locale, waiting.last_contact, now))}
+        </div>
+      )}
+    </Note>
+  );
+}
+
+/** It is back, and watched before it counts. */
+function Probation({ until }: { until: number | null }) {
+  const words = useWords();
+  const now = useNow();
+  return (
+    <Note tone="plain" live>
+      <div>{words.handOver.watched}</div>
+      {until !== null && until > now && (
+        <div aria-hidden="true">{words.handOver.left(duration(words.locale, until - now))}</div>
+      )}
+    </Note>
+  );
 }
 
 function Waiting({ waiting }: { waiting: WaitingFor }) {

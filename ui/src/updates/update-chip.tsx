@@ -1,4 +1,4 @@
-import { CircleCheck, CircleSlash, CircleX, Hourglass, LoaderCircle } from "lucide-react";
+import { ArrowLeftRight, CircleCheck, CircleSlash, CircleX, Eye, Hourglass, LoaderCircle } from "lucide-react";
 import type { Update, UpdateListItem } from "../api/types";
 import { useWords } from "../i18n/words";
 import { Chip, type Tone } from "../parts/chip";
@@ -7,6 +7,8 @@ import { type UpdateLook, updateLook } from "./update-words";
 const looks: Record<UpdateLook, { tone: Tone; icon: typeof CircleCheck }> = {
   waiting: { tone: "warn", icon: Hourglass },
   running: { tone: "accent", icon: LoaderCircle },
+  handedOver: { tone: "accent", icon: ArrowLeftRight },
+  probation: { tone: "accent", icon: Eye },
   canceling: { tone: "warn", icon: CircleSlash },
   canceled: { tone: "warn", icon: CircleSlash },
   queued: { tone: "neutral", icon: Hourglass },

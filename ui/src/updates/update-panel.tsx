@@ -185,7 +185,7 @@ function Step({ log }: { log: UpdateLog }) {
   return (
     <section className={styles.step} data-failed={!log.success || undefined}>
       <h3>
-        {log.stage}
+        {words.steps[log.stage] ?? log.stage}
         <span className={styles.quiet}>{elapsed(words.locale, log.end_ts - log.start_ts)}</span>
       </h3>
       {parts.map(

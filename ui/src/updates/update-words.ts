@@ -33,12 +33,28 @@ export function operatorText(words: Words, name: string): string {
   return part === undefined ? name : (words.updates.operators[Number(part)] ?? words.updates.system);
 }
 
-export type UpdateLook = "waiting" | "running" | "queued" | "canceling" | "canceled" | "ok" | "failed";
+/** Whether a helper on the host acts, or what it brought about is being watched. */
+export const isHandedOver = ({ status, stage }: Pick<Update, "status" | "stage">) =>
+  status !== "Complete" && (stage === "handed_over" || stage === "probation");
+
+export type UpdateLook =
+  | "waiting"
+  | "running"
+  | "handedOver"
+  | "probation"
+  | "queued"
+  | "canceling"
+  | "canceled"
+  | "ok"
+  | "failed";
 
 export function updateLook(update: Head): UpdateLook {
   if (update.status !== "Complete") {
     if (update.status === "Queued" || update.stage === "queued") return "queued";
     if (update.stage === "canceling") return "canceling";
+    // The server is away then, as it should be.
+    if (update.stage === "handed_over") return "handedOver";
+    if (update.stage === "probation") return "probation";
     return update.waiting_for ? "waiting" : "running";
   }
   if (update.canceled_by) return "canceled";
