@@ -3,6 +3,7 @@ use komodo_api::{engine::ContainerStateStatusEnum, update::Run};
 use super::*;
 
 mod explore;
+mod recreate;
 mod rows;
 mod settled;
 
