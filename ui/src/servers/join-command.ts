@@ -9,7 +9,7 @@ export interface JoinParts {
   name: string;
 }
 
-/** Image that `scripts/up --agent container` makes; none is published yet. */
+/** Image that `scripts/images` makes; none is published yet. */
 const AGENT_IMAGE = "komodo-periphery:local";
 
 /** One argument for a POSIX shell. */
@@ -20,7 +20,7 @@ export function quoted(text: string): string {
 /** The agent as a container; it takes the address of Core as people write it. */
 export function containerCommand({ core, key, name }: JoinParts, image = AGENT_IMAGE): string {
   return [
-    "docker run -d --name komodo-periphery --network host --restart always --label komodo.skip=true",
+    "docker run -d --name komodo-periphery --network host --init --restart always --label komodo.skip=true",
     "-v /var/run/docker.sock:/var/run/docker.sock -v /etc/komodo:/etc/komodo",
     `-e ${quoted(`PERIPHERY_CORE_ADDRESS=${core}`)}`,
     `-e ${quoted(`PERIPHERY_CONNECT_AS=${name}`)}`,

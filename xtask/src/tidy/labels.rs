@@ -1,5 +1,5 @@
-//! Everything in the repository that starts an agent in a container gives it the label that keeps bulk operations of any
-//! tool away from it: compose files, `docker run` lines and images, in files, guides and the web page.
+//! Everything in the repository that starts an agent or Core in a container gives it the label that keeps bulk operations
+//! of any tool away from it: compose files, `docker run` lines and images, in files, guides and the web page.
 
 use serde_yaml_ng::Value;
 
@@ -7,8 +7,11 @@ use super::File;
 
 /// The label.
 pub const LABEL: &str = "komodo.skip";
-/// What an agent is called in commands and files.
-const AGENT: &str = "periphery";
+/// The label by which a watchdog is known, and its command.
+const WATCHDOG: &str = "komodo.watchdog";
+const WATCHDOG_COMMAND: &str = "watchdog";
+/// What an agent and Core are called in commands and files.
+const OURS: [&str; 2] = ["periphery", "komodo-core"];
 /// Lines that a command in a source file goes on for at most.
 const COMMAND_LINES_MAX: usize = 30;
 /// What starts a container, and what makes an image.
@@ -26,7 +29,7 @@ const ENDINGS: [&str; 12] = [
     ".json",
 ];
 
-/// Complaints about agents that are started without the label.
+/// Complaints about containers of ours that are started without the label.
 pub fn check(files: &[File]) -> Vec<String> {
     let mut complaints = Vec::new();
     for file in files {
@@ -43,41 +46,80 @@ pub fn check(files: &[File]) -> Vec<String> {
     complaints
 }
 
-/// How many places of a file start an agent, labelled or not.
+/// How many places of a file start a container of ours, or make an image for one, labelled or not.
 #[cfg(test)]
 pub fn count(file: &File) -> usize {
-    commands(file).len() + services(file).len()
+    commands(file).len() + services(file).len() + usize::from(makes_image(file))
 }
 
 /// Complaints about one file; each starts with a line number or a colon.
 pub fn of_file(file: &File) -> Vec<String> {
     let mut complaints = Vec::new();
     for (line, command) in commands(file) {
-        if !command.contains(LABEL) {
-            complaints.push(format!(":{line}: starts an agent without --label {LABEL}"));
-        }
-    }
-    for (name, labelled) in services(file) {
-        if !labelled {
+        if !command_has(&command, LABEL) {
             complaints.push(format!(
-                ": the service '{name}' is an agent without the label {LABEL}"
+                ":{line}: starts an agent or Core without --label {LABEL}=true"
+            ));
+        }
+        let words: Vec<&str> = command.split_whitespace().collect();
+        if words.contains(&WATCHDOG_COMMAND) && !command_has(&command, WATCHDOG) {
+            complaints.push(format!(
+                ":{line}: starts a watchdog without --label {WATCHDOG}=true"
             ));
         }
     }
-    let name = file.path.rsplit('/').next().unwrap_or_default();
-    if name.contains("Dockerfile") && mentions_agent(&file.text) && !file.text.contains(LABEL) {
+    for service in services(file) {
+        let mut missing = Vec::from_iter((!service.labelled).then_some(LABEL));
+        missing.extend((service.watchdog == Some(false)).then_some(WATCHDOG));
+        complaints.extend(missing.into_iter().map(|label| {
+            format!(
+                ": the service '{}' is ours and has not the label {label}",
+                service.name
+            )
+        }));
+    }
+    if makes_image(file) && !image_is_labelled(&file.text) {
         complaints.push(format!(
-            ": makes an image of the agent without LABEL {LABEL}"
+            ": makes an image of the agent or of Core without LABEL {LABEL}=true"
         ));
     }
     complaints
 }
 
-fn mentions_agent(text: &str) -> bool {
-    text.to_lowercase().contains(AGENT)
+fn mentions_ours(text: &str) -> bool {
+    let text = text.to_lowercase();
+    OURS.iter().any(|name| text.contains(name))
 }
 
-/// Commands that start an agent, each with the number of its first line.
+/// Whether a command names a label, and with no value that takes it back.
+fn command_has(command: &str, label: &str) -> bool {
+    command.match_indices(label).any(|(at, _)| {
+        let after = command[at + label.len()..].trim_start_matches(['"', '\'']);
+        let whole = !after.starts_with(|next: char| next.is_alphanumeric() || "._-".contains(next));
+        let value = after.strip_prefix('=').unwrap_or_default();
+        whole && !value.trim_start_matches(['"', '\'']).starts_with("false")
+    })
+}
+
+fn makes_image(file: &File) -> bool {
+    let name = file.path.rsplit('/').next().unwrap_or_default();
+    name.contains("Dockerfile") && mentions_ours(&file.text)
+}
+
+/// Whether an instruction of a Dockerfile sets the label; a comment does not.
+fn image_is_labelled(text: &str) -> bool {
+    let mut instruction = "";
+    text.lines()
+        .filter(|line| !line.trim_start().starts_with('#'))
+        .any(|line| {
+            if line.starts_with(|first: char| first.is_ascii_alphabetic()) {
+                instruction = line.split_whitespace().next().unwrap_or_default();
+            }
+            instruction.eq_ignore_ascii_case("label") && command_has(line, LABEL)
+        })
+}
+
+/// Commands that start a container of ours, each with the number of its first line.
 fn commands(file: &File) -> Vec<(usize, String)> {
     let name = file.path.rsplit('/').next().unwrap_or_default();
     let script = file.text.starts_with("#!");
@@ -117,7 +159,7 @@ fn commands(file: &File) -> Vec<(usize, String)> {
             command.push_str(next);
         }
         // Prose that speaks of the command has no image behind it.
-        if mentions_agent(&command) && is_command(&command) {
+        if mentions_ours(&command) && is_command(&command) {
             found.push((number + 1, command));
         }
     }
@@ -133,8 +175,16 @@ fn is_command(command: &str) -> bool {
         .any(|word| word.trim_start_matches(['"', '\'', '`']).starts_with('-'))
 }
 
-/// Services of compose files (and of compose files inside guides) that are agents: name, and whether they are labelled.
-fn services(file: &File) -> Vec<(String, bool)> {
+/// A service that runs one of our programs.
+struct Service {
+    name: String,
+    labelled: bool,
+    /// Whether it has the label of a watchdog, where it is one.
+    watchdog: Option<bool>,
+}
+
+/// Services of compose files, and of compose files inside guides, that run our programs.
+fn services(file: &File) -> Vec<Service> {
     let name = file.path.rsplit('/').next().unwrap_or_default();
     let documents: Vec<String> = if name.ends_with(".yml") || name.ends_with(".yaml") {
         vec![file.text.clone()]
@@ -149,7 +199,11 @@ fn services(file: &File) -> Vec<(String, bool)> {
         .filter(|document| document.contains("services:"))
     {
         let Ok(compose) = serde_yaml_ng::from_str::<Value>(document) else {
-            found.push(("(a compose file that is not YAML)".to_owned(), false));
+            found.push(Service {
+                name: "(a compose file that is not YAML)".to_owned(),
+                labelled: false,
+                watchdog: None,
+            });
             continue;
         };
         for (name, service) in compose
@@ -159,36 +213,41 @@ fn services(file: &File) -> Vec<(String, bool)> {
             .flatten()
         {
             let name = name.as_str().unwrap_or_default();
-            if is_agent(name, service) {
-                found.push((name.to_owned(), is_labelled(service)));
+            if is_ours(name, service) {
+                let watchdog = text_of(service, "command")
+                    .is_some_and(|command| command.contains(WATCHDOG_COMMAND));
+                found.push(Service {
+                    name: name.to_owned(),
+                    labelled: has_label(service, LABEL),
+                    watchdog: watchdog.then(|| has_label(service, WATCHDOG)),
+                });
             }
         }
     }
     found
 }
 
-fn is_agent(name: &str, service: &Value) -> bool {
-    let parts = ["image", "build", "command", "entrypoint", "container_name"];
-    let text = |part: &str| {
-        service
-            .get(part)
-            .and_then(|part| serde_yaml_ng::to_string(part).ok())
-    };
-    mentions_agent(name)
-        || parts
-            .into_iter()
-            .filter_map(text)
-            .any(|text| mentions_agent(&text))
+fn text_of(service: &Value, part: &str) -> Option<String> {
+    serde_yaml_ng::to_string(service.get(part)?).ok()
 }
 
-fn is_labelled(service: &Value) -> bool {
+fn is_ours(name: &str, service: &Value) -> bool {
+    let parts = ["image", "build", "command", "entrypoint", "container_name"];
+    mentions_ours(name)
+        || parts
+            .into_iter()
+            .filter_map(|part| text_of(service, part))
+            .any(|text| mentions_ours(&text))
+}
+
+fn has_label(service: &Value, wanted: &str) -> bool {
     match service.get("labels") {
         Some(Value::Sequence(labels)) => labels.iter().filter_map(Value::as_str).any(|label| {
             let (name, value) = label.split_once('=').unwrap_or((label, ""));
-            name == LABEL && value != "false"
+            name == wanted && value != "false"
         }),
         Some(Value::Mapping(labels)) => labels.iter().any(|(name, value)| {
-            name.as_str() == Some(LABEL)
+            name.as_str() == Some(wanted)
                 && value.as_str() != Some("false")
                 && value.as_bool() != Some(false)
         }),
