@@ -1,15 +1,12 @@
 //! A simulated agent: a process on a simulated host, which can be killed and started again.
 
-use std::{
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use futures_util::stream;
 use komodo_agent_api::{
     AgentApi, AgentError, AgentErrorCode, AgentEvent, AgentHello, AgentOperation, AgentProperties,
-    AgentStream, CoreHello, EngineState, GoodbyeReason, LEVEL, LEVEL_MIN, LogRequest,
+    AgentStream, Container, CoreHello, EngineState, GoodbyeReason, LEVEL, LEVEL_MIN, LogRequest,
     OperationEvent,
 };
 use komodo_api::{
@@ -18,7 +15,6 @@ use komodo_api::{
     resource::ContainerRef,
     stats::{SystemInformation, Timelength},
 };
-use komodo_journal::JournalError;
 use komodo_plan::ControlPath;
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -26,110 +22,22 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     carry_out,
     events::Reader,
-    fault::{Broken, Fault},
+    fault::Fault,
+    host::House,
+    image::Image,
     inspect,
-    journal::{Disk, KillAt},
     process::{Process, lost, share_fate},
     world::World,
 };
-
-/// What a simulated agent is.
-#[derive(Debug, Clone, Default)]
-pub struct AgentOptions {
-    /// Name of the container that it runs in; `None` runs on the host itself.
-    pub container: Option<String>,
-    /// Name of the host.
-    pub host_name: String,
-}
-
-/// A simulated host: its Engine and the disk of its agent.
-#[derive(Clone)]
-pub struct SimHost {
-    /// Its Engine.
-    pub world: World,
-    disk: Disk,
-    options: AgentOptions,
-    broken: Arc<Broken>,
-}
-
-impl SimHost {
-    /// A host whose disk is empty, and whose agent keeps its journal in memory.
-    pub fn new(world: World, options: AgentOptions) -> Self {
-        SimHost {
-            world,
-            disk: Disk::default(),
-            options,
-            broken: Arc::default(),
-        }
-    }
-
-    /// Lets the agent keep the real journal in a directory: each step is written there before it counts, and an agent
-    /// that starts knows what it reads there. Writing is done at once, on the thread of whoever is at it.
-    ///
-    /// # Errors
-    /// [`JournalError`] where the directory cannot be made or read.
-    pub fn with_journal_in(self, directory: &Path) -> Result<Self, JournalError> {
-        self.disk.keep_in(directory)?;
-        Ok(self)
-    }
-
-    /// Starts the agent. Operations that the one before it left open are settled. Only one may run at a time. One whose
-    /// journal cannot be read ends at once. Must be called within a tokio runtime.
-    pub fn start(&self) -> SimAgent {
-        SimAgent::start(self.clone())
-    }
-
-    /// Makes agents on this host act on what is protected: for tests that have to find that out.
-    pub fn break_guard(&self) {
-        self.broken.break_guard();
-    }
-
-    /// Makes agents on this host forget that they took an operation and began it: for tests that have to find that out.
-    pub fn break_journal(&self) {
-        self.broken.break_journal();
-    }
-
-    /// Makes agents on this host believe what the Engine answers: for tests that have to find that out.
-    pub fn break_settlement(&self) {
-        self.broken.break_settlement();
-    }
-
-    /// Whether the disk of the journal is full.
-    pub fn set_disk_full(&self, full: bool) {
-        self.disk.set_full(full);
-    }
-
-    /// The journal loses all but the first so many events of each operation. For a host whose agent does not run.
-    ///
-    /// # Errors
-    /// [`JournalError`] where the files of the journal cannot be cut.
-    pub fn lose_journal_after(&self, events: usize) -> Result<(), JournalError> {
-        self.disk.lose_after(events)
-    }
-
-    /// Kills the agent, as by `SIGKILL`, when its journal is written next.
-    pub fn kill_at(&self, kill: Option<KillAt>) {
-        self.disk.kill_at(kill);
-    }
-}
 
 /// A running agent. A clone is the same process.
 #[derive(Clone)]
 pub struct SimAgent(Arc<Process>);
 
 impl SimAgent {
-    fn start(host: SimHost) -> Self {
-        let SimHost {
-            world,
-            disk,
-            options,
-            broken,
-        } = host;
-        let own = options
-            .container
-            .as_deref()
-            .and_then(|name| world.container(name))
-            .map(|own| own.id);
+    pub(crate) fn start(house: Arc<House>, container: Option<Container>, image: Image) -> Self {
+        let (world, disk) = (house.world.clone(), house.disk.clone());
+        let own = container.as_ref().map(|own| own.id.clone());
         let properties = AgentProperties {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             container: own.clone(),
@@ -144,7 +52,7 @@ impl SimAgent {
             kernel: Some("6.1.0-sim".to_owned()),
             core_count: Some(2),
             logical_core_count: Some(4),
-            host_name: Some(options.host_name),
+            host_name: Some(house.options.host_name.clone()),
             cpu_brand: "Simulated CPU".to_owned(),
             cpu_arch: "x86_64".to_owned(),
             boot_ts: Some(world.now()),
@@ -152,15 +60,14 @@ impl SimAgent {
         let agent = SimAgent(Arc::new(Process {
             world,
             disk,
-            broken,
+            broken: house.broken.clone(),
+            house,
+            reaches_core: image != Image::NeverConnects,
             properties,
             host,
             alive: CancellationToken::new(),
             link: Mutex::new(CancellationToken::new()),
-            control: watch::Sender::new(ControlPath {
-                own_container: own.clone(),
-                ..ControlPath::default()
-            }),
+            control: watch::Sender::new(House::control_path(own)),
             goodbye: watch::Sender::new(None),
             fault: watch::Sender::new(Fault::None),
             frozen: watch::Sender::new(false),
@@ -171,13 +78,15 @@ impl SimAgent {
             agent.0.die();
             return agent;
         }
+        agent.0.disk.set_detached(false);
+        carry_out::tidy(&agent.0);
         for id in agent.0.disk.open() {
             match agent.0.broken.journal() {
                 false => agent.spawn(carry_out::settle_left_open(agent.0.clone(), id)),
                 true => agent.spawn(carry_out::carry_out(agent.0.clone(), id)),
             }
         }
-        if let Some(own) = own {
+        if let Some(own) = container {
             agent.spawn(share_fate(agent.0.clone(), own));
         }
         agent
@@ -227,6 +136,11 @@ impl SimAgent {
     /// Changes what is wrong with the agent.
     pub fn set_fault(&self, fault: Fault) {
         self.0.fault.send_replace(fault);
+    }
+
+    /// Whether it finds its way to Core.
+    pub fn reaches_core(&self) -> bool {
+        self.0.reaches_core
     }
 
     /// Whether the process runs.
@@ -411,7 +325,7 @@ impl AgentApi for SimAgent {
 
     async fn confirm(&self, operation: String) -> Result<(), AgentError> {
         self.0
-            .answer(async { self.0.disk.confirm(&operation) })
+            .answer(async { carry_out::confirm(&self.0, &operation) })
             .await
     }
 

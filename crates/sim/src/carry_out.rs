@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use komodo_agent_api::{Container, EngineState, Expected, OperationEventBody};
 use komodo_api::{
-    container::ContainerAction,
+    container::{ContainerAction, Recreate},
     engine::ContainerStateStatusEnum,
     plan::{Effect, PlanItem, Reason, ReasonCode},
     update::{Run, Verdict, VerdictKind},
@@ -21,10 +21,15 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+mod detach;
+mod hand_over;
 mod look;
+mod read;
 
 use crate::{engine::ActError, journal::Killed, process::Process};
+pub(crate) use hand_over::{confirm, tidy};
 use look::{judge, look, observe};
+use read::read;
 
 /// What a target may take where nobody wrote down what it does: only an agent that is broken on purpose goes on with
 /// such a one.
@@ -38,6 +43,11 @@ struct Operation {
     lift: Lift,
     /// Seconds that a container gets to end, where the order says.
     time: Option<i32>,
+    /// Where a new container is made.
+    recreate: Option<Recreate>,
+    /// Seconds that what is handed over is watched.
+    probation_s: u32,
+    operator: String,
     canceled: CancellationToken,
 }
 
@@ -58,6 +68,8 @@ struct Begun {
     times: u32,
     answered: bool,
     error: Option<String>,
+    /// A helper was to do it.
+    handed_over: bool,
 }
 
 /// What is done to a target, of which an undo may take two.
@@ -144,7 +156,11 @@ async fn run(
             permit = turn => Some(permit),
         };
         let done = match turn {
-            Some(turn) => act(process, operation, target, turn.ok()).await,
+            Some(turn) => match target.item.effect {
+                Effect::HandOver => hand_over::carry_out(process, operation, target).await,
+                Effect::Detach => detach::carry_out(process, operation, target).await,
+                _ => act(process, operation, target, turn.ok()).await,
+            },
             None => cancel(process, operation, &target.item),
         };
         if let Some(token) = settled.get(target.item.id.as_str()) {
@@ -335,8 +351,10 @@ fn permit(
     let decision = guard(reasons, action, operation.form, operation.lift);
     let (effect, reason) = match decision {
         Decision::Skip(reason) => (Effect::Skip, reason),
-        Decision::Refuse(reason) | Decision::HandOver(reason) => (Effect::Refuse, reason),
-        Decision::Act | Decision::Detach(_) => {
+        Decision::HandOver(reason) if item.effect != Effect::HandOver => (Effect::Refuse, reason),
+        Decision::Detach(reason) if item.effect != Effect::Detach => (Effect::Refuse, reason),
+        Decision::Refuse(reason) => (Effect::Refuse, reason),
+        Decision::Act | Decision::HandOver(_) | Decision::Detach(_) => {
             let changed = match (step, &target.expected) {
                 (Step::First, Some(expected)) => changed_since(expected, &now),
                 _ => None,
@@ -394,6 +412,15 @@ async fn settle_all(
             let (settled, now) = judge(operation, item, item.state, None, seen, false, Some(error));
             return write_verdict(process, operation, item, item.state, settled, now.as_ref());
         };
+        match item.effect {
+            Effect::HandOver => {
+                return hand_over::settle_left_open(process, operation, item, begun).await;
+            }
+            Effect::Detach => {
+                return detach::settle_left_open(process, operation, item, begun).await;
+            }
+            _ => {}
+        }
         // How long the Engine may be at it depends on the container, which no journal describes.
         let now = observe(process, &item.id).await.flatten();
         let may_take = now.map_or(Duration::ZERO, |now| may_take(operation, item, &now));
@@ -432,82 +459,6 @@ fn may_take(operation: &Operation, item: &PlanItem, now: &Container) -> Duration
 }
 
 type Settled = (VerdictKind, Option<Reason>, Option<String>);
-
-/// What the journal holds of an operation and what of it is still to be done.
-fn read(process: &Process, id: &str) -> Option<(Operation, u32, Vec<PlanItem>, Vec<Target>)> {
-    process.disk.with(id, |record| {
-        let mut begun: BTreeMap<&str, Begun> = BTreeMap::new();
-        let mut settled: Vec<(&str, &str)> = Vec::new();
-        for event in &record.events {
-            match &event.body {
-                OperationEventBody::Started { id, run } => {
-                    let first = begun.get(id.as_str());
-                    let last = Begun {
-                        at: event.at,
-                        run: first.map_or(*run, |first| first.run),
-                        times: first.map_or(0, |first| first.times) + 1,
-                        ..Begun::default()
-                    };
-                    begun.insert(id, last);
-                }
-                OperationEventBody::Acted { id, error } => {
-                    let begun = begun.entry(id).or_default();
-                    begun.answered = true;
-                    begun.error.clone_from(error);
-                }
-                OperationEventBody::Verdict(verdict) => {
-                    settled.push((&verdict.id, &verdict.container))
-                }
-                OperationEventBody::Planned { .. }
-                | OperationEventBody::HandedOver { .. }
-                | OperationEventBody::Confirmed
-                | OperationEventBody::Detaching { .. }
-                | OperationEventBody::Canceled { .. }
-                | OperationEventBody::Ended { .. } => {}
-            }
-        }
-        settled.sort_unstable();
-        let open = |item: &PlanItem| {
-            settled
-                .binary_search(&(item.id.as_str(), item.container.as_str()))
-                .is_err()
-        };
-        let items = record.items();
-        let skips = items
-            .iter()
-            .filter(|item| !item.effect.acts() && open(item))
-            .cloned();
-        let deadlines_ms = record.deadlines_ms.iter().copied().map(Some);
-        let targets = items
-            .iter()
-            .zip(deadlines_ms.chain(std::iter::repeat(None)))
-            .filter(|(item, _)| item.effect.acts() && open(item))
-            .map(|(item, deadline_ms)| Target {
-                item: item.clone(),
-                deadline: Duration::from_millis(deadline_ms.unwrap_or(DEADLINE_MS_DEFAULT)),
-                expected: record.operation.expected.get(&item.id).cloned(),
-                begun: begun.remove(item.id.as_str()),
-            });
-        let asked = &record.operation;
-        let operation = Operation {
-            id: asked.id.clone(),
-            action: asked.action,
-            form: Form::from(&asked.scope),
-            lift: Lift {
-                overridden: asked.override_reason.is_some(),
-                detach: asked.detach,
-            },
-            time: asked.time,
-            canceled: record.canceled.clone(),
-        };
-        (
-            operation,
-            asked.concurrency,
-            skips.collect(),
-            targets.collect(),
-        )
-    })
-}
 
 fn write(process: &Process, operation: &Operation, body: OperationEventBody) -> Result<(), Killed> {
     process

@@ -30,6 +30,7 @@ pub(crate) struct Broken {
     guard: AtomicBool,
     journal: AtomicBool,
     settlement: AtomicBool,
+    probation: AtomicBool,
 }
 
 impl Broken {
@@ -45,6 +46,10 @@ impl Broken {
         self.settlement.store(true, Ordering::Relaxed);
     }
 
+    pub(crate) fn break_probation(&self) {
+        self.probation.store(true, Ordering::Relaxed);
+    }
+
     /// It acts on what is protected.
     pub(crate) fn guard(&self) -> bool {
         self.guard.load(Ordering::Relaxed)
@@ -58,5 +63,10 @@ impl Broken {
     /// It believes what the Engine answers, and does not look.
     pub(crate) fn settlement(&self) -> bool {
         self.settlement.load(Ordering::Relaxed)
+    }
+
+    /// A helper takes what it has started for well.
+    pub(crate) fn probation(&self) -> bool {
+        self.probation.load(Ordering::Relaxed)
     }
 }

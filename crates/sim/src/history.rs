@@ -7,6 +7,15 @@ use komodo_api::{UnixMs, container::ContainerAction, engine::ContainerStateStatu
 /// Changes of state, and requests, that an Engine remembers.
 const HISTORY_MAX: usize = 20_000;
 
+/// Who asks the Engine for an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hand {
+    /// The agent itself.
+    Agent,
+    /// The helper that hands the agent, or Core, over.
+    Helper,
+}
+
 /// A request that an operation made of the Engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Act {
@@ -16,6 +25,8 @@ pub struct Act {
     pub id: String,
     /// What it asked for.
     pub action: ContainerAction,
+    /// Who asked.
+    pub by: Hand,
     /// When, by a clock that was never set.
     pub at: UnixMs,
 }

@@ -17,7 +17,7 @@ use komodo_agent_api::{
 };
 use komodo_api::{UnixMs, plan::PlanItem, update::Run};
 use komodo_journal::{JournalError, JournalFile};
-use komodo_plan::ContainersPlan;
+use komodo_plan::{ContainersPlan, hand_over::HandOverPlan};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -83,6 +83,19 @@ impl Record {
         }
     }
 
+    /// Id of the container that is handed over.
+    pub(crate) fn handed_over(&self) -> Option<&str> {
+        self.events.iter().find_map(|event| match &event.body {
+            OperationEventBody::HandedOver { id, .. } => Some(id.as_str()),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn confirmed(&self) -> bool {
+        let confirms = |event: &OperationEvent| matches!(event.body, OperationEventBody::Confirmed);
+        self.events.iter().any(confirms)
+    }
+
     pub(crate) fn ended(&self) -> bool {
         matches!(
             self.events.last(),
@@ -110,6 +123,10 @@ struct Contents {
     /// Its highest epoch.
     epoch: u64,
     full: bool,
+    /// The mark of an agent that was asked to go.
+    detached: bool,
+    /// Plans of what was handed over, by operation.
+    plans: BTreeMap<String, HandOverPlan>,
     kill: Option<KillAt>,
 }
 
@@ -367,20 +384,37 @@ impl Disk {
         }
     }
 
-    /// Confirms what an operation handed over.
-    pub(crate) fn confirm(&self, id: &str) -> Result<(), AgentError> {
+    /// Whether what an operation handed over is confirmed.
+    pub(crate) fn is_confirmed(&self, id: &str) -> bool {
+        let confirmed = self.with(id, Record::confirmed);
+        confirmed.unwrap_or_default()
+    }
+
+    /// The open operation that hands a container over, by its id.
+    pub(crate) fn hands_over(&self, container: &str) -> Option<String> {
         let contents = self.contents();
-        match contents.operations.get(id) {
-            None => Err(AgentError::new(
-                AgentErrorCode::NotFound,
-                "no such operation",
-            )),
-            Some(record) if record.ended() => Ok(()),
-            Some(_) => Err(AgentError::new(
-                AgentErrorCode::Invalid,
-                "nothing was handed over",
-            )),
-        }
+        let mut open = contents.operations.values();
+        let found = open.find(|record| !record.ended() && record.handed_over() == Some(container));
+        found.map(|record| record.operation.id.clone())
+    }
+
+    /// Keeps the plan of a hand over, until its operation is forgotten.
+    pub(crate) fn keep_plan(&self, plan: &HandOverPlan) {
+        let mut contents = self.contents();
+        contents.plans.insert(plan.operation.clone(), plan.clone());
+    }
+
+    pub(crate) fn plan(&self, operation: &str) -> Option<HandOverPlan> {
+        self.contents().plans.get(operation).cloned()
+    }
+
+    /// Whether the mark of a detach is there.
+    pub(crate) fn is_detached(&self) -> bool {
+        self.contents().detached
+    }
+
+    pub(crate) fn set_detached(&self, detached: bool) {
+        self.contents().detached = detached;
     }
 
     /// Forgets an operation that has ended; one that is not known was forgotten before.
@@ -396,6 +430,7 @@ impl Disk {
                     files.remove(id).map_err(refused)?;
                 }
                 contents.operations.remove(id);
+                contents.plans.remove(id);
                 Ok(())
             }
             None => Ok(()),

@@ -21,16 +21,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     fault::{Broken, Fault},
+    host::House,
     journal::{Disk, Next},
     world::World,
 };
 
 pub(crate) struct Process {
+    pub(crate) house: Arc<House>,
     pub(crate) world: World,
     pub(crate) disk: Disk,
     pub(crate) broken: Arc<Broken>,
     pub(crate) properties: AgentProperties,
     pub(crate) host: SystemInformation,
+    /// Whether it finds its way to Core.
+    pub(crate) reaches_core: bool,
     /// Cancelled when the process has ended.
     pub(crate) alive: CancellationToken,
     /// Cancelled when the link is cut; what is under way goes on.
@@ -89,6 +93,17 @@ impl Process {
         });
     }
 
+    /// What it says when it is stopped.
+    fn last_word(&self) -> GoodbyeReason {
+        let own = self.properties.container.as_deref();
+        match own.and_then(|own| self.disk.hands_over(own)) {
+            Some(operation) => GoodbyeReason::HandedOver { operation },
+            None => GoodbyeReason::Signal {
+                signal: "SIGTERM".to_owned(),
+            },
+        }
+    }
+
     /// Whether an operation was accepted before.
     pub(crate) fn knows(&self, operation: &str) -> bool {
         !self.broken.journal() && self.disk.knows(operation)
@@ -142,6 +157,9 @@ impl Process {
     ) -> Result<T, AgentError> {
         let link = self.link();
         let answer = async {
+            if !self.reaches_core {
+                return Err(lost());
+            }
             self.while_it_moves().await;
             let answer = work.await;
             self.while_it_moves().await;
@@ -255,30 +273,36 @@ impl Process {
 }
 
 /// What happens to the agent's own container happens to the agent.
-pub(crate) async fn share_fate(process: Arc<Process>, own: String) {
+pub(crate) async fn share_fate(process: Arc<Process>, own: Container) {
     use ContainerStateStatusEnum::*;
     loop {
         let mut subscription = process.world.subscribe();
         loop {
-            match process.world.state_of(&own) {
-                Some(Paused) => {
-                    process.say_goodbye(GoodbyeReason::EngineEvent {
-                        action: "pause".to_owned(),
-                    });
-                    process.frozen.send_replace(true);
-                }
-                Some(Running | Created | Restarting | Empty) => {
-                    // It goes on as if nothing had been: what it announced did not come.
-                    if process.frozen.send_replace(false) {
-                        process.goodbye.send_replace(None);
-                    }
-                }
-                Some(Exited | Dead | Stopping | Removing) => {
-                    process.say_goodbye(GoodbyeReason::Signal {
-                        signal: "SIGTERM".to_owned(),
-                    });
+            match process.world.container(&own.id) {
+                // Another run is another process.
+                Some(now) if now.started_at != own.started_at => {
+                    process.say_goodbye(process.last_word());
                     return process.die();
                 }
+                Some(now) => match now.state {
+                    Paused => {
+                        process.say_goodbye(GoodbyeReason::EngineEvent {
+                            action: "pause".to_owned(),
+                        });
+                        process.frozen.send_replace(true);
+                    }
+                    Running | Created | Restarting | Empty => {
+                        // It goes on as if nothing had been: what it announced did not come, or is over.
+                        if process.frozen.send_replace(false) {
+                            process.goodbye.send_replace(None);
+                            process.disk.set_detached(false);
+                        }
+                    }
+                    Exited | Dead | Stopping | Removing => {
+                        process.say_goodbye(process.last_word());
+                        return process.die();
+                    }
+                },
                 None => return process.die(),
             }
             if subscription.changes.recv().await.is_none() {

@@ -11,16 +11,14 @@ use komodo_api::{
     UnixMs, container::ContainerAction, engine::ContainerStateStatusEnum, live::LogStream,
     stats::SystemStats,
 };
-use tokio::{
-    sync::{mpsc, oneshot},
-    task::JoinSet,
-};
+use tokio::{sync::mpsc, task::JoinSet};
 
+mod ask;
 mod outage;
 
 use crate::{
     clock::{BEGINNING_MS, SimClock},
-    engine::{ActError, Latency, Moment, Outcome, Quirk, apply, connected, end},
+    engine::{Latency, Moment, Outcome, Quirk, apply, connected, end},
     history::{Act, History},
     log::Log,
 };
@@ -287,6 +285,20 @@ impl World {
         }
     }
 
+    /// Changes whether the Engine starts a container again by itself.
+    pub(crate) fn set_restart_policy(&self, reference: &str, policy: &str) -> Result<(), String> {
+        self.state().reachable()?;
+        let mut there = false;
+        self.change(reference, true, |container| {
+            policy.clone_into(&mut container.restart_policy);
+            there = true;
+        });
+        match there {
+            true => Ok(()),
+            false => Err(format!("No such container: {reference}")),
+        }
+    }
+
     /// Gives a container another name.
     pub fn rename(&self, reference: &str, name: &str) {
         self.change(reference, true, |container| {
@@ -402,85 +414,6 @@ impl World {
             engine: state.engine.clone(),
             stats: state.stats.clone(),
             changes,
-        }
-    }
-
-    /// Asks the Engine to act for an operation, and waits for its answer. It goes on when nobody waits any more.
-    pub(crate) async fn act(
-        &self,
-        operation: &str,
-        id: &str,
-        action: ContainerAction,
-    ) -> Result<(), ActError> {
-        let at = self.shared.clock.true_ms();
-        let (latency, quirk) = {
-            let mut state = self.state();
-            state.reachable().map_err(ActError::NotAsked)?;
-            state.history.asked(Act {
-                operation: operation.to_owned(),
-                id: id.to_owned(),
-                action,
-                at,
-            });
-            let quirk = state
-                .containers
-                .get(id)
-                .map_or(Quirk::None, |entry| entry.quirk);
-            (state.latency.of(action), quirk)
-        };
-        let (sender, answer) = oneshot::channel();
-        let world = self.clone();
-        let target = id.to_owned();
-        let work = async move {
-            tokio::time::sleep(latency).await;
-            if let Some(result) = world.finish(&target, action, quirk) {
-                // Whoever asked may have gone; the Engine does not mind.
-                let _gone = sender.send(result);
-            } else {
-                std::future::pending::<()>().await;
-            }
-        };
-        {
-            let mut tasks = self
-                .shared
-                .tasks
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            while tasks.try_join_next().is_some() {}
-            tasks.spawn(work);
-        }
-        match answer.await {
-            Ok(result) => result,
-            Err(_) => Err(ActError::Lost(
-                "the connection to the Engine was lost".to_owned(),
-            )),
-        }
-    }
-
-    /// What the Engine does and says after its time; `None` is that it never answers.
-    fn finish(
-        &self,
-        id: &str,
-        action: ContainerAction,
-        quirk: Quirk,
-    ) -> Option<Result<(), ActError>> {
-        let at = self.moment();
-        let mut state = self.state();
-        if let Err(away) = state.reachable() {
-            return Some(Err(ActError::Lost(away)));
-        }
-        let mut act = || state.act(id, action, at).map_err(ActError::Said);
-        match quirk {
-            Quirk::Hangs => None,
-            Quirk::Ignores => Some(Ok(())),
-            Quirk::Vanishes => {
-                state.remove(id, at);
-                Some(state.act(id, action, at).map_err(ActError::Said))
-            }
-            Quirk::LosesAnswer => Some(act().and(Err(ActError::Lost(
-                "the Engine closed the connection before it answered".to_owned(),
-            )))),
-            Quirk::None | Quirk::FailsToStop | Quirk::ExitsAtStart(_) => Some(act()),
         }
     }
 }

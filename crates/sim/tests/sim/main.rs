@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod detach;
 mod faults;
+mod hand_over;
 mod own_container;
 mod recovery;
 
