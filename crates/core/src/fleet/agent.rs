@@ -125,6 +125,11 @@ impl Agent {
         within_raw(ACCEPT, self.api.cancel(operation.to_owned(), by.to_owned())).await
     }
 
+    /// Confirms what an operation handed over.
+    pub(crate) async fn confirm(&self, operation: &str) -> Result<(), AgentError> {
+        within_raw(ACCEPT, self.api.confirm(operation.to_owned())).await
+    }
+
     /// What the agent sees now, not what it told before: its view of the Engine may have come a long way since.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ mod agent;
 mod neighbours;
 mod session;
 mod view;
+mod without_agent;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,7 +21,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use komodo_agent_api::{AgentApi, AgentHello, Container, CoreHello, LEVEL};
+use komodo_agent_api::{AgentApi, AgentHello, Container, CoreHello, GoodbyeReason, LEVEL};
 use komodo_api::{UnixMs, id::Id, server::Server};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio_util::{
@@ -226,6 +227,8 @@ enum Command {
         key: String,
         at: UnixMs,
     },
+    /// The agent that has gone had announced that.
+    Detached(GoodbyeReason),
 }
 
 /// Servers whose list items may have changed.
@@ -413,6 +416,13 @@ impl Fleet {
                 key: key.to_owned(),
                 at: self.inner.clock.now(),
             });
+        }
+    }
+
+    /// Shows that the agent of a server went on purpose, where it could not say so itself.
+    pub(crate) fn detached(&self, server: Id, reason: GoodbyeReason) {
+        if let Some(slot) = self.inner.slots.load().get(&server) {
+            slot.tell(Command::Detached(reason));
         }
     }
 

@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream::ReadyChunks};
-use komodo_agent_api::{AgentEvent, AgentStream, EventBody, GoodbyeReason, LEVEL_MIN};
+use komodo_agent_api::{AgentEvent, AgentHello, AgentStream, EventBody, GoodbyeReason, LEVEL_MIN};
 use komodo_api::UnixMs;
 use komodo_plan::LinkState;
 use tokio::{
@@ -17,6 +17,7 @@ use tokio::{
 
 use super::{
     Agent, Changes, Command, ContainersChange, Inner, NewLink, ServerView, Slot, neighbours::Told,
+    without_agent::on_purpose,
 };
 
 /// Events that are taken at once where they wait already.
@@ -24,7 +25,7 @@ const EVENTS_AT_ONCE_MAX: usize = 64;
 /// Streams of events that may end early one after the other before the link is given up.
 const STREAMS_LOST_MAX: u32 = 5;
 /// How long a goodbye explains the end of the link although a ping was answered after it.
-const GOODBYE_HOLDS: Duration = Duration::from_secs(30);
+const GOODBYE_HOLDS: Duration = Duration::from_secs(60);
 
 /// Pause before an agent is told once more which other agents share its Engine.
 const TELL_AGAIN: Duration = Duration::from_secs(5);
@@ -32,12 +33,14 @@ const TELL_AGAIN: Duration = Duration::from_secs(5);
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 pub(super) struct Session {
-    fleet: Arc<Inner>,
-    slot: Arc<Slot>,
+    pub(super) fleet: Arc<Inner>,
+    pub(super) slot: Arc<Slot>,
     /// The view to come; what others see is a copy.
-    view: ServerView,
+    pub(super) view: ServerView,
     /// When the view has to be saved, where it changed since it was.
-    save_at: Option<Instant>,
+    pub(super) save_at: Option<Instant>,
+    /// Until when it is believed that a helper brings the agent back.
+    pub(super) helper_until: Option<Instant>,
 }
 
 /// What ends the time with one link.
@@ -52,12 +55,15 @@ enum Ended {
 
 impl Session {
     pub(super) fn new(fleet: Arc<Inner>, slot: Arc<Slot>, view: ServerView) -> Self {
-        Session {
+        let mut session = Session {
             fleet,
             slot,
             view,
             save_at: None,
-        }
+            helper_until: None,
+        };
+        session.believe_helper();
+        session
     }
 
     /// Runs until the server is deleted or Core ends.
@@ -81,8 +87,10 @@ impl Session {
                     Some(Command::Changed) => self.server_changed(),
                     Some(Command::Neighbours) => {}
                     Some(Command::KeyRefused { key, at }) => self.key_refused(key, at),
+                    Some(Command::Detached(reason)) => self.detached(reason),
                 },
                 () = due(self.save_at) => self.save(),
+                () = due(self.helper_until) => self.helper_failed(),
             }
         }
         self.slot.agent.send_replace(None);
@@ -119,11 +127,14 @@ impl Session {
                 }
             }
         };
-        let said = said.and_then(|(core, hello)| match hello.level {
-            level if level >= LEVEL_MIN => Ok((core, hello)),
-            level => Err(format!(
-                "the agent speaks level {level}, at least {LEVEL_MIN} is needed: update Periphery"
-            )),
+        let said = said.and_then(|(core, hello)| match too_old(&hello) {
+            None => Ok((core, hello)),
+            Some(why) => {
+                self.view.level = Some(hello.level);
+                self.view.agent = Some(Arc::new(hello.agent));
+                self.view.too_old = Some(why.clone());
+                Err(why)
+            }
         });
         let (core, hello) = match said {
             Ok(said) => said,
@@ -341,7 +352,7 @@ impl Session {
                     }
                     Some(Command::Neighbours) => {}
                     // A good link is up; who else tries is shown by what is stored.
-                    Some(Command::KeyRefused { .. }) => {}
+                    Some(Command::KeyRefused { .. } | Command::Detached(_)) => {}
                 },
                 () = due(self.save_at) => self.save(),
                 () = due(time.probe_at) => {
@@ -397,6 +408,15 @@ impl Session {
         );
         time.probe_at = Some(Instant::now() + self.fleet.timings.goodbye);
         time.up = false;
+        // What follows from what it said before is no other reason.
+        let reason = match &time.said_goodbye {
+            Some((at, said))
+                if on_purpose(said) && !on_purpose(&reason) && at.elapsed() < GOODBYE_HOLDS =>
+            {
+                said.clone()
+            }
+            _ => reason,
+        };
         time.said_goodbye = Some((Instant::now(), reason.clone()));
         self.view.link = LinkState::Lost {
             since: now,
@@ -405,6 +425,7 @@ impl Session {
         self.view.last_contact = Some(now);
         self.view.stale_since = Some(now);
         self.slot.agent.send_replace(None);
+        self.believe_helper();
         self.save_at = Some(Instant::now());
     }
 
@@ -416,8 +437,11 @@ impl Session {
         }
         let now = self.fleet.clock.now();
         self.view.agent = Some(Arc::new(time.agent.hello().agent.clone()));
+        self.view.level = Some(time.agent.hello().level);
+        self.view.too_old = None;
         self.view.link = LinkState::Up { since: now };
         self.view.lost_why = None;
+        self.helper_until = None;
         self.view.last_contact = None;
         self.view.stale_since = None;
         tracing::info!(
@@ -459,6 +483,7 @@ impl Session {
             };
             self.view.last_contact = Some(since);
             self.view.stale_since = Some(since);
+            self.believe_helper();
         }
         self.publish(Changes {
             reset: true,
@@ -467,57 +492,8 @@ impl Session {
         self.save();
     }
 
-    fn key_refused(&mut self, key: String, at: UnixMs) {
-        if self.slot.server.load().public_key().is_empty() {
-            // It has none that this could be another than; it only was not let in.
-            return;
-        }
-        let since = match &self.view.link {
-            LinkState::Up { .. } => return,
-            LinkState::Never => None,
-            LinkState::Lost { since, .. } => Some(*since),
-            LinkState::KeyRefused { since, public_key } if *public_key != key => *since,
-            LinkState::KeyRefused { .. } => return,
-        };
-        tracing::warn!(
-            server.name = self.slot.server.load().name(),
-            key,
-            at,
-            "an agent with another key was refused"
-        );
-        self.view.link = LinkState::KeyRefused {
-            since,
-            public_key: key,
-        };
-        self.publish(Changes::default());
-    }
-
-    fn server_changed(&mut self) {
-        let server = self.slot.server.load_full();
-        let now = self.fleet.clock.now();
-        if let LinkState::KeyRefused { since, public_key } = &self.view.link
-            && (server.public_key().is_empty() || server.public_key() == public_key)
-        {
-            self.view.link = match since {
-                Some(since) => LinkState::Lost {
-                    since: *since,
-                    goodbye: None,
-                },
-                None => LinkState::Never,
-            };
-        }
-        if !server.enabled() && self.view.is_live() {
-            self.view.stale_since = Some(now);
-        }
-        // Its name is part of every container's list item.
-        self.publish(Changes {
-            reset: true,
-            ..Changes::default()
-        });
-    }
-
     /// Swaps the view in, and tells whoever looks at it.
-    fn publish(&mut self, changes: Changes) {
+    pub(super) fn publish(&mut self, changes: Changes) {
         self.view.rev += 1;
         self.slot.view.store(Arc::new(self.view.clone()));
         if changes.touches_containers() {
@@ -536,7 +512,7 @@ impl Session {
         self.fleet.dirty.mark(self.view.server);
     }
 
-    fn save(&mut self) {
+    pub(super) fn save(&mut self) {
         self.save_at = None;
         let Some(saved) = self.view.to_save(self.fleet.clock.now()) else {
             return;
@@ -546,6 +522,17 @@ impl Session {
             Err(error) => tracing::error!(%error, "a view cannot be written"),
         }
     }
+}
+
+/// Why an agent is not spoken with, where it is too old for that.
+fn too_old(hello: &AgentHello) -> Option<String> {
+    (hello.level < LEVEL_MIN).then(|| {
+        format!(
+            "Periphery {} asks to connect, and is too old for this Core: it speaks level {}, at least {LEVEL_MIN} is \
+             needed. Update Periphery on the host",
+            hello.agent.version, hello.level
+        )
+    })
 }
 
 /// What is true for the time with one link.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use komodo_agent_api::{
-    AgentEvent, AgentProperties, Container, EngineState, EventBody, HealthStatus,
+    AgentEvent, AgentProperties, Container, EngineState, EventBody, GoodbyeReason, HealthStatus,
     ProtectedContainer, Snapshot,
 };
 use komodo_api::{
@@ -18,6 +18,8 @@ use komodo_api::{
 };
 use komodo_plan::LinkState;
 use serde::{Deserialize, Serialize};
+
+use super::without_agent::on_purpose;
 
 /// All that is known of a server at one time. Readers hold it as long as they like; nothing in it changes.
 #[derive(Debug)]
@@ -38,6 +40,10 @@ pub struct ServerView {
     pub stats: Option<Arc<SystemStats>>,
     /// What the agent is; absent where none ever connected.
     pub agent: Option<Arc<AgentProperties>>,
+    /// Level that the agent speaks; absent where none ever connected.
+    pub level: Option<u32>,
+    /// Why the agent that asks to connect is not spoken with: it is too old.
+    pub too_old: Option<String>,
     /// All containers, by id.
     pub containers: Arc<Vec<Arc<Container>>>,
     /// The protected set.
@@ -71,6 +77,8 @@ impl Clone for ServerView {
             host: self.host.clone(),
             stats: self.stats.clone(),
             agent: self.agent.clone(),
+            level: self.level,
+            too_old: self.too_old.clone(),
             containers: Arc::clone(&self.containers),
             protected: Arc::clone(&self.protected),
             last_contact: self.last_contact,
@@ -85,6 +93,12 @@ impl Clone for ServerView {
 pub(crate) struct SavedView {
     pub(crate) last_contact: UnixMs,
     pub(crate) agent: Option<AgentProperties>,
+    /// Level of the agent.
+    #[serde(default)]
+    pub(crate) level: Option<u32>,
+    /// What an agent said that went on purpose.
+    #[serde(default)]
+    pub(crate) goodbye: Option<GoodbyeReason>,
     pub(crate) snapshot: Snapshot,
 }
 
@@ -119,6 +133,8 @@ impl ServerView {
             host: None,
             stats: None,
             agent: None,
+            level: None,
+            too_old: None,
             containers: Arc::default(),
             protected: Arc::default(),
             last_contact: None,
@@ -132,9 +148,10 @@ impl ServerView {
         let mut view = ServerView::never(server, rev);
         view.apply_snapshot(saved.snapshot);
         view.agent = saved.agent.map(Arc::new);
+        view.level = saved.level;
         view.link = LinkState::Lost {
             since: saved.last_contact,
-            goodbye: None,
+            goodbye: saved.goodbye,
         };
         view.lost_why = Some("Core was restarted and the agent has not connected since".into());
         view.last_contact = Some(saved.last_contact);
@@ -148,6 +165,14 @@ impl ServerView {
         Some(SavedView {
             last_contact: self.last_contact.unwrap_or(now),
             agent: self.agent.as_deref().cloned(),
+            level: self.level,
+            goodbye: match &self.link {
+                LinkState::Lost {
+                    goodbye: Some(reason),
+                    ..
+                } if on_purpose(reason) => Some(reason.clone()),
+                _ => None,
+            },
             snapshot: Snapshot {
                 host: SystemInformation::clone(host),
                 stats: self.stats.as_deref().cloned(),

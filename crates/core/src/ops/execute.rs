@@ -38,7 +38,7 @@ pub(super) fn by(cx: &Cx, target: &ResourceTarget) -> Result<By, Error> {
     Ok(By {
         operator: caller.id.to_string(),
         username: caller.user.username.clone(),
-        may_override: access(&cx.state, caller, target).level >= PermissionLevel::Write,
+        may_write: access(&cx.state, caller, target).level >= PermissionLevel::Write,
     })
 }
 

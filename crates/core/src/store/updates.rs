@@ -6,7 +6,7 @@ use komodo_api::{
     UnixMs,
     id::Id,
     resource::ResourceTarget,
-    update::{Update, UpdateListItem, UpdateStatus},
+    update::{Log, Update, UpdateListItem, UpdateStatus},
 };
 use komodo_failpoint::failpoint;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -112,6 +112,21 @@ impl Updates<'_> {
             Ok((original, None))
         };
         self.store.journal().call(save).await
+    }
+
+    /// Adds a step to an Update that has ended, and returns it; nothing where it has a step of that name already.
+    pub async fn add_step(&self, id: Id, log: Log) -> Result<Option<Update>, StoreError> {
+        let add = move |connection: &Connection| {
+            let mut added = false;
+            let update = amend(connection, id, |update| {
+                added = update.logs.iter().all(|told| told.stage != log.stage);
+                if added {
+                    update.logs.push(log);
+                }
+            })?;
+            Ok((added.then_some(update), None))
+        };
+        self.store.journal().call(add).await
     }
 
     /// Stores that an Update begins which waited before, with what is ordered of its agent.

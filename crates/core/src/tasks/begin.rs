@@ -12,11 +12,13 @@ use komodo_api::{
 
 use super::{
     Inner,
-    lease::{Held, Holder, Key},
+    hand_over::HandOver,
+    lease::{Held, Holder, Key, key, leased},
     open::Open,
     order::Ordered,
     overdue::Overdue,
-    run::{Run, key, leased, note},
+    refuse::needs_write,
+    run::{Run, note},
     stage::{At, mark},
 };
 use crate::fleet::lost;
@@ -90,18 +92,23 @@ impl Run {
         new: bool,
     ) {
         let server = server_of(&update);
+        let hand_over = HandOver::resumed(&update);
         // An agent refuses what an earlier start of Core orders.
         ordered.operation.epoch = tasks.store.epoch();
-        let at = At::Asking;
+        let at = match hand_over {
+            Some(_) => At::HandedOver,
+            None => At::Asking,
+        };
         if tasks.fleet.agent(server).is_none()
             && let Some(view) = tasks.fleet.view(server)
+            && hand_over.is_none()
         {
             update.waiting_for = Some(tasks.waiting_for(server, lost(&view).0));
         }
         mark(&mut update, &ordered.operation, at);
         let open = open.unwrap_or_else(|| {
-            let overridden = ordered.operation.override_reason.is_some();
-            Open::new(server, overridden, &update)
+            let needs_write = needs_write(&ordered.operation, &ordered.items);
+            Open::new(server, needs_write, &update)
         });
         tasks.open.insert(id, Arc::clone(&open));
         open.show(&update);
@@ -125,6 +132,11 @@ impl Run {
             begun: BTreeSet::new(),
             wanted: 0,
             cancels: false,
+            hand_over,
+            watched: None,
+            first_stream: false,
+            announced: None,
+            agent: None,
             overdue: Overdue::default(),
             show_at: None,
             save_at: None,

@@ -29,6 +29,7 @@ impl Run {
         if error.is_none() {
             self.view_agrees().await;
         }
+        self.tell_detached();
         let now = self.tasks.clock.now();
         let update = &mut self.update;
         let notes = std::mem::take(&mut update.logs);

@@ -7,7 +7,8 @@ use std::{
 };
 
 use komodo_api::{
-    Code, Error, UnixMs, container::ContainerAction, id::Id, server::ServerActionState,
+    Code, Error, UnixMs, container::ContainerAction, id::Id, plan::PlanItem,
+    server::ServerActionState,
 };
 use tokio::sync::watch;
 
@@ -178,6 +179,16 @@ impl Drop for Held {
     fn drop(&mut self) {
         self.retain(|_| false);
     }
+}
+
+/// The items of a plan that are leased.
+pub(super) fn leased(items: &[PlanItem]) -> impl Iterator<Item = &PlanItem> {
+    items.iter().filter(|item| item.effect.acts())
+}
+
+/// What an item leases.
+pub(super) fn key(item: &PlanItem) -> Key {
+    Key::Container(item.id.clone())
 }
 
 fn busy(name: &str, other: &Holder) -> Error {

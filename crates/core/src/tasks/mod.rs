@@ -8,17 +8,21 @@
 mod ask;
 mod begin;
 mod close;
+mod detach;
+mod hand_over;
 mod lease;
 mod open;
 mod order;
 mod overdue;
 mod queue;
+mod refuse;
 mod run;
 mod settle;
 mod stage;
 mod tell;
 mod tidy;
 mod undo;
+mod until;
 
 use std::{
     collections::BTreeMap,
@@ -32,7 +36,7 @@ use komodo_api::{
     id::{Id, Oid},
     resource::ResourceTarget,
     server::ServerActionState,
-    update::{Log, OperationKind, Update, UpdateListItem, UpdateStatus, Version},
+    update::{Log, OperationKind, Stage, Update, UpdateListItem, UpdateStatus, Version},
 };
 use komodo_failpoint::failpoint;
 use tokio::{
@@ -233,7 +237,7 @@ impl Tasks {
     /// Cancels an Update, and answers how it is then: over, where it waited; else about to end.
     ///
     /// # Errors
-    /// 409 `not_cancelable` where it has ended, 403 where it has an override and the caller does not hold Write.
+    /// 409 `not_cancelable` where it has ended, 403 where it took Write and the caller does not hold that.
     pub async fn cancel(&self, id: Id, by: &By) -> Result<Arc<Update>, Error> {
         let ended = || {
             Error::new(
@@ -255,11 +259,19 @@ impl Tasks {
         if open.update().status == UpdateStatus::Complete {
             return Err(ended());
         }
-        if open.overridden && !by.may_override {
+        if open.needs_write && !by.may_write {
             return Err(Error::new(
                 Code::Forbidden,
-                "what was begun with an override needs Write on the server to be canceled",
-            ));
+                "what needed Write on the server to be begun needs it to be canceled",
+            )
+            .param("needs", ["Write"]));
+        }
+        if let Some(stage @ (Stage::HandedOver | Stage::Probation)) = open.update().stage {
+            return Err(Error::new(
+                Code::NotCancelable,
+                "a helper on the host has it in hand: it is confirmed, or everything is put back as it was",
+            )
+            .param("stage", stage));
         }
         let mut shown = open.watch();
         open.cancel(&by.username);

@@ -16,8 +16,8 @@ use tokio::sync::watch;
 pub(super) struct Open {
     /// Its server.
     pub(super) server: Id,
-    /// Whether it was asked for with an override, so that canceling it needs Write.
-    pub(super) overridden: bool,
+    /// Whether it took Write to ask for it, so that it takes Write to cancel it.
+    pub(super) needs_write: bool,
     shown: watch::Sender<Arc<Update>>,
     wanted: watch::Sender<Wanted>,
 }
@@ -31,10 +31,10 @@ pub(super) struct Wanted {
 
 impl Open {
     /// An Update as it begins.
-    pub(super) fn new(server: Id, overridden: bool, update: &Update) -> Arc<Self> {
+    pub(super) fn new(server: Id, needs_write: bool, update: &Update) -> Arc<Self> {
         Arc::new(Open {
             server,
-            overridden,
+            needs_write,
             shown: watch::Sender::new(Arc::new(update.clone())),
             wanted: watch::Sender::default(),
         })

@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use komodo_agent_api::{AgentOperation, Expected};
+use komodo_agent_api::{AgentOperation, Expected, LEVEL_MIN};
 use komodo_api::{
     Code, Error, UnixMs,
-    container::{ContainerAction, ContainerOperation, EXPIRES_S_MAX, Scope, WhenAway},
+    container::{ContainerAction, ContainerOperation, Scope, WhenAway},
     engine::ContainerStateStatusEnum,
     id::{Id, Oid},
     plan::{Plan, PlanItem},
@@ -24,15 +24,11 @@ use super::{
     begin::holder,
     lease::Key,
     queue::{QUEUED_PER_SERVER_MAX, Queued},
+    refuse::{self, check, check_expiry, fits, protected},
     run::Run,
     stage::{At, mark},
 };
 use crate::fleet::{ServerView, engine_unreachable, unreachable};
-
-/// Names in one request at most.
-const NAMES_MAX: usize = 10_000;
-/// Longest override reason, in characters.
-const REASON_CHARS_MAX: usize = 500;
 
 /// A request to do something to containers, by somebody who may.
 #[derive(Debug)]
@@ -54,8 +50,8 @@ pub struct By {
     pub operator: String,
     /// Name of the user.
     pub username: String,
-    /// Whether the user holds Write on the server, which an override needs.
-    pub may_override: bool,
+    /// Whether the user holds Write on the server, which more than the ordinary needs.
+    pub may_write: bool,
 }
 
 /// What is kept with an open Update to settle it after a restart.
@@ -132,8 +128,10 @@ fn hashed_as(request: &str, undoes: Option<Id>) -> String {
 
 /// A server that can be asked, with its view.
 pub(super) struct Ready {
-    name: String,
-    pub(super) view: std::sync::Arc<ServerView>,
+    pub(super) name: String,
+    pub(super) view: Arc<ServerView>,
+    /// Level that its agent speaks.
+    pub(super) level: u32,
 }
 
 impl Tasks {
@@ -203,12 +201,14 @@ impl Tasks {
             Ok(ready) => ready,
             Err(away) => return inner.queue(wish, away).await,
         };
-        inner.may_override(&wish)?;
+        refuse::by_fields(&wish.operation, &wish.by, || inner.name(wish.server))?;
         let plan = plan_of(&ready.view, &wish.operation)?;
         let action = wish.operation.action;
         if let Some(item) = plan.refused() {
             return Err(protected(item, action));
         }
+        refuse::by_plan(&ready.name, &wish.by, &plan.items)?;
+        fits(&ready, &wish.operation, &plan.items)?;
         let hashed_as = wish.hashed_as();
         if let Some(hash) = &wish.plan
             && plan_hash(&hashed_as, wish.server.as_str(), &plan) != *hash
@@ -266,6 +266,7 @@ impl Inner {
     ) -> Result<Plan, Error> {
         let ready = self.ready(server)?;
         let plan = plan_of(&ready.view, operation)?;
+        fits(&ready, operation, &plan.items)?;
         let hashed_as = hashed_as(request, undoes);
         Ok(self.shown(request, &hashed_as, &ready, operation.action, plan))
     }
@@ -304,7 +305,7 @@ impl Inner {
         if !matches!(away.code, Code::ServerUnreachable | Code::EngineUnreachable) {
             return Err(away);
         }
-        self.may_override(&wish)?;
+        refuse::by_fields(&wish.operation, &wish.by, || self.name(wish.server))?;
         if wish.plan.is_some() {
             return Err(Error::new(
                 Code::Unprocessable,
@@ -355,9 +356,7 @@ impl Inner {
             id: id.to_string(),
             ..wish.operation.clone()
         };
-        if let Some(reason) = &operation.override_reason {
-            update.other_data = format!("override: {reason}");
-        }
+        update.other_data = refuse::audited(&operation);
         update.undoes = wish.undoes.map(|id| id.to_string());
         // Until it is planned, as it was named.
         update.container = match &operation.scope {
@@ -372,21 +371,6 @@ impl Inner {
             ordered_at: None,
         };
         Ok((id, update, ordered))
-    }
-
-    fn may_override(&self, wish: &Wish) -> Result<(), Error> {
-        if wish.operation.override_reason.is_none() || wish.by.may_override {
-            return Ok(());
-        }
-        let desired = self.desired.snapshot();
-        let name = desired
-            .servers
-            .get(&wish.server)
-            .map_or(wish.server.as_str(), |server| &server.name);
-        Err(Error::new(
-            Code::Forbidden,
-            format!("an override needs Write on server '{name}'"),
-        ))
     }
 
     /// The server, when it can be asked.
@@ -404,19 +388,25 @@ impl Inner {
         }
         Ok(Ready {
             name: known.name.clone(),
+            level: view.level.unwrap_or(LEVEL_MIN),
             view,
         })
     }
 
+    /// Name of a server.
+    pub(super) fn name(&self, server: Id) -> String {
+        let desired = self.desired.snapshot();
+        desired
+            .servers
+            .get(&server)
+            .map_or_else(|| server.to_string(), |server| server.name.clone())
+    }
+
     /// What an Update waits for, in words.
     pub(super) fn waiting_for(&self, server: Id, why: String) -> WaitingFor {
-        let desired = self.desired.snapshot();
         let view = self.fleet.view(server);
         WaitingFor {
-            server: desired
-                .servers
-                .get(&server)
-                .map_or_else(|| server.to_string(), |server| server.name.clone()),
+            server: self.name(server),
             last_contact: view.and_then(|view| match view.is_live() {
                 true => Some(self.clock.now()),
                 false => view.last_contact,
@@ -456,43 +446,6 @@ fn name_of_one(operation: &AgentOperation, items: &[PlanItem]) -> Option<String>
     }
 }
 
-fn check_expiry(when_away: WhenAway) -> Result<(), Error> {
-    match when_away {
-        WhenAway::Queue { expires_s } if !(1..=EXPIRES_S_MAX).contains(&expires_s) => {
-            Err(Error::new(
-                Code::Unprocessable,
-                format!("`expires_s` is between 1 and {EXPIRES_S_MAX} (seven days)"),
-            )
-            .param("path", "expires_s"))
-        }
-        WhenAway::Queue { .. } | WhenAway::Refuse => Ok(()),
-    }
-}
-
-fn check(operation: &ContainerOperation) -> Result<(), Error> {
-    let named = match &operation.scope {
-        Scope::Listed(names) => names.len(),
-        Scope::One(ContainerRef(name)) if name.is_empty() => {
-            return Err(Error::invalid("the container has no name"));
-        }
-        Scope::One(_) | Scope::Matching(_) | Scope::All => 1,
-    };
-    if named > NAMES_MAX || operation.exclude.len() > NAMES_MAX {
-        return Err(Error::invalid(format!(
-            "at most {NAMES_MAX} containers can be named in one request"
-        )));
-    }
-    match &operation.override_reason {
-        Some(reason) if reason.trim().is_empty() => {
-            Err(Error::invalid("an override needs a reason"))
-        }
-        Some(reason) if reason.chars().count() > REASON_CHARS_MAX => Err(Error::invalid(format!(
-            "the reason of an override has at most {REASON_CHARS_MAX} characters"
-        ))),
-        _ => Ok(()),
-    }
-}
-
 /// What an agent has to find, to act as a plan says that was looked at: it plans again, and may see more by then.
 fn bound_to(plan: &ContainersPlan) -> BTreeMap<String, Expected> {
     let there = plan.items.iter().filter(|item| !item.id.is_empty());
@@ -529,23 +482,6 @@ pub(super) fn plan_of(
             PlanError::Empty => Error::new(Code::Invalid, text),
         }
     })
-}
-
-pub(super) fn protected(item: &PlanItem, action: ContainerAction) -> Error {
-    let Some(reason) = &item.reason else {
-        return Error::new(
-            Code::Protected,
-            format!("'{}' is protected", item.container),
-        );
-    };
-    Error::new(
-        Code::Protected,
-        komodo_plan::refusal(&item.container, action, reason),
-    )
-    .param("container", &item.container)
-    .param("id", &item.id)
-    .param("reason", reason.code)
-    .param("detail", &reason.detail)
 }
 
 /// What an operation leases: the containers that it acts on.

@@ -6,6 +6,7 @@ use komodo_api::{
     Code, Error, UnixMs,
     id::Id,
     permission::PermissionLevel,
+    plan::PlanItem,
     resource::ResourceTarget,
     update::{Log, Update},
 };
@@ -17,7 +18,8 @@ use super::{
     begin::{holder, request_of},
     lease::Held,
     open::Open,
-    order::{Ordered, plan_of, protected, range},
+    order::{Ordered, plan_of, range},
+    refuse::{fits, needs_write, protected},
     run::Run,
     stage::{At, mark},
 };
@@ -58,7 +60,8 @@ impl Queued {
         ordered: Ordered,
     ) {
         mark(&mut update, &ordered.operation, At::Queue);
-        let open = Open::new(server, ordered.operation.override_reason.is_some(), &update);
+        let needs_write = needs_write(&ordered.operation, &ordered.items);
+        let open = Open::new(server, needs_write, &update);
         tasks.open.insert(id, Arc::clone(&open));
         let queued = Queued {
             tasks: Arc::clone(tasks),
@@ -139,12 +142,13 @@ impl Queued {
                 "an operation that was asked for earlier is still to begin".into(),
             ));
         }
-        self.still_may().map_err(Not::Ever)?;
         let operation = &self.ordered.operation;
         let plan = plan_of(&ready.view, operation).map_err(Not::Ever)?;
         if let Some(item) = plan.refused() {
             return Err(Not::Ever(protected(item, operation.action)));
         }
+        self.still_may(&plan.items).map_err(Not::Ever)?;
+        fits(&ready, operation, &plan.items).map_err(Not::Ever)?;
         let holder = holder(self.id, &self.update, &self.ordered);
         let held = tasks
             .leases
@@ -175,7 +179,7 @@ impl Queued {
     }
 
     /// Whether who asked still may.
-    fn still_may(&self) -> Result<(), Error> {
+    fn still_may(&self, items: &[PlanItem]) -> Result<(), Error> {
         let state = self.tasks.desired.snapshot();
         let who = &self.ordered.operation.operator;
         let no = |why: &str| Error::new(Code::Forbidden, format!("{who}, who asked for it, {why}"));
@@ -189,9 +193,9 @@ impl Queued {
         if !account.user.enabled {
             return Err(no("was disabled"));
         }
-        let needed = match self.ordered.operation.override_reason {
-            Some(_) => PermissionLevel::Write,
-            None => PermissionLevel::Execute,
+        let needed = match needs_write(&self.ordered.operation, items) {
+            true => PermissionLevel::Write,
+            false => PermissionLevel::Execute,
         };
         let target = ResourceTarget::Server(self.server.to_string());
         match access(&state, account, &target).level >= needed {

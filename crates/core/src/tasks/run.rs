@@ -7,23 +7,28 @@ use komodo_agent_api::{AgentStream, OperationEvent, OperationEventBody};
 use komodo_api::{
     UnixMs,
     id::Id,
-    plan::PlanItem,
     update::{Log, Update, Verdict, VerdictKind},
 };
 use komodo_failpoint::failpoint;
 use komodo_plan::update_success;
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Inner,
     ask::{Asked, Known, ask},
-    lease::{Held, Key},
+    detach::Announced,
+    hand_over::{HandOver, Probation},
+    lease::{Held, key, leased},
     open::{Open, Wanted},
     order::Ordered,
     overdue::Overdue,
     stage::{At, mark},
     tell::Tell,
+    until::{due, expired, expiry},
 };
 use crate::fleet::{Agent, lost};
 
@@ -64,6 +69,16 @@ pub(super) struct Run {
     pub(super) wanted: u32,
     /// Whether the agent has told that it cancels.
     pub(super) cancels: bool,
+    /// What is known of a hand over, where it is one.
+    pub(super) hand_over: Option<HandOver>,
+    /// The link that is watched before that is confirmed, and since when.
+    pub(super) watched: Option<(Arc<Agent>, Instant)>,
+    /// Whether the agent tells on the link on which it was asked to begin.
+    pub(super) first_stream: bool,
+    /// What an agent that goes on purpose announced.
+    pub(super) announced: Option<Announced>,
+    /// The agent that was followed last.
+    pub(super) agent: Option<Arc<Agent>>,
     pub(super) overdue: Overdue,
     pub(super) show_at: Option<Instant>,
     pub(super) save_at: Option<Instant>,
@@ -79,6 +94,8 @@ enum Stop {
     Forgotten,
     /// The agent is away, or does not answer.
     Away(String),
+    /// The agent went on purpose, as it was asked to.
+    Detached,
     /// Nobody will ever tell.
     Never(String),
     /// Somebody does not want to wait for an agent that is away.
@@ -94,6 +111,7 @@ impl Run {
             let stop = match self.agent().await {
                 Ok((agent, deleted)) => {
                     let seq = self.seq;
+                    self.agent = Some(Arc::clone(&agent));
                     let stop = self.follow(&agent, &deleted).await;
                     if self.seq > seq {
                         pause = self.tasks.settings.retry;
@@ -129,6 +147,11 @@ impl Run {
                 Stop::Core => return self.leave_open().await,
                 Stop::Never(why) => {
                     self.settle_as_unknown(&why);
+                    self.close(None).await;
+                    return self.store_end(None).await;
+                }
+                Stop::Detached => {
+                    self.settle_as_detached();
                     self.close(None).await;
                     return self.store_end(None).await;
                 }
@@ -184,9 +207,20 @@ impl Run {
             return Err(Stop::Never("its server was deleted".into()));
         };
         let (tasks, since) = (Arc::clone(&self.tasks), self.since());
+        let mut views = tasks
+            .fleet
+            .containers(self.server)
+            .map(|one| one.ring().watch());
         loop {
             if let Some(agent) = agents.borrow_and_update().clone() {
                 return Ok((agent, deleted));
+            }
+            // Before it is looked, so that no change is missed.
+            if let Some(views) = &mut views {
+                views.borrow_and_update();
+            }
+            if self.has_gone() {
+                return Err(Stop::Detached);
             }
             let why = match tasks.fleet.view(self.server) {
                 Some(view) => lost(&view).0,
@@ -207,6 +241,7 @@ impl Run {
                         Ok(()) => break,
                         Err(_) => return Err(Stop::Never("its server was deleted".into())),
                     },
+                    () = changed(&mut views) => break,
                     () = due(self.due_at()) => self.flush().await,
                 }
             }
@@ -219,13 +254,15 @@ impl Run {
             Ok(events) => events,
             Err(stop) => return stop,
         };
-        self.at = At::Acting;
+        self.at = self.at_with_agent();
         if !self.wait_for(None) {
-            self.is_at(At::Acting);
+            self.is_at(self.at);
         }
         let (tasks, since) = (Arc::clone(&self.tasks), self.since());
         let mut tell = Tell::new(self.update.canceled_by.is_some());
+        let mut probation = Probation::default();
         loop {
+            self.watch_link(agent, &mut probation);
             let silent = self.silent_until();
             tokio::select! {
                 biased;
@@ -237,6 +274,10 @@ impl Run {
                 }
                 () = tell.told(agent, &self.ordered.operation.id, self.update.canceled_by.as_deref()) => {}
                 () = due(self.due_at()) => self.flush().await,
+                answer = probation.next() => match answer {
+                    None => self.confirm(agent, &mut probation).await,
+                    Some(answer) => self.confirm_answered(answer, &mut probation),
+                },
                 event = events.next() => match event {
                     Some(Ok(event)) => if let Some(stop) = self.take(event) {
                         return stop;
@@ -280,6 +321,7 @@ impl Run {
         };
         self.from = self.seq;
         self.asked |= orderable;
+        self.first_stream = known.first;
         let tasks = Arc::clone(&self.tasks);
         let mut asked = pin!(ask(
             Arc::clone(agent),
@@ -328,7 +370,7 @@ impl Run {
     }
 
     /// Since when it may act or be settled.
-    fn since(&self) -> UnixMs {
+    pub(super) fn since(&self) -> UnixMs {
         self.ordered.ordered_at.unwrap_or(self.update.start_ts)
     }
 
@@ -357,11 +399,24 @@ impl Run {
                 self.begun.insert(id);
                 return None;
             }
-            OperationEventBody::HandedOver { id, .. } => {
+            OperationEventBody::HandedOver {
+                id,
+                helper,
+                until,
+                probation_s,
+            } => {
                 self.begun.insert(id);
+                self.handed_over(helper, until, probation_s, event.at);
             }
-            OperationEventBody::Confirmed | OperationEventBody::Detaching { .. } => return None,
-            OperationEventBody::Verdict(verdict) => self.put(verdict),
+            OperationEventBody::Confirmed => self.confirmed(event.at),
+            OperationEventBody::Detaching { bring_back } => {
+                self.detaching(bring_back);
+                return None;
+            }
+            OperationEventBody::Verdict(verdict) => {
+                self.story_of(&verdict);
+                self.put(verdict);
+            }
             OperationEventBody::Canceled { by } => {
                 self.cancels = true;
                 self.update.canceled_by.get_or_insert(by);
@@ -429,6 +484,7 @@ impl Run {
 
     /// Shows what is waited for, or that nothing is; whether that is new.
     fn wait_for(&mut self, why: Option<String>) -> bool {
+        let why = why.map(|why| self.away(why));
         let same = match (&self.update.waiting_for, &why) {
             (None, None) => true,
             (Some(before), Some(why)) => before.why.as_ref() == Some(why),
@@ -464,7 +520,7 @@ impl Run {
 
     fn due_at(&self) -> Option<Instant> {
         let overdue = self.overdue.at(&self.update, self.tasks.clock.now());
-        [self.show_at, self.save_at, overdue]
+        [self.show_at, self.save_at, overdue, self.lapses_at()]
             .into_iter()
             .flatten()
             .min()
@@ -475,6 +531,10 @@ impl Run {
         let now = Instant::now();
         if self.show_at.is_some_and(|at| at <= now) {
             self.show_now();
+        }
+        if self.lapses_at().is_some_and(|at| at <= now) {
+            let why = self.tasks.fleet.view(self.server).map(|view| lost(&view).0);
+            self.wait_for(why);
         }
         self.warn_if_overdue().await;
         if self.save_at.is_none_or(|at| at > now) {
@@ -515,39 +575,15 @@ impl Run {
     }
 }
 
-fn expiry(tasks: &Inner) -> String {
-    let days = tasks.settings.open_max.as_secs() / (24 * 60 * 60);
-    format!("its server did not come back within {days} days")
-}
-
-/// Waits until an operation has been open for too long.
-async fn expired(tasks: &Inner, start_ts: UnixMs) {
-    let open_max = UnixMs::try_from(tasks.settings.open_max.as_millis()).unwrap_or(UnixMs::MAX);
-    loop {
-        let left = start_ts
-            .saturating_add(open_max)
-            .saturating_sub(tasks.clock.now());
-        match u64::try_from(left) {
-            Ok(left) if left > 0 => tokio::time::sleep(Duration::from_millis(left)).await,
-            _ => return,
-        }
+/// Waits until the view of a server changes.
+async fn changed(views: &mut Option<watch::Receiver<u64>>) {
+    let changed = match views {
+        Some(views) => views.changed().await.is_ok(),
+        None => false,
+    };
+    if !changed {
+        std::future::pending::<()>().await;
     }
-}
-
-/// Waits for a time, or for ever where there is none.
-pub(super) async fn due(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep_until(at).await,
-        None => std::future::pending().await,
-    }
-}
-
-pub(super) fn leased(items: &[PlanItem]) -> impl Iterator<Item = &PlanItem> {
-    items.iter().filter(|item| item.effect.acts())
-}
-
-pub(super) fn key(item: &PlanItem) -> Key {
-    Key::Container(item.id.clone())
 }
 
 pub(super) fn note(stage: &str, text: &str, at: UnixMs) -> Log {

@@ -27,6 +27,15 @@ impl Run {
         let may_have_acted = self.accepted || self.earlier;
         for item in untold {
             let observed = by_id.get(item.id.as_str()).copied();
+            // One that was replaced bears the same name.
+            let replaced = || {
+                let mut named = containers.iter();
+                named.find(|container| container.name == item.container)
+            };
+            let observed = match item.effect {
+                Effect::HandOver => observed.or_else(replaced),
+                _ => observed,
+            };
             let (verdict, reason, error) = match item.effect {
                 Effect::Act | Effect::HandOver | Effect::Detach => {
                     let acted = may_have_acted || self.begun.contains(&item.id);
@@ -148,10 +157,16 @@ impl Run {
             .iter()
             .map(|verdict| verdict.id.as_str())
             .collect();
+        // What was handed over may have another id by then.
+        let replaced = |item: &PlanItem| {
+            let mut verdicts = self.update.verdicts.iter();
+            item.effect == Effect::HandOver
+                && verdicts.any(|verdict| verdict.container == item.container)
+        };
         self.ordered
             .items
             .iter()
-            .filter(|item| !told.contains(item.id.as_str()))
+            .filter(|item| !told.contains(item.id.as_str()) && !replaced(item))
             .cloned()
             .collect()
     }

@@ -13,6 +13,10 @@ pub(super) enum At {
     Asking,
     /// Its agent acts.
     Acting,
+    /// A helper acts on the agent or on Core.
+    HandedOver,
+    /// What was handed over is back, and watched.
+    Probation,
     /// What its agent cannot tell is looked at.
     Settling,
     /// It is over.
@@ -24,8 +28,11 @@ pub(super) fn mark(update: &mut Update, operation: &AgentOperation, at: At) {
     let stage = match at {
         At::End => None,
         At::Queue => Some(Stage::Queued),
+        // That the link goes is part of it.
+        At::HandedOver => Some(Stage::HandedOver),
         _ if update.waiting_for.is_some() => Some(Stage::Waiting),
         At::Settling => Some(Stage::Settling),
+        At::Probation => Some(Stage::Probation),
         _ if update.canceled_by.is_some() => Some(Stage::Canceling),
         At::Asking => Some(Stage::Asking),
         At::Acting => Some(Stage::Acting),
@@ -34,7 +41,9 @@ pub(super) fn mark(update: &mut Update, operation: &AgentOperation, at: At) {
     update.status = match at {
         At::Queue => UpdateStatus::Queued,
         At::End => UpdateStatus::Complete,
-        At::Asking | At::Acting | At::Settling => UpdateStatus::InProgress,
+        At::Asking | At::Acting | At::HandedOver | At::Probation | At::Settling => {
+            UpdateStatus::InProgress
+        }
     };
     update.cancelable = match stage {
         // What waits can be ended at once, canceled already or not.
@@ -48,6 +57,8 @@ pub(super) fn mark(update: &mut Update, operation: &AgentOperation, at: At) {
     }
     update.undoable = at == At::End
         && update.undone_by.is_none()
+        // Who would bring it back is gone.
+        && !operation.detach
         && undo(operation.action, &operation.scope, &update.verdicts).is_some();
 }
 
@@ -98,6 +109,8 @@ mod tests {
             (At::Queue, Some(Stage::Queued), true),
             (At::Asking, Some(Stage::Asking), true),
             (At::Acting, Some(Stage::Acting), true),
+            (At::HandedOver, Some(Stage::HandedOver), false),
+            (At::Probation, Some(Stage::Probation), false),
             (At::Settling, Some(Stage::Settling), false),
             (At::End, None, false),
         ] {
@@ -125,6 +138,12 @@ mod tests {
         assert_eq!(
             (update.stage, update.cancelable),
             (Some(Stage::Waiting), true)
+        );
+        mark(&mut update, &stop, At::HandedOver);
+        assert_eq!(
+            (update.stage, update.cancelable),
+            (Some(Stage::HandedOver), false),
+            "that the link is gone is no waiting"
         );
     }
 

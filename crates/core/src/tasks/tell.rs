@@ -7,7 +7,7 @@ use komodo_agent_api::{AgentError, AgentErrorCode};
 use komodo_failpoint::failpoint;
 use tokio::time::Instant;
 
-use super::run::{RETRY_MAX, due};
+use super::{run::RETRY_MAX, until::due};
 use crate::fleet::Agent;
 
 /// That the agent is told to cancel: once, and again where it did not answer.

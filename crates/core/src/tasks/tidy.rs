@@ -4,16 +4,19 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
 use komodo_agent_api::{AgentError, AgentErrorCode, OperationEventBody, OperationState};
-use komodo_api::{
-    id::Id,
-    update::{Update, UpdateStatus},
-};
+use komodo_api::{UnixMs, id::Id, update::UpdateStatus};
+use komodo_plan::LinkState;
 use tokio::{
     sync::mpsc,
     time::{sleep, timeout},
 };
 
-use super::{Inner, lease::Held};
+use super::{
+    Inner,
+    detach::{BACK, DETACH},
+    lease::Held,
+    run::note,
+};
 use crate::fleet::Agent;
 
 /// How long an agent that was told to cancel may take to end what is under way.
@@ -64,22 +67,51 @@ impl Inner {
         if self.open.contains(id) {
             return;
         }
-        let by = match self.store.updates().get(id).await {
+        let (by, was_detached) = match self.store.updates().get(id).await {
             // An operation of a database that was restored from a backup is nobody's any more; it may go on.
             Ok(None) => match held.ended {
-                true => None,
+                true => (None, false),
                 false => return,
             },
-            Ok(Some(Update {
-                status: UpdateStatus::Complete,
-                canceled_by,
-                ..
-            })) => canceled_by,
+            Ok(Some(update)) if update.status == UpdateStatus::Complete => {
+                let was_detached = update.logs.iter().any(|log| log.stage == DETACH);
+                (update.canceled_by, was_detached)
+            }
             Ok(Some(_)) | Err(_) => return,
         };
-        let by = by.as_deref().unwrap_or(CORE);
-        if let Err(error) = end_at(agent, &held.id, (!held.ended).then_some(by)).await {
+        let ended = match (was_detached, held.ended) {
+            (true, _) => {
+                self.is_back(id, agent).await;
+                // It settles by itself what it finds done.
+                ended_at(agent, &held.id).await
+            }
+            (false, true) => end_at(agent, &held.id, None).await,
+            (false, false) => end_at(agent, &held.id, Some(by.as_deref().unwrap_or(CORE))).await,
+        };
+        if let Err(error) = ended {
             tracing::info!(update.id = %id, %error, "an agent could not be told to forget an operation");
+        }
+    }
+
+    /// An agent that had gone on purpose is back: the Update by which it went says so.
+    async fn is_back(&self, id: Id, agent: &Agent) {
+        let view = self.fleet.view(agent.server());
+        let since = match view.as_deref().map(|view| &view.link) {
+            Some(LinkState::Up { since }) => *since,
+            _ => self.clock.now(),
+        };
+        let text = format!("back since {}", at(since));
+        match self
+            .store
+            .updates()
+            .add_step(id, note(BACK, &text, since))
+            .await
+        {
+            Ok(Some(update)) => self.publish(&update),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(update.id = %id, %error, "that an agent is back could not be recorded");
+            }
         }
     }
 
@@ -131,6 +163,41 @@ impl Inner {
     }
 }
 
+/// A time for people.
+fn at(at: UnixMs) -> String {
+    jiff::Timestamp::from_millisecond(at).map_or_else(
+        |_| "an unknown time".to_owned(),
+        |time| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+    )
+}
+
+/// Waits for the end of an operation that nobody has to end, and lets the agent forget it.
+async fn ended_at(agent: &Agent, operation: &str) -> Result<(), AgentError> {
+    await_end(agent, operation).await?;
+    agent.acknowledge(operation).await
+}
+
+async fn await_end(agent: &Agent, operation: &str) -> Result<(), AgentError> {
+    let mut events = agent.follow(operation, 0).await?;
+    let end = async {
+        while let Some(event) = events.next().await {
+            if matches!(event?.body, OperationEventBody::Ended { .. }) {
+                return Ok(());
+            }
+        }
+        Err(AgentError::new(
+            AgentErrorCode::Link,
+            "the agent stopped telling",
+        ))
+    };
+    timeout(END, end).await.unwrap_or_else(|_| {
+        Err(AgentError::new(
+            AgentErrorCode::DeadlineExceeded,
+            "what was canceled does not end",
+        ))
+    })
+}
+
 /// Cancels an operation where somebody says so, waits for its end, and lets the agent forget it. One that the agent does
 /// not know is over.
 async fn end_at(agent: &Agent, operation: &str, cancel_by: Option<&str>) -> Result<(), AgentError> {
@@ -143,24 +210,7 @@ async fn end_at(agent: &Agent, operation: &str, cancel_by: Option<&str>) -> Resu
         if !known(agent.cancel(operation, by).await)? {
             return Ok(());
         }
-        let mut events = agent.follow(operation, 0).await?;
-        let end = async {
-            while let Some(event) = events.next().await {
-                if matches!(event?.body, OperationEventBody::Ended { .. }) {
-                    return Ok(());
-                }
-            }
-            Err(AgentError::new(
-                AgentErrorCode::Link,
-                "the agent stopped telling",
-            ))
-        };
-        timeout(END, end).await.unwrap_or_else(|_| {
-            Err(AgentError::new(
-                AgentErrorCode::DeadlineExceeded,
-                "what was canceled does not end",
-            ))
-        })?;
+        await_end(agent, operation).await?;
     }
     known(agent.acknowledge(operation).await).map(drop)
 }

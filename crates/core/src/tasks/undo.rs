@@ -41,7 +41,7 @@ impl Tasks {
     /// left to undo; 403 where it had an override and the caller does not hold Write; else as [`Tasks::order`].
     pub async fn undo(&self, id: Id, by: By, plan: Option<String>) -> Result<Update, Error> {
         let (server, operation, overridden) = self.undoing(id, &by.username).await?;
-        if overridden && !by.may_override {
+        if overridden && !by.may_write {
             return Err(Error::new(
                 Code::Forbidden,
                 "what was done with an override needs Write on the server to be undone",
