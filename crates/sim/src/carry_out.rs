@@ -123,7 +123,9 @@ pub(crate) async fn settle_left_open(process: Arc<Process>, id: String) {
     let Some((operation, _, skips, targets)) = read(&process, &id) else {
         return;
     };
-    let _killed = settle_all(&process, &operation, skips, targets).await;
+    if settle_all(&process, &operation, skips, targets).await.is_ok() {
+        tidy(&process);
+    }
 }
 
 async fn run(
