@@ -140,6 +140,17 @@ impl ContainersPlan {
     pub fn refused(&self) -> Option<&PlanItem> {
         self.items.iter().find(|item| item.effect == Effect::Refuse)
     }
+
+    /// Why an order cannot be taken that asks for new containers where only what runs the agent or Core is made anew.
+    pub fn not_recreated(&self, operation: &AgentOperation) -> Option<String> {
+        operation.recreate.as_ref()?;
+        let ordinary = |item: &&PlanItem| item.effect == Effect::Act;
+        let item = self.items.iter().find(ordinary)?;
+        Some(format!(
+            "'{}' runs neither the agent nor Core, and only those are made anew by `recreate`",
+            item.container
+        ))
+    }
 }
 
 /// Why there is no plan.

@@ -123,7 +123,10 @@ pub(crate) async fn settle_left_open(process: Arc<Process>, id: String) {
     let Some((operation, _, skips, targets)) = read(&process, &id) else {
         return;
     };
-    if settle_all(&process, &operation, skips, targets).await.is_ok() {
+    if settle_all(&process, &operation, skips, targets)
+        .await
+        .is_ok()
+    {
         tidy(&process);
     }
 }

@@ -265,6 +265,9 @@ impl Process {
             };
             AgentError::new(code, error.to_string())
         })?;
+        if let Some(why) = plan.not_recreated(&operation) {
+            return Err(AgentError::new(AgentErrorCode::Invalid, why));
+        }
         let now = self.world.now();
         let deadline_ms = operation_deadline_ms(&plan, operation.concurrency);
         let deadline = now.saturating_add(i64::try_from(deadline_ms).unwrap_or(i64::MAX));

@@ -7,6 +7,7 @@
 
 mod cancel;
 mod events;
+mod hand_over;
 mod labels;
 mod logs;
 mod operations;
@@ -34,6 +35,7 @@ use tokio::time::timeout;
 
 pub use cancel::*;
 pub use events::*;
+pub use hand_over::*;
 pub use labels::*;
 pub use logs::*;
 pub use operations::*;
@@ -438,6 +440,10 @@ macro_rules! contract_tests {
             undo_of_each_verb
             changed_while_it_is_undone
             another_core_does_nothing
+            confirmed_is_only_what_was_handed_over
+            recreated_is_only_the_branch
+            detach_of_an_ordinary_container
+            hand_over_and_detach_are_planned_by_name_only
             log_lines
             log_followed
             inspected
