@@ -231,8 +231,7 @@ impl Watch {
                 tracing::info!(container.name = agent.name, "done");
                 Ok(())
             }
-            // It is gone, or somebody else was faster: the next look tells.
-            Err(error) if error.is_not_found() => Ok(()),
+            // Also where nothing is found: that may be a network or another container that it needs.
             Err(source) => Err(WatchdogError::Act {
                 name: agent.name.clone(),
                 source,

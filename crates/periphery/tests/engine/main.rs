@@ -13,5 +13,6 @@ mod operating;
 mod own_container;
 mod recovery;
 mod trouble;
+mod watchdog;
 
 use komodo_testkit::engine::proxy;
