@@ -10,8 +10,8 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use http::{Method, Request, Response, header};
-use http_body_util::{BodyExt, Empty};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
+use hyper::body::{Frame, Incoming};
 use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpStream, UnixStream},
@@ -81,6 +81,50 @@ impl Drop for Connection {
     }
 }
 
+/// What a request carries.
+pub(crate) struct Payload {
+    kind: &'static str,
+    body: UnsyncBoxBody<Bytes, EngineError>,
+}
+
+impl Payload {
+    /// A document.
+    pub(crate) fn json(document: &serde_json::Value) -> Self {
+        Payload::whole("application/json", document.to_string().into())
+    }
+
+    /// The body of an answer, sent on as it comes; it breaks off where that is longer than `bytes_max`.
+    pub(crate) fn archive(answer: Answer, bytes_max: u64) -> Self {
+        let parts = futures_util::stream::try_unfold(
+            (answer, 0_u64),
+            move |(mut answer, sent)| async move {
+                let Some(part) = answer.part().await? else {
+                    return Ok(None);
+                };
+                let sent = sent + part.len() as u64;
+                match sent > bytes_max {
+                    true => Err(EngineError::TooLarge(
+                        usize::try_from(bytes_max).unwrap_or(usize::MAX),
+                    )),
+                    false => Ok(Some((Frame::data(part), (answer, sent)))),
+                }
+            },
+        );
+        Payload {
+            kind: "application/x-tar",
+            body: StreamBody::new(parts).boxed_unsync(),
+        }
+    }
+
+    fn whole(kind: &'static str, bytes: Bytes) -> Self {
+        let body = Full::new(bytes).map_err(|never| match never {});
+        Payload {
+            kind,
+            body: body.boxed_unsync(),
+        }
+    }
+}
+
 /// An answer whose body is yet to be read.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -112,11 +156,22 @@ impl Client {
         *self.peer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends a request and waits for the head of the answer; refusals are errors.
+    /// Sends a request without a body and waits for the head of the answer; refusals are errors.
     pub(crate) async fn send(
         &self,
         method: Method,
         path: &str,
+        deadline: Deadline,
+    ) -> Result<Answer, EngineError> {
+        self.send_with(method, path, None, deadline).await
+    }
+
+    /// As [`Client::send`], with a body.
+    pub(crate) async fn send_with(
+        &self,
+        method: Method,
+        path: &str,
+        payload: Option<Payload>,
         deadline: Deadline,
     ) -> Result<Answer, EngineError> {
         deadline
@@ -124,7 +179,8 @@ impl Client {
                 let answer = match &*self.endpoint {
                     Endpoint::Unix(socket) => {
                         let connected = self.connect(UnixStream::connect(socket)).await?;
-                        self.exchange(TokioIo::new(connected), method, path).await?
+                        self.exchange(TokioIo::new(connected), method, path, payload)
+                            .await?
                     }
                     Endpoint::Tcp { host, port } => {
                         let connected = self
@@ -132,7 +188,8 @@ impl Client {
                             .await?;
                         *self.peer.lock().unwrap_or_else(PoisonError::into_inner) =
                             connected.peer_addr().ok();
-                        self.exchange(TokioIo::new(connected), method, path).await?
+                        self.exchange(TokioIo::new(connected), method, path, payload)
+                            .await?
                     }
                 };
                 let status = answer.response.status();
@@ -185,7 +242,13 @@ impl Client {
         })
     }
 
-    async fn exchange<IO>(&self, io: IO, method: Method, path: &str) -> Result<Answer, EngineError>
+    async fn exchange<IO>(
+        &self,
+        io: IO,
+        method: Method,
+        path: &str,
+        payload: Option<Payload>,
+    ) -> Result<Answer, EngineError>
     where
         IO: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     {
@@ -193,11 +256,16 @@ impl Client {
             .await
             .map_err(EngineError::Broken)?;
         let connection = Connection::drive(connection);
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header(header::HOST, "docker")
-            .body(Empty::<Bytes>::new())
+            .header(header::HOST, "docker");
+        if let Some(payload) = &payload {
+            request = request.header(header::CONTENT_TYPE, payload.kind);
+        }
+        let payload = payload.unwrap_or_else(|| Payload::whole("", Bytes::new()));
+        let request = request
+            .body(payload.body)
             .expect("paths are made of checked references and literals");
         let response = sender
             .send_request(request)

@@ -329,7 +329,11 @@ impl Engine {
         }
     }
 
-    async fn remove(&self, id: &str, deadline: Deadline) -> Result<Outcome, EngineError> {
+    pub(crate) async fn remove(
+        &self,
+        id: &str,
+        deadline: Deadline,
+    ) -> Result<Outcome, EngineError> {
         match self
             .call(Method::DELETE, &format!("/containers/{id}"), deadline)
             .await
@@ -368,7 +372,7 @@ impl Engine {
         self.call(Method::POST, path, deadline).await
     }
 
-    async fn call(
+    pub(crate) async fn call(
         &self,
         method: Method,
         path: &str,
@@ -428,7 +432,7 @@ pub(crate) fn reference(text: &str) -> Result<&str, EngineError> {
 }
 
 /// A value of a query, percent-encoded.
-fn query_value(text: &str) -> String {
+pub(crate) fn query_value(text: &str) -> String {
     use std::fmt::Write;
     text.bytes().fold(
         String::with_capacity(text.len() * 2),

@@ -54,6 +54,17 @@ pub enum EngineError {
     /// The archive that the Engine made of a container's file cannot be read.
     #[error("the archive of a container's file cannot be read")]
     Archive(#[source] std::io::Error),
+    /// The image cannot be fetched; the Engine's words.
+    #[error("the image cannot be pulled: {0}")]
+    Pull(String),
+    /// What stands before the Engine does not let a request through.
+    #[error("the Engine, or the proxy before it, does not allow to {what}: {message}")]
+    Barred {
+        /// What was asked.
+        what: &'static str,
+        /// The words of the refusal.
+        message: String,
+    },
     /// The Engine speaks no API version that is understood here.
     #[error("the Engine's API version {0} is older than 1.{min}, the oldest supported", min = crate::engine::API_MINOR_MIN)]
     TooOld(String),

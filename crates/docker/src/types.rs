@@ -110,6 +110,8 @@ pub struct Inspected {
     pub created: String,
     /// Id of the image.
     pub image: String,
+    /// How often the Engine has started it again by itself.
+    pub restart_count: u64,
     /// What was asked for.
     #[serde(deserialize_with = "nullable")]
     pub config: InspectedConfig,
