@@ -194,7 +194,21 @@ async fn all_in_one_starts_by_one_command_and_the_agent_joins_by_itself() -> Res
     wait_server(&client, "nas").await?;
     host.wait_healthy("komodo-periphery-1").await?;
 
-    host.compose("all-in-one.yaml", &environment, &["down"])?;
+    // With its watchdog, nothing that somebody stops on the host stays stopped.
+    let watched = ["--profile", "watchdog"];
+    host.compose(
+        "all-in-one.yaml",
+        &environment,
+        &[watched[0], watched[1], "up", "-d"],
+    )?;
+    stopped_and_brought_back(&host, "komodo-periphery-1", "komodo-watchdog-1").await?;
+    wait_server(&client, "nas").await?;
+
+    host.compose(
+        "all-in-one.yaml",
+        &environment,
+        &[watched[0], watched[1], "down"],
+    )?;
     assert_eq!(host.engine.state("komodo-core-1").await?, State::Absent);
     assert_eq!(host.engine.state("web").await?, State::Running);
     Ok(())
@@ -203,13 +217,12 @@ async fn all_in_one_starts_by_one_command_and_the_agent_joins_by_itself() -> Res
 #[tokio::test]
 async fn the_commands_of_the_guide_and_the_agent_alone_start() -> Result<(), Failure> {
     let host = Host::new().await?;
-    let mut lines = docker_run_lines("docs/guide/install.md")?;
+    let lines = docker_run_lines("docs/guide/install.md")?;
     assert_eq!(
         lines,
         docker_run_lines("docs/guide/install.zh-CN.md")?,
         "both languages"
     );
-    lines.retain(|line| !line.contains(" watchdog"));
     let [core, agent] = &lines[..] else {
         return Err(format!("a line for Core and one for the agent: {lines:?}").into());
     };
@@ -254,12 +267,43 @@ async fn the_commands_of_the_guide_and_the_agent_alone_start() -> Result<(), Fai
     for name in [
         "komodo-core",
         "komodo-periphery",
-        "komodo-periphery-periphery-1",
+        "komodo-agent-periphery-1",
     ] {
         let labels = host.engine.labels(name).await?;
         assert_eq!(labels.get(SKIP).map(String::as_str), Some("true"), "{name}");
     }
-    host.wait_healthy("komodo-periphery-periphery-1").await?;
+    host.wait_healthy("komodo-agent-periphery-1").await?;
+
+    let mut watchdogs = docker_run_lines("docs/guide/hand-over.md")?;
+    assert_eq!(
+        watchdogs,
+        docker_run_lines("docs/guide/hand-over.zh-CN.md")?,
+        "both languages"
+    );
+    watchdogs.retain(|line| line.contains(" watchdog"));
+    let [watchdog] = &watchdogs[..] else {
+        return Err(format!("a line for the watchdog: {watchdogs:?}").into());
+    };
+    host.run(Command::new("sh").args(["-c", watchdog]))?;
+    stopped_and_brought_back(&host, "komodo-periphery", "komodo-watchdog").await
+}
+
+/// Stops the agent from outside and waits until its watchdog has started it again.
+async fn stopped_and_brought_back(host: &Host, agent: &str, watchdog: &str) -> Result<(), Failure> {
+    wait_for("the watchdog to watch", || async {
+        let log = host.engine.logs(watchdog).await.ok()?;
+        log.contains("the agent is watched").then_some(())
+    })
+    .await?;
+    host.engine.stop(agent).await?;
+    assert_eq!(host.engine.state(agent).await?, State::Exited);
+    host.engine.wait_state(agent, State::Running).await?;
+    let labels = host.engine.labels(watchdog).await?;
+    let value = |name: &str| labels.get(name).map(String::as_str);
+    assert_eq!(
+        (value(SKIP), value("komodo.watchdog")),
+        (Some("true"), Some("true"))
+    );
     Ok(())
 }
 

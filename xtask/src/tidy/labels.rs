@@ -143,7 +143,12 @@ fn commands(file: &File) -> Vec<(usize, String)> {
             continue;
         };
         let mut command = line[start..].to_owned();
-        for next in lines[number + 1..].iter().take(COMMAND_LINES_MAX) {
+        // What a comment says is said in its line.
+        let goes_on = match source && line.trim_start().starts_with("//") {
+            true => 0,
+            false => COMMAND_LINES_MAX,
+        };
+        for next in lines[number + 1..].iter().take(goes_on) {
             let ended = match source {
                 // A list of strings, or a template: up to the end of the statement.
                 true => {

@@ -241,6 +241,11 @@ fn agents_without_the_label_are_found_in_every_form() {
         ),
         ("docs/a.md", "docker run -d nginx\n".into(), 0),
         (
+            "crates/x/src/a.rs",
+            "/// As of `docker run -d nginx`.\nfn periphery() {}\n".into(),
+            0,
+        ),
+        (
             "ui/src/a.ts",
             list.replace("LABEL", "\"--restart always\""),
             1,
@@ -356,11 +361,13 @@ fn agents_without_the_label_are_found_in_every_form() {
 }
 
 /// Places that start a container of ours today; one that moves is pointed at anew, so that it cannot fall out of sight.
-const STARTED_HERE: [&str; 10] = [
+const STARTED_HERE: [&str; 12] = [
     "deploy/Dockerfile.core",
     "deploy/Dockerfile.periphery",
     "deploy/compose/all-in-one.yaml",
     "deploy/compose/periphery.yaml",
+    "docs/guide/hand-over.md",
+    "docs/guide/hand-over.zh-CN.md",
     "docs/guide/install.md",
     "docs/guide/install.zh-CN.md",
     "docs/guide/servers.md",
