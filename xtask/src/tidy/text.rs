@@ -10,9 +10,9 @@ const LINES_MAX: usize = 600;
 const LONG_FILES: &str = include_str!("long-files.txt");
 /// Endings of source files.
 const SOURCES: [&str; 8] = [".rs", ".ts", ".tsx", ".css", ".sh", ".mjs", ".py", ".sql"];
-/// Names that say nothing about what is in a module.
-const EMPTY_NAMES: [&str; 10] = [
-    "utils", "util", "helpers", "helper", "manager", "managers", "data", "info", "misc", "common",
+/// Names that say nothing about what is in a module. `helper` is not among them: it is what hands an agent over.
+const EMPTY_NAMES: [&str; 9] = [
+    "utils", "util", "helpers", "manager", "managers", "data", "info", "misc", "common",
 ];
 /// What every reader of a repository looks for.
 const REQUIRED: [&str; 7] = [
@@ -139,6 +139,8 @@ pub fn of_file(file: &File, place: Option<&str>) -> Vec<String> {
         }
         if path.starts_with("crates/")
             && code.contains(ENGINE_SOCKET)
+            // Decides on documents that name it, and opens nothing at all.
+            && !path.starts_with("crates/plan/")
             && !MAY_NAME_THE_SOCKET
                 .iter()
                 .any(|prefix| path.starts_with(prefix))
