@@ -3,9 +3,9 @@
 //! parts are started is in `komodo_testkit::installation`.
 
 pub mod cut;
-pub mod truth;
-
+pub mod hand_over;
 pub mod survival;
+pub mod truth;
 
 use komodo_api::{
     container::{
@@ -14,7 +14,9 @@ use komodo_api::{
     },
     update::Update,
 };
-use komodo_testkit::installation::{Core, Failure};
+pub use komodo_testkit::installation::Failure;
+
+use komodo_testkit::installation::Core;
 
 /// Does one thing to all containers of a server and waits for the end.
 ///
@@ -41,4 +43,25 @@ pub async fn act_on_all(
         Stop: StopAllContainers,
         Prune: PruneContainers
     )?)
+}
+
+/// Goes through all cases, and tells of every one that fails.
+#[macro_export]
+macro_rules! each {
+    ($cases:expr, |$case:ident| $run:expr) => {{
+        let mut failed = Vec::new();
+        for $case in $cases {
+            let began = std::time::Instant::now();
+            let result: Result<_, $crate::Failure> = $run.await;
+            println!("{:?}: {:?}", $case, began.elapsed());
+            if let Err(error) = result {
+                println!("FAILED: {error}");
+                failed.push(format!("{:?}: {error}", $case));
+            }
+        }
+        match failed.is_empty() {
+            true => Ok(()),
+            false => Err($crate::Failure::from(failed.join("\n\n"))),
+        }
+    }};
 }

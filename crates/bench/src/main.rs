@@ -5,6 +5,7 @@
 
 mod bulk;
 mod children;
+mod hand_over;
 mod idle;
 mod isolation;
 mod journal;
@@ -50,6 +51,8 @@ enum Group {
     Plan,
     /// Other servers while some hang, dawdle and flood.
     Isolation,
+    /// A restart of the agent by hand over against `docker restart`.
+    Handover,
 }
 
 /// Measures what the project promises.
@@ -98,6 +101,7 @@ async fn run(arguments: Arguments) -> Result<Report, Failure> {
             Group::Recovery => recovery::measure().await?,
             Group::Plan => plan::measure().await?,
             Group::Isolation => isolation::measure().await?,
+            Group::Handover => hand_over::measure().await?,
         };
         for figure in figures {
             println!("{figure}");

@@ -75,15 +75,27 @@ pub fn program(name: &str) -> Result<PathBuf, Failure> {
 /// When it does not within the deadline; `what` then says what was waited for.
 pub async fn wait_for<T, F: Future<Output = Option<T>>>(
     what: &str,
+    look: impl FnMut() -> F,
+) -> Result<T, Failure> {
+    wait_for_within(STATE_SECONDS, what, look).await
+}
+
+/// As [`wait_for`], for what may take another number of seconds.
+///
+/// # Errors
+/// As [`wait_for`].
+pub async fn wait_for_within<T, F: Future<Output = Option<T>>>(
+    seconds: u64,
+    what: &str,
     mut look: impl FnMut() -> F,
 ) -> Result<T, Failure> {
-    let end = Instant::now() + Duration::from_secs(STATE_SECONDS);
+    let end = Instant::now() + Duration::from_secs(seconds);
     loop {
         if let Some(found) = look().await {
             return Ok(found);
         }
         if Instant::now() > end {
-            return Err(format!("waited {STATE_SECONDS} s in vain for: {what}").into());
+            return Err(format!("waited {seconds} s in vain for: {what}").into());
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }

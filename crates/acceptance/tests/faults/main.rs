@@ -11,6 +11,7 @@ mod queued;
 mod startup;
 mod undos;
 
+pub(crate) use komodo_acceptance::each;
 use komodo_acceptance::{
     act_on_all,
     truth::{Host, Moment, SERVER},
@@ -94,26 +95,3 @@ async fn recovers(host: &Host, ordered: Ordered) -> Result<Option<Update>, Failu
     host.nothing_is_stuck().await?;
     Ok(update)
 }
-
-/// Goes through all cases, and tells of every one that fails.
-macro_rules! each {
-    ($cases:expr, |$case:ident| $run:expr) => {{
-        let mut failed = Vec::new();
-        for $case in $cases {
-            let began = std::time::Instant::now();
-            let result: Result<_, komodo_testkit::installation::Failure> = $run.await;
-            println!("{:?}: {:?}", $case, began.elapsed());
-            if let Err(error) = result {
-                println!("FAILED: {error}");
-                failed.push(format!("{:?}: {error}", $case));
-            }
-        }
-        match failed.is_empty() {
-            true => Ok(()),
-            false => Err(komodo_testkit::installation::Failure::from(
-                failed.join("\n\n"),
-            )),
-        }
-    }};
-}
-pub(crate) use each;

@@ -6,8 +6,9 @@ use crate::engine::{Engine, Variant};
 /// Where the programs are in their images.
 const PROGRAMS: &str = "/usr/local/bin";
 
-/// Folder in a container of [`obedient_agent`] that it looks for its failpoints in.
-pub const FAILPOINTS: &str = "/run/failpoints";
+/// Folder of the Engine, its socket in it, in a container of [`obedient_agent`]: one mount for both, because a helper gets
+/// only the one that holds the socket.
+pub const ENGINE_FOLDER: &str = "/run/engine";
 
 /// What is wrong with an image of the agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,35 +106,44 @@ pub async fn next_version(engine: &Engine, base: &str) -> Result<String, Failure
 }
 
 /// Makes an image of the agent whose program dies or stops where the test says, and returns its name: it takes the first
-/// line of the file `helper` (as the helper of a hand over) or `agent` in [`FAILPOINTS`] for its failpoint, and removes
-/// it, so that each is used once. The folder has to be mounted wherever the Engine's socket is mounted.
+/// line of the file `failpoint-helper` (as the helper of a hand over) or `failpoint-agent` in [`ENGINE_FOLDER`] for its
+/// failpoint, and removes it, so that each is used once. Where it was killed there, the file `killed` gets the line.
 ///
 /// # Errors
 /// When it cannot be made.
 pub async fn obedient_agent(engine: &Engine) -> Result<String, Failure> {
     let name = "komodo-test/periphery:obedient";
-    // In the place of the program, so that nobody gets around it. The first process of a container cannot kill itself,
-    // so the program is a child of it.
+    // The agent runs from where the image has the script too, because a helper is started from the agent's own path. The
+    // first process of a container cannot kill itself, so the program is a child of the script.
     let script = format!(
-        r#"cd {PROGRAMS} && mv komodo-periphery komodo-periphery.program && cat >komodo-periphery <<'END' && chmod 755 komodo-periphery
+        r#"mv {PROGRAMS}/komodo-periphery /usr/local/program && cat >{PROGRAMS}/obedient <<'END'
 #!/bin/sh
-case $1 in hand-over) list={FAILPOINTS}/helper ;; *) list={FAILPOINTS}/agent ;; esac
+case $1 in
+hand-over) list={ENGINE_FOLDER}/failpoint-helper program=/usr/local/program ;;
+*) list={ENGINE_FOLDER}/failpoint-agent program={PROGRAMS}/komodo-periphery; ln -f /usr/local/program $program ;;
+esac
 if [ -s $list ]; then
     KOMODO_FAILPOINT=$(head -n 1 $list)
     export KOMODO_FAILPOINT
     sed -i 1d $list
     echo "failpoint $KOMODO_FAILPOINT"
 fi
-{PROGRAMS}/komodo-periphery.program "$@" & child=$!
+$program "$@" & child=$!
 trap 'kill -TERM $child' TERM
 wait $child
 code=$?
-# The shell's own wait ends with the signal, the program's end comes later.
-while kill -0 $child 2>/dev/null; do wait $child; code=$?; done
+# The wait ends with a signal too, before the program does.
+while kill -0 $child 2>/dev/null; do
+    wait $child
+    code=$?
+done
+# The test reads that it was there.
+if [ $code -eq 137 ] && [ -n "$KOMODO_FAILPOINT" ]; then echo "$KOMODO_FAILPOINT" >>{ENGINE_FOLDER}/killed; fi
 exit $code
-END"#
+END
+chmod 755 {PROGRAMS}/obedient && cp {PROGRAMS}/obedient {PROGRAMS}/komodo-periphery"#
     );
-    let variant = Variant::default().script(script);
+    let variant = Variant::entrypoint([format!("{PROGRAMS}/obedient")]).script(script);
     engine.image_variant(AGENT_IMAGE, name, variant).await?;
     Ok(name.to_owned())
 }
