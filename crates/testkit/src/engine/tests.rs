@@ -216,6 +216,34 @@ async fn an_image_is_made_from_a_program() {
 }
 
 #[tokio::test]
+async fn an_image_is_made_from_another_one() {
+    let engine = Engine::start().await.unwrap();
+    let variant = Variant::entrypoint(["/bin/sh", "-c", "cat /made; echo $SAID $0", "me"])
+        .env("SAID", "by the image")
+        .script("echo made >/made");
+    engine
+        .image_variant(BUSYBOX, "komodo-test/variant:1", variant)
+        .await
+        .unwrap();
+    let made = Container::from_image("made", "komodo-test/variant:1");
+    engine.run(made).await.unwrap();
+    assert_eq!(engine.wait_exit("made").await.unwrap(), 0);
+    assert_eq!(
+        engine.logs("made").await.unwrap(),
+        "made\nby the image me\n"
+    );
+    assert_eq!(engine.list().await.unwrap().len(), 1, "nothing is left");
+
+    let failing = Variant::default().script("echo no >&2; exit 3");
+    let error = engine
+        .image_variant(BUSYBOX, "komodo-test/variant:2", failing)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("3: no"), "{error}");
+}
+
+#[tokio::test]
 async fn the_default_socket_is_refused() {
     for socket in [
         "/var/run/docker.sock",
