@@ -223,6 +223,9 @@ pub struct Plan {
     pub warnings: Vec<String>,
     /// Whether `UndoUpdate` can bring the state back.
     pub undo: bool,
+    /// Where something is handed over: seconds for which it is watched before it is confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probation_s: Option<u32>,
     /// Time of the view that the plan rests on.
     pub as_of: UnixMs,
 }

@@ -301,6 +301,9 @@ pub struct Update {
     /// What it is at; absent once it has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<Stage>,
+    /// While it is in probation: when that is over, if nothing happens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probation_until: Option<UnixMs>,
     /// Whether `CancelUpdate` has an effect now.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancelable: bool,
