@@ -16,6 +16,7 @@ pub mod id;
 pub mod inspect;
 pub mod live;
 pub mod onboarding_key;
+pub mod periphery;
 pub mod permission;
 pub mod plan;
 pub mod resource;

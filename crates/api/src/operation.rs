@@ -71,6 +71,8 @@ pub enum Needs {
 pub enum Guard {
     /// Each container that it acts on is asked for (`komodo_plan::guard`).
     Containers,
+    /// It only orders other execute requests, each of which is asked for.
+    Orders,
     /// It only ends or forgets what another operation does; nothing on a server is changed by it.
     Ends,
 }
@@ -233,6 +235,8 @@ macro_rules! for_each_operation {
             $crate::container::StopAllContainers,
             $crate::container::PruneContainers,
             $crate::container::BatchContainers,
+            $crate::periphery::UpdatePeriphery,
+            $crate::periphery::RollPeriphery,
             $crate::update::UndoUpdate,
             $crate::update::CancelUpdate,
         }

@@ -268,6 +268,37 @@ pub struct ServerListItemInfo {
     /// Time the host was started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_ts: Option<UnixMs>,
+    /// What its agent is, and how far that lies behind Core; absent where none ever connected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<ServerAgent>,
+}
+
+/// The agent of a server beside this Core.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ServerAgent {
+    /// Version.
+    pub version: String,
+    /// Level that it speaks; absent where it has not said so since Core knows levels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<u32>,
+    /// Whether it runs in a container, which `UpdatePeriphery` can replace.
+    pub in_container: bool,
+    /// Where it lies behind: how far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skew: Option<VersionSkew>,
+    /// Where it lies behind: what that means, one sentence for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// How far an agent lies behind Core. Stable; clients translate by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum VersionSkew {
+    /// It goes on working; what is newer than it does not.
+    Outdated,
+    /// Core does not speak with it.
+    TooOld,
 }
 
 /// Containers of a server by state.

@@ -233,7 +233,7 @@ pub fn unreachable(name: &str, enabled: bool, view: &ServerView) -> Option<Error
     }
     let (why, since) = match &view.link {
         LinkState::Up { .. } => return None,
-        LinkState::Never => ("no agent ever connected".to_owned(), None),
+        LinkState::Never if view.too_old.is_none() => ("no agent ever connected".to_owned(), None),
         _ => lost(view),
     };
     Some(
@@ -266,7 +266,7 @@ pub(crate) fn engine_unreachable(name: &str, view: &ServerView) -> Option<Error>
 
 /// Why the link of a server is lost and since when, in words.
 pub(crate) fn lost(view: &ServerView) -> (String, Option<UnixMs>) {
-    let (_, reason) = komodo_plan::server_state(true, &view.link, &view.engine);
+    let (_, reason) = view.state(true);
     let since = reason
         .as_ref()
         .and_then(|reason| reason.since)
@@ -276,6 +276,7 @@ pub(crate) fn lost(view: &ServerView) -> (String, Option<UnixMs>) {
         |reason| reason.why,
     );
     match (&view.link, &view.lost_why) {
+        _ if view.too_old.is_some() => (said, since),
         (LinkState::Lost { goodbye: None, .. }, Some(why)) => (format!("{said} ({why})"), since),
         _ => (said, since),
     }

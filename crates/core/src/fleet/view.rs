@@ -13,7 +13,7 @@ use komodo_api::{
     engine::ContainerStateStatusEnum,
     id::Id,
     plan::Reason,
-    server::{ContainerCounts, Server},
+    server::{ContainerCounts, Server, ServerReason, ServerState},
     stats::{SystemInformation, SystemStats},
 };
 use komodo_plan::LinkState;
@@ -185,6 +185,19 @@ impl ServerView {
                 protected: self.protected.to_vec(),
             },
         })
+    }
+
+    /// State of the server, and why it is not `Ok`.
+    pub fn state(&self, enabled: bool) -> (ServerState, Option<ServerReason>) {
+        let (state, reason) = komodo_plan::server_state(enabled, &self.link, &self.engine);
+        let reason = match (reason, &self.too_old) {
+            (Some(reason), Some(why)) if !self.is_live() => Some(ServerReason {
+                why: why.clone(),
+                ..reason
+            }),
+            (reason, _) => reason,
+        };
+        (state, reason)
     }
 
     /// Whether the agent is connected and has told all that it sees.

@@ -8,6 +8,7 @@ mod container_log;
 mod core;
 mod execute;
 mod onboarding_key;
+mod periphery;
 mod permission;
 mod plan;
 mod server;

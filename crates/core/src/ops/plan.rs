@@ -7,11 +7,13 @@ use komodo_api::{
     container::{ContainerOperation, ExecuteContainers},
     for_each_operation,
     id::Oid,
+    periphery::UpdatePeriphery,
     plan::{Plan, PlanOperation},
     update::UndoUpdate,
 };
 use serde_json::Value;
 
+use super::periphery::by_image;
 use crate::{
     App,
     dispatch::{Cx, Granted, Handle, Reply, parse},
@@ -27,6 +29,7 @@ impl Handle<PlanOperation> for App {
         let request = read(operation, &Value::Object(params.clone()))?;
         let tasks = &self.background.tasks;
         let plan = match request {
+            Request::Periphery(image) => tasks.plan_update_periphery(granted.server()?.0, image)?,
             Request::Containers(name, operation) => {
                 let (server, _) = granted.server()?;
                 tasks.plan(name, server, *operation)?
@@ -45,6 +48,8 @@ impl Handle<PlanOperation> for App {
 enum Request {
     /// An operation on containers, with its name as it is declared.
     Containers(&'static str, Box<ContainerOperation>),
+    /// An update of an agent, to an image.
+    Periphery(Option<String>),
     /// An undo.
     Undo,
 }
@@ -65,6 +70,11 @@ fn read(operation: &str, params: &Value) -> Result<Request, Error> {
                 "only ends what another operation does: there is nothing to plan",
             ));
         }
+        Found::Orders => {
+            return Err(refuse(
+                "orders other requests, one after the other: plan `UpdatePeriphery` for each server",
+            ));
+        }
         Found::NoExecute => return Err(refuse("is no execute request; only those have a plan")),
         Found::Unknown => return Err(refuse("is no request that this Core knows")),
     };
@@ -80,6 +90,7 @@ fn read(operation: &str, params: &Value) -> Result<Request, Error> {
 enum Found {
     Plannable(Read),
     Ends,
+    Orders,
     NoExecute,
     Unknown,
 }
@@ -90,7 +101,13 @@ fn find(operation: &str) -> Found {
             if <$candidate>::NAME == operation || <$candidate>::ALIASES.contains(&operation) {
                 return match (<$candidate>::MODULE, <$candidate>::GUARD, (&Probe::<$candidate>(PhantomData)).reader()) {
                     (Module::Execute, Some(Guard::Ends), _) => Found::Ends,
+                    (Module::Execute, Some(Guard::Orders), _) => Found::Orders,
                     (Module::Execute, _, Some(read)) => Found::Plannable(read),
+                    (Module::Execute, ..) if <$candidate>::NAME == UpdatePeriphery::NAME => Found::Plannable(|params| {
+                        let UpdatePeriphery { image, version, .. } = parse(params)?;
+                        by_image(version.as_deref())?;
+                        Ok(Request::Periphery(image))
+                    }),
                     // The one that is planned from what another one did.
                     (Module::Execute, ..) if <$candidate>::NAME == UndoUpdate::NAME => {
                         Found::Plannable(|params| parse::<UndoUpdate>(params).map(|_| Request::Undo))
@@ -145,6 +162,7 @@ mod tests {
             let found = find(spec.name);
             let fits = match (spec.module, spec.guard) {
                 (Module::Execute, Some(Guard::Ends)) => matches!(found, Found::Ends),
+                (Module::Execute, Some(Guard::Orders)) => matches!(found, Found::Orders),
                 (Module::Execute, _) => matches!(found, Found::Plannable(_)),
                 _ => matches!(found, Found::NoExecute),
             };

@@ -2,20 +2,21 @@
 
 use std::sync::Arc;
 
+use crate::{
+    fleet::{ListItemJson, ServerView},
+    tasks::skew,
+};
 use bytes::Bytes;
 use komodo_api::{
     Code, Error,
     resource::ResourceTargetVariant,
-    server::{Server, ServerListItem, ServerListItemInfo, ServerReasonCode},
+    server::{Server, ServerAgent, ServerListItem, ServerListItemInfo, ServerReasonCode},
 };
-use komodo_plan::server_state;
-
-use crate::fleet::{ListItemJson, ServerView};
 
 /// The list item of a server.
 pub(crate) fn server_item(server: &Server, view: &ServerView) -> ServerListItem {
     let config = &server.config;
-    let (state, reason) = server_state(config.enabled, &view.link, &view.engine);
+    let (state, reason) = view.state(config.enabled);
     let host = view.host.as_deref();
     let agent = view.agent.as_deref();
     let filled = |text: &str| (!text.is_empty()).then(|| text.to_owned());
@@ -58,8 +59,22 @@ pub(crate) fn server_item(server: &Server, view: &ServerView) -> ServerListItem 
             last_seen: view.last_contact,
             containers: view.counts(),
             boot_ts: host.and_then(|host| host.boot_ts),
+            agent: agent_of(view),
         },
     }
+}
+
+/// The agent of a server beside this Core.
+fn agent_of(view: &ServerView) -> Option<ServerAgent> {
+    let agent = view.agent.as_deref()?;
+    let (skew, why) = skew(view).unzip();
+    Some(ServerAgent {
+        version: agent.version.clone(),
+        level: view.level,
+        in_container: agent.container.is_some(),
+        skew,
+        why,
+    })
 }
 
 /// The list item as JSON, written once for a view and a server value.

@@ -181,23 +181,34 @@ impl Run {
         if hand_over.confirmed || !in_time || self.at != At::Probation || probation.call.is_some() {
             return;
         }
+        let length = hand_over.probation;
         let since = match &self.watched {
             Some((same, since)) if Arc::ptr_eq(same, agent) => *since,
-            _ => Instant::now(),
+            _ => self.watch_from_now(agent, length),
         };
-        self.watched = Some((Arc::clone(agent), since));
-        let over = since + hand_over.probation;
+        let over = since + length;
         probation.at = Some(probation.again.map_or(over, |(again, _)| again.max(over)));
+    }
+
+    /// Begins to watch a link, and shows until when.
+    fn watch_from_now(&mut self, agent: &Arc<Agent>, length: Duration) -> Instant {
+        let since = Instant::now();
+        self.watched = Some((Arc::clone(agent), since));
+        let length_ms = UnixMs::try_from(length.as_millis()).unwrap_or(UnixMs::MAX);
+        self.update.probation_until = Some(self.tasks.clock.now().saturating_add(length_ms));
+        self.is_at(At::Probation);
+        since
     }
 
     /// The time is over: the agent is told, where everything is as it should be, and else watched once more.
     pub(super) async fn confirm(&mut self, agent: &Arc<Agent>, probation: &mut Probation) {
         let late = |hand_over: &HandOver| self.tasks.clock.now() >= hand_over.until;
-        if self.hand_over.as_ref().is_none_or(late) {
+        let Some(hand_over) = self.hand_over.as_ref().filter(|known| !late(known)) else {
             return;
-        }
+        };
+        let length = hand_over.probation;
         if !self.is_well(agent).await {
-            self.watched = Some((Arc::clone(agent), Instant::now()));
+            self.watch_from_now(agent, length);
             return;
         }
         failpoint!("agent.confirming");

@@ -14,8 +14,10 @@ mod lease;
 mod open;
 mod order;
 mod overdue;
+mod periphery;
 mod queue;
 mod refuse;
+mod roll;
 mod run;
 mod settle;
 mod stage;
@@ -49,6 +51,7 @@ use tokio_util::{
 };
 
 pub use order::{Ask, By};
+pub(crate) use periphery::skew;
 
 use crate::{
     alerts::Alerts,
@@ -63,7 +66,9 @@ use lease::Leases;
 use open::OpenUpdates;
 use order::Ordered;
 use queue::Queued;
+use roll::Rolling;
 use run::Run;
+use serde::Deserialize;
 
 /// How long an end of Core waits for what runs to be saved.
 const SHUT_DOWN: Duration = Duration::from_secs(5);
@@ -212,8 +217,16 @@ impl Tasks {
     /// # Errors
     /// Where they cannot be read.
     pub async fn resume(&self) -> Result<(), StoreError> {
+        let mut rolls = Vec::new();
         for OpenUpdate { update, ordered } in self.inner.store.updates().open().await? {
             let Some(Oid(id)) = update.id else { continue };
+            if let Some(rolling) = ordered
+                .as_ref()
+                .and_then(|ordered| Rolling::deserialize(ordered).ok())
+            {
+                rolls.push((id, update, rolling));
+                continue;
+            }
             let ordered =
                 ordered.and_then(|ordered| serde_json::from_value::<Ordered>(ordered).ok());
             tracing::info!(update.id = %id, "an operation that was open when Core ended is taken up");
@@ -224,6 +237,11 @@ impl Tasks {
                 ordered => Run::resumed(&self.inner, id, update, ordered),
             }
             failpoint!("resume.taken");
+        }
+        // What they wait for is taken up by now.
+        for (id, update, rolling) in rolls {
+            tracing::info!(update.id = %id, "a roll that was open when Core ended goes on");
+            self.inner.resume_roll(id, update, rolling);
         }
         // What ended while its alert could not be stored as resolved.
         for about in self.inner.store.alerts().open().await? {
@@ -431,6 +449,7 @@ impl Inner {
             waiting_for: None,
             deadline: None,
             stage: None,
+            probation_until: None,
             cancelable: false,
             canceled_by: None,
             expires: None,

@@ -8,7 +8,7 @@ use komodo_api::{
     container::{ContainerAction, ContainerOperation, Scope, WhenAway},
     engine::ContainerStateStatusEnum,
     id::{Id, Oid},
-    plan::{Plan, PlanItem},
+    plan::{Effect, Plan, PlanItem},
     resource::{ContainerRef, ResourceTarget},
     update::{Update, WaitingFor},
 };
@@ -110,6 +110,8 @@ pub(super) struct Wish {
     pub(super) when_away: WhenAway,
     /// The Update that it undoes.
     pub(super) undoes: Option<Id>,
+    /// Id of its Update, where that is known beforehand.
+    pub(super) id: Option<Id>,
 }
 
 impl Wish {
@@ -174,6 +176,7 @@ impl Tasks {
             plan,
             when_away,
             undoes: None,
+            id: None,
         };
         checked?;
         self.wish(wish).await
@@ -183,7 +186,7 @@ impl Tasks {
     pub(super) async fn wish(&self, wish: Wish) -> Result<Update, Error> {
         let (operator, request) = (wish.by.operator.clone(), wish.request);
         let target = ResourceTarget::Server(wish.server.to_string());
-        let ordered = self.begin(wish).await;
+        let ordered = self.inner.begin(wish).await;
         if let Err(error) = &ordered
             && matches!(
                 error.code,
@@ -194,9 +197,12 @@ impl Tasks {
         }
         ordered
     }
+}
 
-    async fn begin(&self, mut wish: Wish) -> Result<Update, Error> {
-        let inner = &self.inner;
+impl Inner {
+    /// Begins what is wished, or refuses it and does nothing.
+    pub(super) async fn begin(self: &Arc<Self>, mut wish: Wish) -> Result<Update, Error> {
+        let inner = self;
         let ready = match inner.ready(wish.server) {
             Ok(ready) => ready,
             Err(away) => return inner.queue(wish, away).await,
@@ -253,9 +259,7 @@ impl Tasks {
         Run::begun(inner, id, update.clone(), ordered, held, None);
         Ok(update)
     }
-}
 
-impl Inner {
     /// What an operation would do now.
     pub(super) fn plan(
         &self,
@@ -349,6 +353,9 @@ impl Inner {
     fn update_of(&self, wish: &Wish) -> Result<(Id, Update, Ordered), Error> {
         let target = ResourceTarget::Server(wish.server.to_string());
         let mut update = self.new_update(&wish.by.operator, wish.request, target);
+        if let Some(id) = wish.id {
+            update.id = Some(Oid(id));
+        }
         let Some(Oid(id)) = update.id else {
             return Err(Error::new(Code::Internal, "an Update without an id"));
         };
@@ -424,6 +431,10 @@ impl Inner {
         plan: ContainersPlan,
     ) -> Plan {
         let server = ready.view.server;
+        let hands_over = plan
+            .items
+            .iter()
+            .any(|item| item.effect == Effect::HandOver);
         Plan {
             hash: plan_hash(hashed_as, server.as_str(), &plan),
             operation: request.to_owned(),
@@ -433,6 +444,7 @@ impl Inner {
             counts: plan.counts,
             warnings: plan.warnings,
             undo: has_undo(action),
+            probation_s: hands_over.then_some(self.settings.probation_s),
             as_of: self.clock.now(),
         }
     }

@@ -38,6 +38,9 @@ pub(super) fn mark(update: &mut Update, operation: &AgentOperation, at: At) {
         At::Acting => Some(Stage::Acting),
     };
     update.stage = stage;
+    if stage != Some(Stage::Probation) {
+        update.probation_until = None;
+    }
     update.status = match at {
         At::Queue => UpdateStatus::Queued,
         At::End => UpdateStatus::Complete,

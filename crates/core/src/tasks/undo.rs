@@ -55,6 +55,7 @@ impl Tasks {
             plan,
             when_away: WhenAway::Refuse,
             undoes: Some(id),
+            id: None,
         };
         self.wish(wish).await
     }

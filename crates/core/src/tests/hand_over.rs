@@ -71,10 +71,15 @@ async fn what_is_handed_over_is_watched_without_a_break_and_then_confirmed() {
     assert!(why.contains("handed over to komodo-hand-over-1"), "{why}");
 
     let script = script.back(&mut core, &mut host).await;
-    core.until_update(&update, "it is watched", |update| {
-        update.stage == Some(Stage::Probation) && update.waiting_for.is_none()
-    })
-    .await;
+    let shown = core
+        .until_update(&update, "it is watched, and says until when", |update| {
+            update.stage == Some(Stage::Probation)
+                && update.waiting_for.is_none()
+                && update.probation_until.is_some()
+        })
+        .await;
+    let left = shown.probation_until.unwrap_or_default() - core.now();
+    assert!((29_000..=30_000).contains(&left), "{left} ms");
     tokio::time::sleep(Duration::from_secs(20)).await;
     assert!(script.kept().confirms.is_empty());
     // A break begins it anew.

@@ -275,6 +275,41 @@ impl Core {
         link
     }
 
+    /// Links each agent that runs on a host from now on, as agents do that dial by themselves.
+    pub(super) fn keep_linked(&mut self, host: &Host) {
+        let (fleet, server) = (Arc::clone(&self.app.background.fleet), host.id);
+        let mut agents = host.host.agents();
+        self.links.spawn(async move {
+            loop {
+                let agent = agents.borrow_and_update().clone();
+                let linked = fleet.agent(server).is_some();
+                if let Some(agent) = agent.filter(|agent| agent.is_alive() && !linked) {
+                    let link = Arc::new(SimLink {
+                        closed: CancellationToken::new(),
+                        answers: AtomicBool::new(true),
+                    });
+                    let new = NewLink {
+                        agent: Arc::new(agent.clone()),
+                        link: Arc::clone(&link) as Arc<dyn LinkHandle>,
+                        hello: None,
+                        address: None,
+                    };
+                    if fleet.attach(server, new).is_err() {
+                        return;
+                    }
+                    tokio::select! {
+                        () = agent.closed() => {}
+                        () = link.closed.cancelled() => {}
+                    }
+                    link.close();
+                }
+                if agents.changed().await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+
     /// Cuts the link of a host; returns when Core noticed.
     pub(super) async fn cut(&mut self, host: &Host) -> UnixMs {
         host.agent.cut();

@@ -14,6 +14,7 @@ mod live;
 mod neighbours;
 mod operations;
 mod queue;
+mod roll;
 mod script;
 mod settlement;
 mod undo;

@@ -40,12 +40,7 @@ struct Row<'a> {
 
 impl Row<'_> {
     fn state(&self) -> ServerState {
-        komodo_plan::server_state(
-            self.server.config.enabled,
-            &self.view.link,
-            &self.view.engine,
-        )
-        .0
+        self.view.state(self.server.config.enabled).0
     }
 }
 
@@ -317,8 +312,7 @@ impl Handle<GetServerState> for App {
     ) -> Result<Reply<GetServerStateResponse>, Error> {
         let (id, server) = granted.server()?;
         let view = view(self, id, server)?;
-        let (status, reason) =
-            komodo_plan::server_state(server.config.enabled, &view.link, &view.engine);
+        let (status, reason) = view.state(server.config.enabled);
         Ok(GetServerStateResponse { status, reason }.into())
     }
 }

@@ -1,0 +1,58 @@
+//! Updates of agents through the agents themselves, one or many.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Guard, Needs, Target, operation::operation, permission::PermissionLevel, resource::ServerRef,
+    update::Update,
+};
+
+/// Servers that one request rolls over at most.
+pub const ROLL_SERVERS_MAX: usize = 1_000;
+/// Servers of a wave where nothing is said.
+pub const WAVE_SIZE_DEFAULT: u32 = 5;
+/// Longest pause between two waves, in seconds.
+pub const WAVE_PAUSE_S_MAX: u32 = 24 * 60 * 60;
+/// Longest name of an image, in characters.
+pub const IMAGE_CHARS_MAX: usize = 500;
+
+/// Updates the agent of a server: a helper on its host replaces its container by one with the same configuration and
+/// another image, and puts the old one back where the new one is not confirmed. Only for agents that run in a container.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct UpdatePeriphery {
+    /// Server, by id or name.
+    pub server: ServerRef,
+    /// Image of the new container; absent is the name that the old one has, looked up anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// Version of an agent that runs natively; not built yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Hash of the plan that was looked at; refused with `plan_drifted` when the world changed since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
+}
+operation!(UpdatePeriphery: Execute -> Update, needs Needs::Target(PermissionLevel::Write, &[]),
+    guard Guard::Containers, target |op| Target::Server(op.server.0.clone()));
+
+/// Updates the agents of many servers: one at first, then in waves, each only when all of the one before are confirmed.
+/// Halts at the first that is not. Servers that are away are left out, with the reason. For administrators.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct RollPeriphery {
+    /// Servers, by id or name; the first that is there goes first and alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub servers: Vec<ServerRef>,
+    /// Also the servers with one of these tags, by id or name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Image of the new containers.
+    pub image: String,
+    /// Servers of a wave; 5 where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wave_size: Option<u32>,
+    /// Seconds between two waves; none where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause_s: Option<u32>,
+}
+operation!(RollPeriphery: Execute -> Update, needs Needs::Admin, guard Guard::Orders);
