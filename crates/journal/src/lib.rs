@@ -73,6 +73,12 @@ pub enum JournalError {
     Busy,
 }
 
+/// Reads what a file of a journal holds, as far as it is whole, without opening that journal: for whoever follows the
+/// one of another process. `None` where not even the operation is there.
+pub fn read_recorded(bytes: &[u8]) -> Option<Recorded> {
+    record::read(bytes)
+}
+
 /// An operation's file.
 #[derive(Debug, Clone)]
 pub struct JournalFile {

@@ -32,6 +32,10 @@ struct Arguments {
 enum Command {
     /// Tells by its exit code whether the agent is linked with Core: 0 yes, 1 no, 2 it does not run.
     Healthcheck,
+    /// Restarts or replaces the container of the agent, or of Core, as the plan in KOMODO_HAND_OVER says. Started by the
+    /// agent in a container of its own; not meant to be run by hand.
+    #[command(hide = true)]
+    HandOver,
     /// Brings an agent back that was stopped or paused from outside, unless it was detached on purpose or is being handed
     /// over. Runs beside it in a container of its own with the Engine's socket, or by a timer of systemd with `--once`.
     Watchdog(WatchdogArguments),
@@ -63,6 +67,14 @@ fn main() -> ExitCode {
     let environment: Environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
+    if matches!(arguments.command, Some(Command::HandOver)) {
+        // It has nothing of the agent's configuration, and must not end over it.
+        return match program::helper::run(&environment) {
+            Ok(code) => code,
+            Err(program::Failure::Configuration(error)) => refuse(&*error),
+            Err(program::Failure::Other(error)) => refuse(&*error),
+        };
+    }
     let loaded = match config::load(&arguments.config_path, &environment) {
         Ok(loaded) => loaded,
         Err(error) => return refuse(&error),

@@ -60,6 +60,20 @@ impl Kept {
         read(&self.plan_path(operation))
     }
 
+    /// An operation other than this one whose plan is kept.
+    pub(crate) fn other_plan(&self, operation: &str) -> Option<String> {
+        self.plans().into_iter().find(|other| other != operation)
+    }
+
+    /// The operations whose plans are kept.
+    pub(crate) fn plans(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.root.join(PLANS)).into_iter().flatten();
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        names
+            .filter_map(|name| name.strip_suffix(".json").map(str::to_owned))
+            .collect()
+    }
+
     pub(crate) async fn forget_plan(&self, operation: &str) {
         remove(self.plan_path(operation)).await;
     }

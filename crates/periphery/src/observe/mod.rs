@@ -19,6 +19,7 @@ use komodo_agent_api::{AgentEvent, AgentStream, Container, EngineState, EventBod
 use komodo_docker::{Engine, EngineError};
 use tokio::sync::{mpsc, watch as channel};
 
+pub(crate) use translate::inspected;
 pub use view::{Change, View};
 pub(crate) use watch::jitter;
 pub use watch::{Timings, watch};

@@ -34,7 +34,7 @@ pub(super) fn listed(listed: Listed) -> Container {
 
 /// What an inspect tells of a container; `state_at_ns` is that of its last start or end, 0 where that does not tell
 /// since when it is in its state.
-pub(super) fn inspected(inspected: Inspected) -> Container {
+pub(crate) fn inspected(inspected: Inspected) -> Container {
     use ContainerStateStatusEnum::{Dead, Exited, Paused, Running};
     let state = inspected.state;
     let started = time_ns(&state.started_at);

@@ -36,6 +36,10 @@ impl Cx<'_> {
             Err(Kept::Settled(settled, now)) => {
                 return verdict(item, item.state, settled, now.as_deref());
             }
+            Err(Kept::HandOver(now, _)) => {
+                let why = "only a helper may do that".to_owned();
+                return verdict(item, item.state, failed(why), Some(&now));
+            }
             Err(Kept::Away(why)) => {
                 let settled = failed(format!("the Engine could not be asked: {why}"));
                 return verdict(item, item.state, settled, None);

@@ -1,6 +1,7 @@
 //! Operations: accepted once by their id, carried out to their end whoever listens, kept until Core has their end.
 
 mod detach;
+mod hand_over;
 mod log;
 mod look;
 mod recover;
@@ -35,12 +36,12 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock,
     departure::Departure,
-    hand_over::kept::Kept,
+    hand_over::{kept::Kept, leftovers::sweep},
     observe::{Observatory, View},
     redact::redact,
 };
 use log::OperationLog;
-use run::Means;
+pub(crate) use run::Means;
 
 /// Characters of an operation's id.
 const ID_CHARS_MAX: usize = 64;
@@ -94,6 +95,9 @@ impl Operations {
         };
         let mut logs = BTreeMap::new();
         let mut tasks = JoinSet::new();
+        let open = recorded.iter().filter(|recorded| !recorded.has_ended());
+        let open = open.map(|recorded| recorded.operation.id.clone()).collect();
+        tasks.spawn(sweep(means.clone(), open));
         for recorded in recorded {
             let file = means.journal.reopen(&recorded).await?;
             let id = recorded.operation.id.clone();
@@ -226,24 +230,6 @@ impl Operations {
         failpoint!("cancel.kept");
         tracing::info!(operation.id = id, by, "an operation is canceled");
         Ok(())
-    }
-
-    /// Confirms what an operation handed over.
-    ///
-    /// # Errors
-    /// `not_found`; `invalid` where nothing was handed over; those of the journal.
-    pub async fn confirm(&self, id: &str) -> Result<(), AgentError> {
-        match self.shared.logs().get(id) {
-            None => Err(AgentError::new(
-                AgentErrorCode::NotFound,
-                "no such operation",
-            )),
-            Some(log) if log.state().ended => Ok(()),
-            Some(_) => Err(AgentError::new(
-                AgentErrorCode::Invalid,
-                "nothing was handed over",
-            )),
-        }
     }
 
     /// Forgets an operation that has ended. One that is not known was forgotten before.
@@ -401,6 +387,9 @@ impl Shared {
             };
             AgentError::new(code, error.to_string())
         })?;
+        if let Some(why) = plan.not_recreated(operation) {
+            return Err(AgentError::new(AgentErrorCode::Invalid, why));
+        }
         if self.is_unwanted(&operation.id) {
             return Err(unwanted());
         }

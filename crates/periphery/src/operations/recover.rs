@@ -17,6 +17,7 @@ use komodo_plan::{Form, second_step, settle_skip};
 
 use super::{
     detach::settle_return,
+    hand_over,
     log::OperationLog,
     look::{Ask, canceled, left_alone, observe, settle_by_look, tell},
     run::Means,
@@ -48,6 +49,16 @@ pub(super) async fn recover(means: Means, recorded: Recorded, log: Arc<Operation
     means.observatory.ready().await;
     for item in items {
         if settled.contains(&(item.id.as_str(), item.container.as_str())) {
+            continue;
+        }
+        if item.effect == Effect::HandOver
+            && let Some((verdict, plan)) = hand_over::recover(&means, operation, item, &log).await
+        {
+            tell(&means, &log, verdict).await;
+            failpoint!("recover.settled");
+            if let Some(plan) = plan {
+                hand_over::tidy(&means, &plan).await;
+            }
             continue;
         }
         let verdict = match (item.effect, steps.get(item.id.as_str())) {

@@ -20,11 +20,11 @@ const CONCURRENCY_MAX: u32 = 128;
 
 /// What an operation needs of the agent.
 #[derive(Debug, Clone)]
-pub(super) struct Means {
-    pub(super) engine: Engine,
-    pub(super) observatory: Observatory,
+pub(crate) struct Means {
+    pub(crate) engine: Engine,
+    pub(crate) observatory: Observatory,
     pub(super) journal: Arc<Journal>,
-    pub(super) kept: Kept,
+    pub(crate) kept: Kept,
     pub(super) departure: Departure,
 }
 

@@ -21,6 +21,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    hand_over::tidy,
     log::OperationLog,
     look::{Ask, LOOK_PAUSE, Seen, Settled, canceled, judge, settle_by_look, verdict},
     run::Means,
@@ -93,6 +94,8 @@ pub(super) struct Permit {
 pub(super) enum Kept {
     /// Because of how things are.
     Settled(Settled, Option<Box<Container>>),
+    /// Only a helper may do it; the container as it is, and its run, where the Engine has dated it.
+    HandOver(Box<Container>, Option<Run>),
     /// It cannot be asked now.
     Away(String),
 }
@@ -104,10 +107,16 @@ impl Cx<'_> {
         let verdict = self.act(item, within, &mut turn).await;
         // Those that wait for it begin after its verdict.
         // It is durable before the end of the operation is, which is written behind it.
-        drop(
-            self.log
-                .append(&self.means.journal, [OperationEventBody::Verdict(verdict)]),
-        );
+        let durable = self
+            .log
+            .append(&self.means.journal, [OperationEventBody::Verdict(verdict)]);
+        if item.effect == Effect::HandOver
+            && let Some(plan) = self.means.kept.plan(&self.operation.id)
+        {
+            // What tells how it ended goes after that is on disk.
+            let _ = durable.await;
+            tidy(self.means, &plan).await;
+        }
         drop(turn);
         if let Some(released) = self.released.get(item.id.as_str()) {
             released.cancel();
@@ -119,6 +128,11 @@ impl Cx<'_> {
         match self.turn(item).await {
             Ok(its) => *turn = Some(its),
             Err(verdict) => return *verdict,
+        }
+        if item.effect == Effect::HandOver
+            && let Some(verdict) = self.hand_over(item).await
+        {
+            return verdict;
         }
         if item.effect == Effect::Detach && self.is_own(&item.id) {
             return self.detach(item, within).await;
@@ -291,6 +305,10 @@ impl Cx<'_> {
                 Err(Kept::Settled(settled, now)) => {
                     return Err(self.not_asked(item, begun, settled, now.as_deref()));
                 }
+                Err(Kept::HandOver(now, _)) => {
+                    let why = "only a helper may do that".to_owned();
+                    return Err(self.not_asked(item, begun, failed(why), Some(&now)));
+                }
                 Err(Kept::Away(why)) => why,
             };
             // It was certainly not asked, and waits for its Engine. One that has begun is under way for a cancel only
@@ -417,7 +435,8 @@ impl Cx<'_> {
             detach: self.operation.detach,
         };
         let granted = match grant(&item.id, action, self.form, lift, &protected) {
-            Ok(granted) => granted,
+            Ok(granted) => Some(granted),
+            Err(Refused::HandOver(_)) if item.effect == Effect::HandOver => None,
             Err(Refused::Skip(reason)) => return Err(left(Effect::Skip, reason, now)),
             Err(Refused::Refuse(reason) | Refused::HandOver(reason)) => {
                 return Err(left(Effect::Refuse, reason, now));
@@ -428,10 +447,12 @@ impl Cx<'_> {
             _ => None,
         };
         let state = || state_effect(action, now.state, self.form).reason();
-        match changed.or_else(|| state().map(Reason::new)) {
-            Some(reason) => Err(left(Effect::Skip, reason, now)),
-            None => Ok(Permit {
-                run: dated.then(|| now.run()),
+        let run = dated.then(|| now.run());
+        match (changed.or_else(|| state().map(Reason::new)), granted) {
+            (Some(reason), _) => Err(left(Effect::Skip, reason, now)),
+            (None, None) => Err(Kept::HandOver(Box::new(now), run)),
+            (None, Some(granted)) => Ok(Permit {
+                run,
                 before: now,
                 granted,
             }),

@@ -1,6 +1,7 @@
 //! The agent as a process: keys, link, signals.
 
 pub(crate) mod health;
+pub(crate) mod helper;
 pub(crate) mod logging;
 
 use std::{convert::Infallible, path::Path, sync::Arc, time::Duration};

@@ -16,17 +16,17 @@ use crate::harness::PATIENCE;
 struct TakesAll;
 
 impl Policy for TakesAll {
-    type Identity = ();
+    type Identity = String;
 
-    async fn recognise(&self, _: &Peer) -> Recognition<()> {
-        Recognition::Known(())
+    async fn recognise(&self, peer: &Peer) -> Recognition<String> {
+        Recognition::Known(peer.key.to_string())
     }
 
-    async fn join(&self, _: &Peer, _: Option<JoinToken>) -> Result<(), Refusal> {
+    async fn join(&self, _: &Peer, _: Option<JoinToken>) -> Result<String, Refusal> {
         Err(Refusal::new("unknown_key", "not asked for"))
     }
 
-    async fn hello(&self, _: &Peer, _: &()) -> Result<Bytes, Refusal> {
+    async fn hello(&self, _: &Peer, _: &String) -> Result<Bytes, Refusal> {
         Ok(serde_json::to_vec(&hello()).unwrap().into())
     }
 }
@@ -49,7 +49,7 @@ pub fn hello() -> CoreHello {
 pub struct Core {
     pub port: u16,
     pub public_key: String,
-    links: mpsc::Receiver<Link<()>>,
+    links: mpsc::Receiver<Link<String>>,
     _tasks: JoinSet<()>,
 }
 
@@ -57,6 +57,8 @@ pub struct Core {
 pub struct Linked {
     pub client: AgentClient,
     pub hello: AgentHello,
+    /// The key that it proved.
+    pub key: String,
 }
 
 impl Core {
@@ -90,6 +92,7 @@ impl Core {
         Linked {
             client: AgentClient::new(link.client, Deadlines::default()),
             hello: serde_json::from_slice(&link.hello).unwrap(),
+            key: link.identity,
         }
     }
 }
@@ -98,7 +101,7 @@ async fn serve(
     socket: tokio::net::TcpStream,
     address: SocketAddr,
     acceptor: Acceptor<TakesAll>,
-    links: mpsc::Sender<Link<()>>,
+    links: mpsc::Sender<Link<String>>,
 ) {
     let pending = Arc::new(std::sync::Mutex::new(JoinSet::new()));
     let tasks = Arc::clone(&pending);

@@ -6,6 +6,7 @@ mod children;
 mod contract;
 mod core;
 mod detach;
+mod hand_over;
 mod harness;
 mod logs;
 mod observing;
