@@ -1,5 +1,5 @@
 // Generated from openapi/api.json by `npm run schema`; do not edit.
-// sha256 of the document: 989dd696ca4db8a8cb127869777d3c01ed9d0a84de4be5c84dc92b41d535eca7
+// sha256 of the document: d1d80840d5a721c8ab2bf1b51a51619051ec7ae846925f7538af5d55872bd6f0
 
 export interface paths {
     "/auth/login": {
@@ -274,6 +274,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/execute/RollPeriphery": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Updates the agents of many servers: one at first, then in waves, each only when all of the one before are confirmed.
+         *     Halts at the first that is not. Servers that are away are left out, with the reason. For administrators.
+         */
+        post: operations["execute_roll_periphery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/execute/StartAllContainers": {
         parameters: {
             query?: never;
@@ -390,6 +410,26 @@ export interface paths {
         put?: never;
         /** Resumes a paused container. */
         post: operations["execute_unpause_container"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/execute/UpdatePeriphery": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Updates the agent of a server: a helper on its host replaces its container by one with the same configuration and
+         *     another image, and puts the old one back where the new one is not confirmed. Only for agents that run in a container.
+         */
+        post: operations["execute_update_periphery"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3158,6 +3198,11 @@ export interface components {
             items: components["schemas"]["PlanItem"][];
             /** @description Name of the request. */
             operation: string;
+            /**
+             * Format: uint32
+             * @description Where something is handed over: seconds for which it is watched before it is confirmed.
+             */
+            probation_s?: number | null;
             /** @description Id of the server. */
             server: string;
             /** @description Name of the server. */
@@ -3537,6 +3582,28 @@ export interface components {
         };
         /** @description When the Engine starts a container again. */
         RestartPolicyNameEnum: ("no" | "always" | "unless-stopped" | "on-failure") | "";
+        /**
+         * @description Updates the agents of many servers: one at first, then in waves, each only when all of the one before are confirmed.
+         *     Halts at the first that is not. Servers that are away are left out, with the reason. For administrators.
+         */
+        RollPeriphery: {
+            /** @description Image of the new containers. */
+            image: string;
+            /**
+             * Format: uint32
+             * @description Seconds between two waves; none where it is not said.
+             */
+            pause_s?: number | null;
+            /** @description Servers, by id or name; the first that is there goes first and alone. */
+            servers?: string[];
+            /** @description Also the servers with one of these tags, by id or name. */
+            tags?: string[];
+            /**
+             * Format: uint32
+             * @description Servers of a wave; 5 where it is not said.
+             */
+            wave_size?: number | null;
+        };
         /** @description How several search terms combine. */
         SearchCombinator: "Or" | "And";
         /** @description Gets the lines of a container's log that contain some terms. */
@@ -3607,6 +3674,22 @@ export interface components {
             stopping_containers: number;
             /** Format: uint32 */
             unpausing_containers: number;
+        };
+        /** @description The agent of a server beside this Core. */
+        ServerAgent: {
+            /** @description Whether it runs in a container, which `UpdatePeriphery` can replace. */
+            in_container: boolean;
+            /**
+             * Format: uint32
+             * @description Level that it speaks; absent where it has not said so since Core knows levels.
+             */
+            level?: number | null;
+            /** @description Where it lies behind: how far. */
+            skew?: components["schemas"]["VersionSkew"] | null;
+            /** @description Version. */
+            version: string;
+            /** @description Where it lies behind: what that means, one sentence for people. */
+            why?: string | null;
         };
         /** @description Levels at which alerts are sent, %. */
         ServerAlertingThresholds: {
@@ -3781,6 +3864,8 @@ export interface components {
         /** @description What lists tell of a server. */
         ServerListItemInfo: {
             address?: string | null;
+            /** @description What its agent is, and how far that lies behind Core; absent where none ever connected. */
+            agent?: components["schemas"]["ServerAgent"] | null;
             /** @description Levels of alerts. */
             alerting_thresholds: components["schemas"]["ServerAlertingThresholds"];
             attempted_public_key?: string | null;
@@ -4225,6 +4310,11 @@ export interface components {
             other_data?: string;
             /** @description Configuration before, as TOML. */
             prev_toml?: string;
+            /**
+             * Format: int64
+             * @description While it is in probation: when that is over, if nothing happens.
+             */
+            probation_until?: number | null;
             /** @description Name of the request where `operation` has no value for it. Additive, as are all below. */
             request?: string | null;
             /** @description What it is at; absent once it has ended. */
@@ -4343,6 +4433,20 @@ export interface components {
              * @default null
              */
             tags?: string[] | null;
+        };
+        /**
+         * @description Updates the agent of a server: a helper on its host replaces its container by one with the same configuration and
+         *     another image, and puts the old one back where the new one is not confirmed. Only for agents that run in a container.
+         */
+        UpdatePeriphery: {
+            /** @description Image of the new container; absent is the name that the old one has, looked up anew. */
+            image?: string | null;
+            /** @description Hash of the plan that was looked at; refused with `plan_drifted` when the world changed since. */
+            plan?: string | null;
+            /** @description Server, by id or name. */
+            server: string;
+            /** @description Version of an agent that runs natively; not built yet. */
+            version?: string | null;
         };
         /** @description Changes the configuration of a server. */
         UpdateServer: {
@@ -4543,6 +4647,8 @@ export interface components {
              */
             patch: number;
         };
+        /** @description How far an agent lies behind Core. Stable; clients translate by it. */
+        VersionSkew: "outdated" | "too_old";
         /** @description What an open Update waits for. */
         WaitingFor: {
             /**
@@ -4797,7 +4903,7 @@ export interface operations {
                 "application/json": {
                     params: Record<string, never>;
                     /** @enum {string} */
-                    type: "StartContainer" | "RestartContainer" | "PauseContainer" | "UnpauseContainer" | "StopContainer" | "DestroyContainer" | "StartAllContainers" | "RestartAllContainers" | "PauseAllContainers" | "UnpauseAllContainers" | "StopAllContainers" | "PruneContainers" | "BatchContainers" | "UndoUpdate" | "CancelUpdate";
+                    type: "StartContainer" | "RestartContainer" | "PauseContainer" | "UnpauseContainer" | "StopContainer" | "DestroyContainer" | "StartAllContainers" | "RestartAllContainers" | "PauseAllContainers" | "UnpauseAllContainers" | "StopAllContainers" | "PruneContainers" | "BatchContainers" | "UpdatePeriphery" | "RollPeriphery" | "UndoUpdate" | "CancelUpdate";
                 };
             };
         };
@@ -5066,6 +5172,37 @@ export interface operations {
             };
         };
     };
+    execute_roll_periphery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RollPeriphery"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Update"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Serror"];
+                };
+            };
+        };
+    };
     execute_start_all_containers: {
         parameters: {
             query?: never;
@@ -5262,6 +5399,37 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["UnpauseContainer"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Update"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Serror"];
+                };
+            };
+        };
+    };
+    execute_update_periphery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdatePeriphery"];
             };
         };
         responses: {
