@@ -87,7 +87,8 @@ impl Watch {
         Ok(())
     }
 
-    /// Follows the Engine for ever. Ends only where the agent's container cannot be told at the beginning.
+    /// Follows the Engine for ever. Ends only where the agent's container cannot be told at the beginning, or whether it
+    /// was detached cannot be read.
     pub(super) async fn follow(&mut self) -> Result<Infallible, WatchdogError> {
         let mut retry = RETRY;
         let mut complained = None;
@@ -228,7 +229,7 @@ impl Watch {
         };
         match result {
             Ok(Outcome::Acted | Outcome::NotModified) => {
-                tracing::info!(container.name = agent.name, "done");
+                tracing::info!(container.name = agent.name, "brought back");
                 Ok(())
             }
             // Also where nothing is found: that may be a network or another container that it needs.

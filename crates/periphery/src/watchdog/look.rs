@@ -118,6 +118,7 @@ impl Memory {
     /// [`WatchdogError::Find`] only while no agent was found before.
     pub(super) async fn look(&mut self, engine: &Engine) -> Result<Look, WatchdogError> {
         let listed = engine.containers().await?;
+        let first = self.known.is_none();
         let agent = self.agent(&listed)?;
         let mut look = Look {
             facts: Facts {
@@ -139,13 +140,16 @@ impl Memory {
         let state = inspected.state.status;
         let down = matches!(state, Exited | Paused);
         let mut detached_at = None;
-        if down {
+        // The first time in any case: whoever may not read it is to know that before it matters.
+        if down || first {
             let named = environment.iter().find_map(|(name, value)| {
                 (name == ROOT_VARIABLE && !value.is_empty()).then_some(value)
             });
             let root = self.root.as_deref().or(named.map(Path::new));
             let root = root.unwrap_or(Path::new(ROOT_DEFAULT));
             (detached_at, look.mark) = mark(engine, &agent.id, root).await?;
+        }
+        if down {
             look.facts.helpers = helpers(engine, &listed, &agent).await?;
         }
         // After all else was read, so that it is not later than what was seen.
@@ -232,13 +236,19 @@ async fn mark(
     engine: &Engine,
     container: &str,
     root: &Path,
-) -> Result<(Option<UnixMs>, Option<Detached>), EngineError> {
+) -> Result<(Option<UnixMs>, Option<Detached>), WatchdogError> {
     let path = root.join(DETACHED);
-    let Some(bytes) = engine
-        .read_file(container, &path.to_string_lossy(), MARK_BYTES_MAX)
-        .await?
-    else {
-        return Ok((None, None));
+    let file = path.to_string_lossy();
+    let bytes = match engine.read_file(container, &file, MARK_BYTES_MAX).await {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Ok((None, None)),
+        Err(
+            source @ EngineError::Status {
+                status: 401 | 403 | 405 | 501,
+                ..
+            },
+        ) => return Err(WatchdogError::Barred(source)),
+        Err(error) => return Err(error.into()),
     };
     match serde_json::from_slice::<Detached>(&bytes) {
         Ok(mark) => Ok((Some(mark.at), Some(mark))),

@@ -55,6 +55,12 @@ pub enum WatchdogError {
     /// The Engine fails.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// Nobody could tell an agent that was detached from one that was stopped.
+    #[error(
+        "the Engine, or the proxy before it, does not let files in the agent's container be read (GET \
+         /containers/…/archive), and without that an agent that was detached on purpose would be brought back"
+    )]
+    Barred(#[source] EngineError),
     /// The agent could not be brought back.
     #[error("'{name}' could not be brought back")]
     Act {

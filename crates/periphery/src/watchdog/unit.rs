@@ -47,7 +47,7 @@ pub(super) async fn once(unit: &str, user: bool, root: &Path) -> Result<(), Watc
         UnitVerdict::Start => {
             tracing::warn!(unit, "the agent does not run: starting it");
             systemctl(user, "start", &unit, &[], START_DEADLINE).await?;
-            tracing::info!(unit, "done");
+            tracing::info!(unit, "brought back");
             Ok(())
         }
     }

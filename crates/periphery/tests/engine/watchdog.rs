@@ -5,11 +5,14 @@ use bollard::query_parameters::LogsOptions;
 use futures_util::StreamExt;
 use komodo_agent_api::AgentApi;
 use komodo_api::container::{ContainerAction, Scope};
-use komodo_testkit::engine::{Container, Engine, Restart, State as Real};
+use komodo_testkit::engine::{
+    Container, Engine, Restart, State as Real,
+    proxy::{Lie, Proxy},
+};
 use tokio::time::timeout;
 
 use crate::{
-    harness::{PATIENCE, one, operate, operation, shown},
+    harness::{PATIENCE, folder, one, operate, operation, shown},
     own_container::{IMAGE, Setting},
 };
 
@@ -350,4 +353,108 @@ async fn no_operation_on_many_takes_it_away() {
     let lines = shown(&operate(&linked.client, by_name).await.unwrap());
     assert_eq!(lines, ["watchdog: failed (agentdependency)"]);
     assert_eq!(setting.engine.state(WATCHDOG).await.unwrap(), Real::Running);
+}
+
+/// Runs the program on this machine, to its end: its exit code, and what it said.
+async fn program(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String) {
+    let ended = tokio::process::Command::new(env!("CARGO_BIN_EXE_komodo-periphery"))
+        .arg("watchdog")
+        .args(arguments)
+        .env("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+        .envs(variables.iter().copied())
+        .kill_on_drop(true)
+        .output();
+    let ended = timeout(PATIENCE, ended).await.expect("it ends").unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    (ended.status.code(), said)
+}
+
+/// It says so before it matters: where it could not tell, it would bring back what was detached.
+#[tokio::test]
+async fn a_proxy_that_hides_files_is_told_at_once() {
+    let engine = Engine::start().await.unwrap();
+    engine.run(Container::idle(AGENT)).await.unwrap();
+    let folder = folder();
+    let proxy = Proxy::start(&engine.socket(), &folder).unwrap();
+    let host = proxy.docker_host();
+    let at = [("DOCKER_HOST", host.as_str())];
+    let (code, said) = program(&["--agent", AGENT, "--once"], &at).await;
+    assert_eq!(code, Some(0), "{said}");
+    proxy.lie("/archive", Lie::Forbids);
+    for arguments in [&["--agent", AGENT, "--once"][..], &["--agent", AGENT]] {
+        let (code, said) = program(arguments, &at).await;
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("/archive"), "{said}");
+    }
+    proxy.be_honest();
+    let (code, said) = program(&["--once"], &[]).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("does not exist"), "{said}");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// What is asked of systemd, and what is made of its answers. The program that answers stands in for `systemctl`.
+#[tokio::test]
+async fn a_unit_is_started_unless_somebody_meant_it() {
+    let folder = folder();
+    let (asked, systemctl) = (folder.join("asked"), folder.join("systemctl"));
+    let script = format!(
+        "#!/bin/sh\necho \"$@\" >> {}\ncase $* in *show*) cat {}/state;; *) cat {}/started; exit $(cat {}/code);; esac\n",
+        asked.display(),
+        folder.display(),
+        folder.display(),
+        folder.display()
+    );
+    std::fs::write(&systemctl, script).unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&systemctl, executable).unwrap();
+    std::fs::write(folder.join("started"), "").unwrap();
+    let path = format!("{}:/usr/bin:/bin", folder.display());
+    let root = folder.join("root");
+    std::fs::create_dir(&root).unwrap();
+    let ask = async |state: &str, code: &str, user: &[&str]| {
+        std::fs::write(folder.join("state"), state).unwrap();
+        std::fs::write(folder.join("code"), code).unwrap();
+        let _ = std::fs::remove_file(&asked);
+        let arguments = [&["--once", "--unit", "agent"], user].concat();
+        let root = root.to_str().unwrap();
+        let variables = [("PATH", path.as_str()), ("PERIPHERY_ROOT_DIRECTORY", root)];
+        let (code, said) = program(&arguments, &variables).await;
+        let asked = std::fs::read_to_string(&asked).unwrap();
+        let last = asked.lines().last().unwrap().to_owned();
+        (code, said, last)
+    };
+    let failed = "LoadState=loaded\nActiveState=failed\nUnitFileState=enabled\n";
+    let (code, said, last) = ask(failed, "0", &[]).await;
+    assert_eq!((code, &*last), (Some(0), "start agent.service"), "{said}");
+    let (code, said, last) = ask(failed, "0", &["--user"]).await;
+    assert_eq!(
+        (code, &*last),
+        (Some(0), "--user start agent.service"),
+        "{said}"
+    );
+    let (code, said, _) = ask(failed, "1", &[]).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("systemctl start agent.service"), "{said}");
+    for state in [
+        "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\n",
+        "LoadState=loaded\nActiveState=inactive\nUnitFileState=disabled\n",
+        "LoadState=masked\nActiveState=inactive\nUnitFileState=masked\n",
+    ] {
+        let (code, said, last) = ask(state, "0", &[]).await;
+        assert_eq!(code, Some(0), "{said}");
+        assert!(last.starts_with("show "), "{last}");
+        assert!(said.contains("left alone"), "{said}");
+    }
+    let (code, said, _) = ask("LoadState=not-found\nActiveState=inactive\n", "0", &[]).await;
+    assert_eq!(code, Some(1), "{said}");
+    let mark = komodo_periphery::hand_over::DETACHED;
+    std::fs::write(root.join(mark), "{}").unwrap();
+    let (code, said, last) = ask(failed, "0", &[]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains(DETACHED) && last.starts_with("show "),
+        "{said}"
+    );
+    std::fs::remove_dir_all(&folder).unwrap();
 }
