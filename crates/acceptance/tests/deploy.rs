@@ -6,7 +6,9 @@ use std::{fs, path::PathBuf, process::Command};
 use bollard::models::HealthStatusEnum;
 use komodo_api::{
     auth::{JwtOrTwoFactor, LoginLocalUser},
+    container::RestartContainer,
     onboarding_key::CreateOnboardingKey,
+    periphery::UpdatePeriphery,
     plan::{Effect, PlanOperation, ReasonCode},
     resource::ServerRef,
     server::{GetServerState, ServerState},
@@ -62,7 +64,7 @@ impl Host {
     }
 
     /// `docker compose` with a file of `deploy/compose`. Its containers are looked at each second instead of each half
-    /// minute: what is tested is the health check of the image, not how often it runs.
+    /// minute, and what is handed over is watched for less long: how long is not what is tested.
     fn compose(
         &self,
         file: &str,
@@ -72,10 +74,13 @@ impl Host {
         let file = project().join("deploy/compose").join(file);
         let text = fs::read_to_string(&file)?;
         let mut faster = String::from("services:\n");
-        for service in ["core", "periphery"] {
+        for (service, more) in [
+            ("core", ", environment: { KOMODO_PROBATION_SECONDS: \"2\" }"),
+            ("periphery", ""),
+        ] {
             if text.contains(&format!("\n  {service}:\n")) {
                 faster.push_str(&format!(
-                    "  {service}: {{ healthcheck: {{ interval: 1s }} }}\n"
+                    "  {service}: {{ healthcheck: {{ interval: 1s }}{more} }}\n"
                 ));
             }
         }
@@ -194,6 +199,19 @@ async fn all_in_one_starts_by_one_command_and_the_agent_joins_by_itself() -> Res
     wait_server(&client, "nas").await?;
     host.wait_healthy("komodo-periphery-1").await?;
 
+    // Both are operated through themselves, and compose finds nothing to do afterwards.
+    handed_over(&host, &client).await?;
+    let containers = ["komodo-core-1", "komodo-periphery-1"];
+    let mut before = Vec::new();
+    for container in containers {
+        before.push(host.engine.inspect(container).await?.id);
+    }
+    host.compose("all-in-one.yaml", &environment, &["up", "-d"])?;
+    for (container, before) in containers.into_iter().zip(before) {
+        let after = host.engine.inspect(container).await?.id;
+        assert_eq!(after, before, "compose made {container} anew");
+    }
+
     // With its watchdog, nothing that somebody stops on the host stays stopped.
     let watched = ["--profile", "watchdog"];
     host.compose(
@@ -212,6 +230,40 @@ async fn all_in_one_starts_by_one_command_and_the_agent_joins_by_itself() -> Res
     assert_eq!(host.engine.state("komodo-core-1").await?, State::Absent);
     assert_eq!(host.engine.state("web").await?, State::Running);
     Ok(())
+}
+
+/// Gives the agent a new container and restarts Core, by Core.
+async fn handed_over(host: &Host, client: &Client) -> Result<(), Failure> {
+    let before = host.engine.inspect("komodo-periphery-1").await?.id;
+    let renew = UpdatePeriphery {
+        server: "nas".into(),
+        image: None,
+        version: None,
+        plan: None,
+    };
+    let update = client.execute_and_wait(&renew, |_| ()).await?;
+    assert!(update.success, "{update:?}");
+    wait_server(client, "nas").await?;
+    let after = host.engine.inspect("komodo-periphery-1").await?.id;
+    assert_ne!(after, before, "a new container");
+    let labels = host.engine.labels("komodo-periphery-1").await?;
+    assert_eq!(labels.get(SKIP).map(String::as_str), Some("true"));
+    host.wait_healthy("komodo-periphery-1").await?;
+
+    let again = RestartContainer::of("nas", "komodo-core-1");
+    let update = client.execute_and_wait(&again, |_| ()).await?;
+    assert!(update.success, "{update:?}");
+    wait_server(client, "nas").await?;
+    wait_for("no helper to be left", || async {
+        let running = host.engine.list().await.ok()?;
+        let names = running
+            .into_iter()
+            .flat_map(|it| it.names.unwrap_or_default());
+        let mut left =
+            names.filter(|name| name.contains("hand-over") || name.contains("komodo-old"));
+        left.next().is_none().then_some(())
+    })
+    .await
 }
 
 #[tokio::test]
