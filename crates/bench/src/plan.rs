@@ -118,6 +118,8 @@ fn plan_once(
         },
         expected,
         bound: false,
+        recreate: false,
+        probation_s: None,
     };
     let begun = Instant::now();
     let plan = plan_containers(&input, Observed::new(containers, protected))?;

@@ -19,11 +19,12 @@ use crate::{
     graph::{Dependencies, Tie, order},
     guard::{Lift, guard, verb},
     index::{Found, Index},
-    settle::target_deadline_ms,
+    settle::{hand_over_deadline_ms, target_deadline_ms},
     state::state_effect,
-    undo::{changed_since, second_step},
+    undo::{changed_since, has_undo, second_step},
 };
 
+mod branch;
 mod range;
 #[cfg(test)]
 mod tests;
@@ -54,6 +55,10 @@ pub struct PlanInput<'a> {
     pub expected: &'a BTreeMap<String, Expected>,
     /// Whether only what is in `expected` is acted on even where that is empty.
     pub bound: bool,
+    /// Whether a restart makes a new container.
+    pub recreate: bool,
+    /// Seconds that what is handed over is watched, if the request says.
+    pub probation_s: Option<u32>,
 }
 
 const NOTHING_EXPECTED: &BTreeMap<String, Expected> = &BTreeMap::new();
@@ -71,6 +76,8 @@ impl<'a> From<&'a AgentOperation> for PlanInput<'a> {
             },
             expected: &op.expected,
             bound: op.bound,
+            recreate: op.recreate.is_some(),
+            probation_s: op.probation_s,
         }
     }
 }
@@ -88,6 +95,8 @@ impl<'a> From<&'a ContainerOperation> for PlanInput<'a> {
             },
             expected: NOTHING_EXPECTED,
             bound: false,
+            recreate: op.recreate.is_some(),
+            probation_s: None,
         }
     }
 }
@@ -141,16 +150,31 @@ impl ContainersPlan {
         self.items.iter().find(|item| item.effect == Effect::Refuse)
     }
 
+    /// Whether `UndoUpdate` can bring back what the plan does: who is handed over or goes on purpose does not come back
+    /// by it.
+    pub fn has_undo(&self, action: ContainerAction) -> bool {
+        has_undo(action) && self.items.iter().all(|item| !is_branch(item.effect))
+    }
+
     /// Why an order cannot be taken that asks for new containers where only what runs the agent or Core is made anew.
     pub fn not_recreated(&self, operation: &AgentOperation) -> Option<String> {
         operation.recreate.as_ref()?;
-        let ordinary = |item: &&PlanItem| item.effect == Effect::Act;
-        let item = self.items.iter().find(ordinary)?;
+        let ordinary = self.items.iter().find(|item| {
+            let reason = item.reason.as_ref();
+            let detail = reason.and_then(|reason| reason.detail.as_deref());
+            item.effect == Effect::Act || detail == Some(branch::ONLY_BRANCH)
+        })?;
         Some(format!(
-            "'{}' runs neither the agent nor Core, and only those are made anew by `recreate`",
-            item.container
+            "'{}' cannot be made anew: {}",
+            ordinary.container,
+            branch::ONLY_BRANCH
         ))
     }
+}
+
+/// Whether it happens to what runs the agent or Core.
+const fn is_branch(effect: Effect) -> bool {
+    matches!(effect, Effect::HandOver | Effect::Detach)
 }
 
 /// Why there is no plan.
@@ -205,16 +229,22 @@ pub fn plan_containers(
     let form = Form::from(op.scope);
     let mut left_alone = Vec::new();
     let mut acts = Vec::new();
-    let mut effects = vec![Effect::Skip; containers.len()];
+    let mut effects = vec![(Effect::Skip, None); containers.len()];
     let mut rest = Vec::new();
     for &at in &chosen {
         let container = containers[at];
         let does = match guard(protected[at], op.action, form, op.lift) {
             Decision::Refuse(reason) => Err((Effect::Refuse, reason)),
             Decision::Skip(reason) => Err((Effect::Skip, reason)),
-            Decision::Act => Ok(Effect::Act),
-            Decision::HandOver(_) => Ok(Effect::HandOver),
-            Decision::Detach(_) => Ok(Effect::Detach),
+            Decision::Act => match branch::ordinary(op) {
+                Some(reason) => Err((Effect::Skip, reason)),
+                None => Ok((Effect::Act, None)),
+            },
+            Decision::HandOver(reason) => match branch::hindrance(container) {
+                Some(hindrance) => Err((Effect::Refuse, hindrance)),
+                None => Ok((Effect::HandOver, Some(reason.code))),
+            },
+            Decision::Detach(reason) => Ok((Effect::Detach, Some(reason.code))),
         };
         let (effect, reason) = match does {
             Err((effect, reason)) => (effect, Some(reason)),
@@ -275,9 +305,15 @@ pub fn plan_containers(
     let acted: BTreeSet<usize> = acts.iter().copied().collect();
     for (&at, after) in order.sequence.iter().zip(&order.after) {
         let container = containers[at];
-        let mut item = item(container, effects[at], None, protected[at]);
+        let (effect, branch) = effects[at];
+        let mut item = item(container, effect, None, protected[at]);
         item.bring_back =
-            (effects[at] == Effect::Detach).then(|| bring_back(op.action, &container.name));
+            (effect == Effect::Detach).then(|| branch::bring_back(op.action, container));
+        if let Some(branch) = branch {
+            if let Some(warning) = branch::warning(op, container, effect, branch) {
+                warnings.push(warning);
+            }
+        }
         item.after = after
             .iter()
             .map(|&other| containers[other].id.clone())
@@ -329,7 +365,15 @@ pub fn plan_containers(
             item.volumes.sort();
         }
         item.back_to = back_to(op, form, container, protected[at]);
-        let step_ms = |action| target_deadline_ms(action, container.stop_timeout_s, op.time);
+        let step_ms = |action| match effect {
+            Effect::HandOver => hand_over_deadline_ms(
+                container.stop_timeout_s,
+                op.time,
+                op.probation_s,
+                op.recreate,
+            ),
+            _ => target_deadline_ms(action, container.stop_timeout_s, op.time),
+        };
         let second_ms = second_step(op.action, item.back_to).map_or(0, step_ms);
         plan.deadlines_ms.push(step_ms(op.action) + second_ms);
         plan.items.push(item);
@@ -340,17 +384,6 @@ pub fn plan_containers(
     plan.counts = counts(&plan.items);
     plan.warnings = warnings.finish();
     Ok(plan)
-}
-
-/// The command that brings back an agent that goes on purpose.
-fn bring_back(action: ContainerAction, name: &str) -> String {
-    match action {
-        ContainerAction::Pause => format!("docker unpause {name}"),
-        ContainerAction::Destroy => {
-            format!("the command or compose file that made {name}, once more")
-        }
-        _ => format!("docker start {name}"),
-    }
 }
 
 /// What an undo brings a container back to. One that is protected from being paused is not: it stays in the run.

@@ -175,16 +175,25 @@ pub(crate) fn strength(code: ReasonCode) -> impl Ord + Copy {
 
 /// What a refusal says: the container, the reason, and the way to do it all the same.
 pub fn refusal(container: &str, action: ContainerAction, reason: &Reason) -> String {
-    let way = match row(reason.code, reason.detail.is_none()) {
-        Row::Branch => {
+    let verb = verb(action);
+    let way = match (row(reason.code, reason.detail.is_none()), reason.code) {
+        (Row::Branch, code) => {
+            let lost = match code {
+                ReasonCode::Core => "Komodo does not answer any more",
+                _ => "the server cannot be controlled",
+            };
             format!(
-                "If you mean it, ask for the {} again with `detach` (needs Write): the server cannot be controlled until \
-                 somebody brings it back on the host.",
-                verb(action)
+                "If you mean it, ask for the {verb} again with `detach` (needs Write): {lost} until somebody brings it \
+                 back on the host."
             )
         }
-        Row::Neighbour => "Ask the server that it is the agent of.".to_owned(),
-        _ => {
+        (Row::Neighbour, _) => "Ask the server that it is the agent of.".to_owned(),
+        // It is not protected, but cannot be done.
+        (Row::None, _) => {
+            let hindrance = reason.detail.clone().unwrap_or_else(|| reason.sentence());
+            return format!("cannot {verb} '{container}': {hindrance}");
+        }
+        (Row::ControlPath | Row::Label, _) => {
             "If you mean it, send the request again with `override` and your reason (needs Write)."
                 .to_owned()
         }

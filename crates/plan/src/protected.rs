@@ -6,9 +6,16 @@ use std::{
 };
 
 use komodo_agent_api::{Container, DependedOn, ProtectedContainer, skip_label};
-use komodo_api::plan::{Reason, ReasonCode};
+use komodo_api::{
+    engine::ContainerStateStatusEnum,
+    plan::{Reason, ReasonCode},
+};
 
-use crate::guard::strength;
+use crate::{
+    guard::strength,
+    hand_over::{HELPER_LABEL, NEW_SUFFIX, OLD_SUFFIX},
+    watchdog::WATCHDOG_LABEL,
+};
 
 #[cfg(test)]
 mod tests;
@@ -19,6 +26,11 @@ const CHAIN_MAX: usize = 8;
 const OWN_DEPENDENCIES_MAX: usize = 128;
 /// How the reason begins that an agent did not find by itself. No container's name has a space, so no other begins so.
 const FOR_ANOTHER: &str = "needed by the agent of ";
+const HELPER: &str = "it hands over the agent or Core";
+const HANDED_OVER: &str = "it is part of a hand over that is not confirmed yet";
+const WATCHDOG: &str = "the watchdog brings the agent back";
+/// What is told by labels and names, and is found by every agent on the Engine by itself.
+const BY_SIGHT: [&str; 3] = [HELPER, HANDED_OVER, WATCHDOG];
 
 /// What an agent knows of the path on which it is controlled.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -97,6 +109,7 @@ pub fn protected_set(containers: &[Container], path: &ControlPath) -> Vec<Protec
             );
         }
     }
+    found.add_hand_over();
     let vantage = Vantage::new(containers, path);
     let to_engine = path
         .engine_peer
@@ -162,11 +175,12 @@ pub fn protected_set(containers: &[Container], path: &ControlPath) -> Vec<Protec
 
 /// Ids of the containers in a protected set that the agent depends on as it found by itself, for the agents of other
 /// servers on its Engine. What it was told of others is not among them: else two agents would keep telling each other
-/// of what neither depends on any more.
+/// of what neither depends on any more. Nor is what each of them sees by itself.
 pub fn own_dependencies(set: &[ProtectedContainer]) -> Vec<String> {
     let is_own = |reason: &Reason| {
         let told = reason.detail.as_deref();
-        let told = told.is_some_and(|detail| detail.starts_with(FOR_ANOTHER));
+        let told = told
+            .is_some_and(|detail| detail.starts_with(FOR_ANOTHER) || BY_SIGHT.contains(&detail));
         reason.code == ReasonCode::AgentDependency && !told
     };
     set.iter()
@@ -186,6 +200,37 @@ impl Found<'_> {
         let reasons = self.reasons.entry(at).or_default();
         if !reasons.iter().any(|known| known.code == reason.code) {
             reasons.push(reason);
+        }
+    }
+
+    /// Helpers at work with what they need to put back what they took away, and watchdogs.
+    fn add_hand_over(&mut self) {
+        use ContainerStateStatusEnum::{Created, Dead, Exited};
+        use ReasonCode::AgentDependency;
+        let containers = self.containers;
+        let is_helper = |container: &Container| {
+            let works = !matches!(container.state, Exited | Dead | Created);
+            works && container.labels.contains_key(HELPER_LABEL)
+        };
+        let at_work = containers.iter().any(is_helper);
+        for (at, container) in containers.iter().enumerate() {
+            let waits = [OLD_SUFFIX, NEW_SUFFIX]
+                .iter()
+                .any(|suffix| container.name.ends_with(suffix));
+            let watches = container
+                .labels
+                .get(WATCHDOG_LABEL)
+                .is_some_and(|value| value != "false");
+            let why = match () {
+                () if is_helper(container) => HELPER,
+                // Whoever pruned the old one meanwhile would leave nothing to go back to.
+                () if at_work && waits => HANDED_OVER,
+                () if watches => WATCHDOG,
+                () => continue,
+            };
+            if !self.is_itself(at, AgentDependency) {
+                self.add(at, Reason::with(AgentDependency, why));
+            }
         }
     }
 

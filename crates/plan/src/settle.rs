@@ -1,7 +1,7 @@
 //! Verdicts: from what is observed on the host, never from how a call or a connection ended. And how long acting may
 //! take before one looks.
 
-use komodo_agent_api::Container;
+use komodo_agent_api::{Container, PROBATION_S_DEFAULT};
 use komodo_api::{
     container::ContainerAction,
     engine::ContainerStateStatusEnum,
@@ -29,6 +29,12 @@ const MARGIN_START_MS: u64 = 60_000;
 const MARGIN_PAUSE_MS: u64 = 20_000;
 /// To remove what it wrote.
 const MARGIN_REMOVE_MS: u64 = 120_000;
+/// To make a container, to name it, to start it, and to put the old one back where that fails.
+const MARGIN_HAND_OVER_MS: u64 = 90_000;
+/// To fetch an image.
+const MARGIN_PULL_MS: u64 = 600_000;
+/// Seconds that what is handed over may be watched at most.
+const PROBATION_S_MAX: u32 = 3_600;
 /// What an operation takes besides its targets.
 const MARGIN_OPERATION_MS: u64 = 10_000;
 
@@ -40,12 +46,7 @@ pub fn target_deadline_ms(
     time: Option<i32>,
 ) -> u64 {
     use ContainerAction::*;
-    let stop_s = match time.map(i64::from).or(stop_timeout_s) {
-        None => STOP_TIMEOUT_S_DEFAULT,
-        Some(seconds) => u64::try_from(seconds)
-            .unwrap_or(STOP_TIMEOUT_S_MAX)
-            .min(STOP_TIMEOUT_S_MAX),
-    };
+    let stop_s = stop_s(stop_timeout_s, time);
     match action {
         Start => MARGIN_START_MS,
         Pause | Unpause => MARGIN_PAUSE_MS,
@@ -53,6 +54,31 @@ pub fn target_deadline_ms(
         Restart => stop_s * 1000 + MARGIN_STOP_MS + MARGIN_START_MS,
         Destroy => stop_s * 1000 + MARGIN_STOP_MS + MARGIN_REMOVE_MS,
         Prune => MARGIN_REMOVE_MS,
+    }
+}
+
+/// Time within which what is handed over has to be confirmed, ms, from the time it is prepared on: an image that is
+/// fetched for it has a time of its own. `probation_s` absent is the default.
+pub fn hand_over_deadline_ms(
+    stop_timeout_s: Option<i64>,
+    time: Option<i32>,
+    probation_s: Option<u32>,
+    recreate: bool,
+) -> u64 {
+    let probation_s = probation_s.unwrap_or(PROBATION_S_DEFAULT);
+    let pull_ms = if recreate { MARGIN_PULL_MS } else { 0 };
+    (stop_s(stop_timeout_s, time) + u64::from(probation_s.min(PROBATION_S_MAX))) * 1000
+        + MARGIN_HAND_OVER_MS
+        + pull_ms
+}
+
+/// Seconds that the Engine waits for the end of a container.
+fn stop_s(stop_timeout_s: Option<i64>, time: Option<i32>) -> u64 {
+    match time.map(i64::from).or(stop_timeout_s) {
+        None => STOP_TIMEOUT_S_DEFAULT,
+        Some(seconds) => u64::try_from(seconds)
+            .unwrap_or(STOP_TIMEOUT_S_MAX)
+            .min(STOP_TIMEOUT_S_MAX),
     }
 }
 
@@ -207,7 +233,7 @@ pub fn settle_back(
 /// The verdict on an item that the plan leaves alone.
 ///
 /// What nobody named is left as it is (`unchanged`) where the action does not apply to it; whoever names a container
-/// is told that it cannot be done.
+/// is told that it cannot be done. One that the plan acts on was not tried, if it comes here.
 pub fn settle_skip(item: &PlanItem, action: ContainerAction, form: Form) -> Settled {
     let reason = item.reason.clone();
     match (item.effect, reason.as_ref().map(|reason| reason.code)) {
@@ -217,11 +243,19 @@ pub fn settle_skip(item: &PlanItem, action: ContainerAction, form: Form) -> Sett
                 .map(|reason| refusal(&item.container, action, reason));
             (VerdictKind::Failed, reason, why)
         }
-        (_, Some(ReasonCode::NotApplicable)) if form == Form::Named => (
-            VerdictKind::Failed,
-            reason,
-            Some(not_applicable(action, item.state)),
-        ),
+        (effect, _) if effect.acts() => {
+            let why = "it was not tried".to_owned();
+            (VerdictKind::Failed, None, Some(why))
+        }
+        (_, Some(ReasonCode::NotApplicable)) if form == Form::Named => {
+            // What hinders it besides its state is told with the reason.
+            let hindrance = reason.as_ref().and_then(|reason| reason.detail.as_ref());
+            let why = match hindrance {
+                Some(hindrance) => format!("cannot {} it: {hindrance}", verb(action)),
+                None => not_applicable(action, item.state),
+            };
+            (VerdictKind::Failed, reason, Some(why))
+        }
         (_, Some(ReasonCode::Already | ReasonCode::NotApplicable)) => {
             (VerdictKind::Unchanged, reason, None)
         }

@@ -88,6 +88,7 @@ pub(crate) fn container(line: &str) -> Container {
             "ports" => container.ports = value.split(',').map(port).collect(),
             "restart" => container.restart_policy = value.into(),
             "timeout" => container.stop_timeout_s = value.parse().ok(),
+            "rm" => container.auto_remove = true,
             "bytes" => container.size_rw = value.parse().ok(),
             "code" => container.exit_code = value.parse().ok(),
             "started" => container.started_at = value.parse().ok(),

@@ -20,8 +20,9 @@ pub const AGENT_SERVICE: &str = "periphery";
 pub const STARTS_MAX: usize = 5;
 /// The time in which starts are counted, ms.
 pub const WINDOW_MS: i64 = 10 * 60 * 1000;
-/// How long after its deadline a helper is waited for, ms; then the agent is brought back without it.
-pub const HELPER_OVERDUE_MS: i64 = 5 * 60 * 1000;
+/// How long after its deadline a helper that is at work is waited for, ms; then the agent is brought back without it. A
+/// helper itself tries no longer to bring an old container back.
+pub const HELPER_OVERDUE_MS: i64 = 10 * 60 * 1000;
 
 const COMPOSE_SERVICE_LABEL: &str = "com.docker.compose.service";
 
@@ -234,27 +235,31 @@ pub enum Decide {
 }
 
 /// Decides what is done about an agent's container.
+///
+/// While a helper is at work it decides; one that was killed midway is sent back to it whatever it left behind, be that a
+/// container that was never started or one that the Engine starts again and again. Only an agent that runs settles that
+/// by itself.
 pub fn decide(facts: &Facts) -> Decide {
     use ContainerStateStatusEnum::*;
     let Some(agent) = &facts.agent else {
         return Decide::Leave(Why::Gone);
     };
-    let remedy = match agent.state {
-        Exited => Decide::Start,
-        Paused => Decide::Unpause,
-        Running => return Decide::Leave(Why::Runs),
-        Restarting => return Decide::Leave(Why::EngineStarts),
-        Created => return Decide::Leave(Why::NeverStarted),
-        Stopping => return Decide::Leave(Why::Stops),
-        Removing | Dead | Empty => return Decide::Leave(Why::Gone),
-    };
-    let remedy = match helper(facts) {
-        Some(Decide::Resume { helper, paused }) => Decide::Resume { helper, paused },
-        Some(left) => return left,
-        None if agent.detached_at.is_some_and(|at| at >= agent.began) => {
+    if agent.state == Running {
+        return Decide::Leave(Why::Runs);
+    }
+    let remedy = match (helper(facts), agent.state) {
+        (Some(remedy @ Decide::Resume { .. }), _) => remedy,
+        (Some(left), _) => return left,
+        (None, Exited | Paused) if agent.detached_at.is_some_and(|at| at >= agent.began) => {
             return Decide::Leave(Why::Detached);
         }
-        None => remedy,
+        (None, Exited) => Decide::Start,
+        (None, Paused) => Decide::Unpause,
+        (None, Running) => return Decide::Leave(Why::Runs),
+        (None, Restarting) => return Decide::Leave(Why::EngineStarts),
+        (None, Created) => return Decide::Leave(Why::NeverStarted),
+        (None, Stopping) => return Decide::Leave(Why::Stops),
+        (None, Removing | Dead | Empty) => return Decide::Leave(Why::Gone),
     };
     let recent: Vec<UnixMs> = facts
         .acted
@@ -288,22 +293,17 @@ pub fn decide(facts: &Facts) -> Decide {
 fn helper(facts: &Facts) -> Option<Decide> {
     use ContainerStateStatusEnum::*;
     let overdue_at = |helper: &Helper| helper.until.map(|until| until + HELPER_OVERDUE_MS);
-    let in_time = facts
-        .helpers
-        .iter()
-        .filter(|helper| overdue_at(helper).is_none_or(|at| facts.now < at));
     let mut killed = None;
-    for helper in in_time {
+    for helper in &facts.helpers {
         match helper.state {
-            Running | Restarting | Stopping => {
-                return Some(match overdue_at(helper) {
-                    Some(until) => Decide::Wait {
-                        until,
-                        why: Why::HandOver,
-                    },
-                    None => Decide::Leave(Why::HandOver),
-                });
-            }
+            Running | Restarting | Stopping => match overdue_at(helper) {
+                Some(until) if facts.now >= until => {}
+                Some(until) => {
+                    let why = Why::HandOver;
+                    return Some(Decide::Wait { until, why });
+                }
+                None => return Some(Decide::Leave(Why::HandOver)),
+            },
             Exited | Paused if !helper.done => killed = killed.or(Some(helper)),
             // One that was never started has touched nothing.
             Exited | Paused | Created | Removing | Dead | Empty => {}

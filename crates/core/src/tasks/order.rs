@@ -14,7 +14,7 @@ use komodo_api::{
 };
 use komodo_failpoint::failpoint;
 use komodo_plan::{
-    ContainersPlan, Observed, PlanError, PlanInput, has_undo, operation_deadline_ms,
+    ContainersPlan, Observed, PlanError, PlanInput, operation_deadline_ms,
     plan_containers, plan_hash,
 };
 use serde::{Deserialize, Serialize};
@@ -435,6 +435,7 @@ impl Inner {
             .items
             .iter()
             .any(|item| item.effect == Effect::HandOver);
+        let undo = plan.has_undo(action);
         Plan {
             hash: plan_hash(hashed_as, server.as_str(), &plan),
             operation: request.to_owned(),
@@ -443,7 +444,7 @@ impl Inner {
             items: plan.items,
             counts: plan.counts,
             warnings: plan.warnings,
-            undo: has_undo(action),
+            undo,
             probation_s: hands_over.then_some(self.settings.probation_s),
             as_of: self.clock.now(),
         }

@@ -6,6 +6,7 @@ use crate::{
     table::{ACTIONS, PROTECTING, STATES, action, container, id, scope, world},
 };
 
+mod branch;
 mod order;
 mod range;
 
@@ -16,13 +17,19 @@ fn plan(containers: &[Container], what: &str) -> Result<ContainersPlan, PlanErro
         .split_whitespace()
         .map(|name| ContainerRef(name.into()))
         .collect();
-    let (what, overridden) = match what.strip_suffix(" override") {
-        Some(what) => (what, true),
-        None => (what, false),
+    let mut what = what;
+    let mut said = |word: &str| match what.strip_suffix(word) {
+        Some(rest) => {
+            what = rest;
+            true
+        }
+        None => false,
     };
+    let (recreate, detach, overridden) = (said(" recreate"), said(" detach"), said(" override"));
     let (verb, rest) = what.split_once(' ').unwrap();
     let path = ControlPath {
         own_container: Some(id("periphery")),
+        core_container: Some(id("core")),
         core_depends_on: vec!["coredb".into()],
         ..ControlPath::default()
     };
@@ -33,12 +40,11 @@ fn plan(containers: &[Container], what: &str) -> Result<ContainersPlan, PlanErro
         scope: &scope,
         exclude: &exclude,
         time: None,
-        lift: crate::Lift {
-            overridden,
-            detach: false,
-        },
+        lift: crate::Lift { overridden, detach },
         expected: NOTHING_EXPECTED,
         bound: false,
+        recreate,
+        probation_s: None,
     };
     plan_containers(&input, Observed::new(containers, &protected))
 }
@@ -80,6 +86,20 @@ fn print(plan: &ContainersPlan, containers: &[Container]) -> String {
         }
         if let Some(bytes) = item.bytes {
             printed += &format!(" {bytes}B");
+        }
+        if let Some(bring_back) = &item.bring_back {
+            printed += &format!(" bring back: {bring_back}");
+        }
+        if let Some(detail) = item
+            .reason
+            .as_ref()
+            .and_then(|reason| reason.detail.as_ref())
+            && item
+                .reason
+                .as_ref()
+                .is_some_and(|reason| !reason.code.protects())
+        {
+            printed += &format!(" ({detail})");
         }
         printed.push('\n');
     }
@@ -125,8 +145,8 @@ fn assert_counts(plan: &ContainersPlan) {
     assert_eq!(plan.acts().count(), act as usize);
     assert_eq!(plan.deadlines_ms.len(), plan.items.len());
     for (item, deadline) in plan.items.iter().zip(&plan.deadlines_ms) {
-        assert_eq!(item.effect == Effect::Act, *deadline > 0);
-        assert_eq!(item.effect == Effect::Act, item.reason.is_none());
+        assert_eq!(item.effect.acts(), *deadline > 0);
+        assert_eq!(item.effect.acts(), item.reason.is_none());
     }
 }
 
@@ -307,6 +327,8 @@ fn each_verb_by_name_in_each_state() {
                 },
                 expected: NOTHING_EXPECTED,
                 bound: false,
+                recreate: false,
+                probation_s: None,
             };
             let plan = plan_containers(&input, Observed::new([&container], &[])).unwrap();
             let word = match &plan.items[0].reason {
@@ -391,6 +413,8 @@ fn a_plan_that_held_no_container_binds_too() {
             },
             expected,
             bound,
+            recreate: false,
+            probation_s: None,
         };
         let plan = plan_containers(&input, Observed::new([&web], &[])).unwrap();
         (

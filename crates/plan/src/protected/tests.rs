@@ -458,3 +458,78 @@ fn what_lives_in_the_network_of_core_is_not_the_way_to_it() {
         "#]],
     );
 }
+
+#[test]
+fn helpers_at_work_and_watchdogs_are_part_of_the_control_path() {
+    let hosts = [
+        // A helper that has ended, or that was not started, protects nothing any more.
+        "
+        periphery running skip=true
+        helper running label=komodo.hand-over:op skip=true
+        periphery.komodo-old exited
+        db.komodo-older exited
+        watchdog running label=komodo.watchdog:true
+        stopped-watchdog exited label=komodo.watchdog:
+        no-watchdog running label=komodo.watchdog:false
+        ",
+        "
+        periphery running
+        helper exited label=komodo.hand-over:op
+        periphery.komodo-old exited
+        periphery.komodo-new created
+        ",
+        "
+        core running
+        helper restarting label=komodo.hand-over:op net=tunnel
+        core.komodo-new created
+        tunnel running
+        ",
+    ];
+    let own = agent("periphery");
+    check(
+        hosts[0],
+        own.clone(),
+        expect![[r#"
+        helper: agent-dependency (it hands over the agent or Core), label (komodo.skip=true)
+        periphery: agent, label (komodo.skip=true)
+        periphery.komodo-old: agent-dependency (it is part of a hand over that is not confirmed yet)
+        stopped-watchdog: agent-dependency (the watchdog brings the agent back)
+        watchdog: agent-dependency (the watchdog brings the agent back)
+    "#]],
+    );
+    check(
+        hosts[1],
+        own.clone(),
+        expect![[r#"
+        periphery: agent
+    "#]],
+    );
+    check(
+        hosts[2],
+        own.clone(),
+        expect![[r#"
+        core.komodo-new: agent-dependency (it is part of a hand over that is not confirmed yet)
+        helper: agent-dependency (it hands over the agent or Core)
+        tunnel: agent-dependency (helper uses its network)
+    "#]],
+    );
+    // Each agent sees them by itself.
+    let containers = world(hosts[0]);
+    assert_eq!(own_dependencies(&protected_set(&containers, &own)), [""; 0]);
+}
+
+/// In a hand over the agent itself may be called what the old one is called.
+#[test]
+fn the_agent_is_the_agent_under_any_name() {
+    check(
+        "
+        periphery.komodo-old running
+        helper running label=komodo.hand-over:op
+        ",
+        agent("periphery.komodo-old"),
+        expect![[r#"
+            helper: agent-dependency (it hands over the agent or Core)
+            periphery.komodo-old: agent
+        "#]],
+    );
+}

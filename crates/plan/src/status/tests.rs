@@ -183,3 +183,36 @@ fn who_detached_a_server_and_what_brings_it_back_are_told_apart_from_the_sentenc
     let reason = reason.expect("it is not connected");
     assert_eq!((reason.by, reason.bring_back), (None, None));
 }
+
+#[test]
+fn an_agent_that_goes_on_purpose_is_not_told_to_be_broken() {
+    let engine = EngineState::Unreachable {
+        why: "it went".into(),
+        since: 7,
+    };
+    let mut printed = String::new();
+    for goodbye in [
+        GoodbyeReason::Detached {
+            by: "ada".into(),
+            bring_back: "docker start periphery".into(),
+        },
+        GoodbyeReason::HandedOver {
+            operation: "op".into(),
+        },
+    ] {
+        let link = LinkState::Lost {
+            since: 1_795_435_391_000,
+            goodbye: Some(goodbye),
+        };
+        let (state, reason) = server_state(true, &link, &engine);
+        let ServerReason {
+            code, why, since, ..
+        } = reason.expect("it is away");
+        printed += &format!("{state:?} {code:?} since {since:?}: {why}\n");
+        assert_eq!(server_state(false, &link, &engine).0, ServerState::Disabled);
+    }
+    expect![[r#"
+        NotOk Detached since Some(1795435391000): detached by ada at 2026-11-23 12:03:11 UTC; bring it back with: docker start periphery
+        NotOk HandedOver since Some(1795435391000): Periphery is being restarted or updated by its helper since 2026-11-23 12:03:11 UTC
+    "#]].assert_eq(&printed);
+}

@@ -138,6 +138,8 @@ fn check(verb: &str, asked: &str, list: &str, containers: &str, protect: &str, e
         },
         expected: &undo.expected,
         bound: false,
+        recreate: false,
+        probation_s: None,
     };
     let plan = plan_containers(&input, Observed::new(&containers, &protected)).unwrap();
     let mut printed = String::new();
@@ -294,6 +296,8 @@ fn no_undo_acts_on_what_is_not_as_expected() {
                             },
                             expected: &undo.expected,
                             bound: false,
+                            recreate: false,
+                            probation_s: None,
                         };
                         let plan = plan_containers(&input, Observed::new([&now], &[])).unwrap();
                         let as_left = found == after && (started, finished) == (1, 2);
@@ -338,6 +342,8 @@ fn a_protected_container_is_never_brought_down_by_an_undo_of_a_bulk_start() {
             },
             expected: &undo.expected,
             bound: false,
+            recreate: false,
+            probation_s: None,
         };
         let plan = plan_containers(&input, Observed::new([&now], &protected)).unwrap();
         // Whoever lists by name what carries only the label means it.

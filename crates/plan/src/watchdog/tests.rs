@@ -115,10 +115,11 @@ fn what_was_detached_on_purpose_stays_so_until_it_has_run_again() {
 #[test]
 fn a_helper_at_work_is_left_to_its_work_and_one_that_was_killed_is_sent_back_to_it() {
     let until = Some(NOW + 1_000);
-    let cases: [(&[(State, bool, Option<UnixMs>)], &str); 12] = [
-        (&[(State::Running, false, until)], "wait 301000 HandOver"),
-        (&[(State::Restarting, false, until)], "wait 301000 HandOver"),
-        (&[(State::Running, true, until)], "wait 301000 HandOver"),
+    let overdue = Some(NOW - HELPER_OVERDUE_MS);
+    let cases: [(&[(State, bool, Option<UnixMs>)], &str); 13] = [
+        (&[(State::Running, false, until)], "wait 601000 HandOver"),
+        (&[(State::Restarting, false, until)], "wait 601000 HandOver"),
+        (&[(State::Running, true, until)], "wait 601000 HandOver"),
         (&[(State::Running, false, None)], "leave HandOver"),
         (&[(State::Exited, true, until)], "start"),
         (&[(State::Created, false, until)], "start"),
@@ -133,12 +134,13 @@ fn a_helper_at_work_is_left_to_its_work_and_one_that_was_killed_is_sent_back_to_
             &[(State::Exited, true, until), (State::Exited, false, until)],
             "resume helper-1 false",
         ),
+        (&[(State::Running, false, overdue)], "start"),
         (
             &[
-                (State::Running, false, Some(NOW - HELPER_OVERDUE_MS)),
-                (State::Exited, false, Some(NOW - HELPER_OVERDUE_MS)),
+                (State::Running, false, overdue),
+                (State::Exited, false, overdue),
             ],
-            "start",
+            "resume helper-1 false",
         ),
     ];
     for (helpers, expected) in cases {
@@ -146,6 +148,19 @@ fn a_helper_at_work_is_left_to_its_work_and_one_that_was_killed_is_sent_back_to_
         assert_eq!(shown(&facts), expected, "{helpers:?}");
         let runs = helped(agent(State::Running), helpers);
         assert_eq!(shown(&runs), "leave Runs", "{helpers:?}");
+    }
+    for state in [
+        State::Created,
+        State::Restarting,
+        State::Paused,
+        State::Stopping,
+        State::Removing,
+        State::Dead,
+    ] {
+        let killed = helped(agent(state), &[(State::Exited, false, until)]);
+        assert_eq!(shown(&killed), "resume helper-0 false", "{state:?}");
+        let at_work = helped(agent(state), &[(State::Running, false, until)]);
+        assert_eq!(shown(&at_work), "wait 601000 HandOver", "{state:?}");
     }
     let fresh = with(agent(State::Exited), |agent| agent.since = NOW);
     let killed = helped(fresh, &[(State::Exited, false, until)]);
