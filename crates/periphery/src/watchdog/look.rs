@@ -136,7 +136,7 @@ impl Memory {
         let Some((inspected, environment)) = inspect(engine, &agent.id).await? else {
             return Ok(look);
         };
-        use ContainerStateStatusEnum::{Exited, Paused};
+        use ContainerStateStatusEnum::{Exited, Paused, Running};
         let state = inspected.state.status;
         let down = matches!(state, Exited | Paused);
         let mut detached_at = None;
@@ -149,7 +149,7 @@ impl Memory {
             let root = root.unwrap_or(Path::new(ROOT_DEFAULT));
             (detached_at, look.mark) = mark(engine, &agent.id, root).await?;
         }
-        if down {
+        if state != Running {
             look.facts.helpers = helpers(engine, &listed, &agent).await?;
         }
         // After all else was read, so that it is not later than what was seen.
