@@ -32,6 +32,7 @@ const COMMAND_SECONDS: u64 = 60;
 struct Server {
     name: String,
     world: World,
+    host: SimHost,
     agent: SimAgent,
     dial: DialOptions,
     link: JoinSet<()>,
@@ -43,11 +44,11 @@ impl Server {
     /// Connects its agent.
     fn connect(&mut self) {
         self.leave = CancellationToken::new();
-        let (agent, name, leave) = (self.agent.clone(), self.name.clone(), self.leave.clone());
+        let (host, name, leave) = (self.host.clone(), self.name.clone(), self.leave.clone());
         let options = self.dial.clone();
         self.link.spawn(async move {
             let (state, _kept) = watch::channel(LinkState::Stopped);
-            dial(agent, &name, &options, state, leave).await.unwrap();
+            dial(&host, &name, &options, state, leave).await.unwrap();
         });
     }
 
@@ -92,6 +93,7 @@ async fn server_with(core: &Core, name: &str, containers: &[&str]) -> Server {
         name: name.to_owned(),
         world,
         agent: host.start(),
+        host,
         dial: DialOptions {
             core: format!("ws://{}", core.address).parse().unwrap(),
             join: core.join_string().await.unwrap().parse().unwrap(),

@@ -13,7 +13,7 @@ use komodo_link::{
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::agent::SimAgent;
+use crate::host::SimHost;
 
 /// How simulated agents reach Core.
 #[derive(Debug, Clone)]
@@ -51,12 +51,13 @@ pub enum DialError {
     Config(#[from] ConfigError),
 }
 
-/// Keeps a link from `agent` to Core under a name, until `cancel`.
+/// Keeps a link to Core under a name, until `cancel`, for each agent that runs on `host`, one after the other: what is
+/// handed over is another agent, with the same key.
 ///
 /// # Errors
 /// [`DialError`], at once; a Core that does not answer is no error, it is tried again.
 pub async fn dial(
-    agent: SimAgent,
+    host: &SimHost,
     name: &str,
     options: &DialOptions,
     state: watch::Sender<LinkState>,
@@ -71,11 +72,6 @@ pub async fn dial(
         source,
     })?;
     let timings = AgentTimings::default();
-    let dialler = CoreDialler::new(options.core.clone(), name, OuterTls::Verify, &timings)
-        .map_err(|error| DialError::Dialler {
-            name: name.to_owned(),
-            why: error.to_string(),
-        })?;
     let config = AgentLinkConfig {
         identity,
         connect_as: name.to_owned(),
@@ -84,6 +80,43 @@ pub async fn dial(
         known_cores: None,
         timings,
     };
-    agent::run(config, dialler, router(Arc::new(agent)), state, cancel).await?;
+    let mut agents = host.agents();
+    while !cancel.is_cancelled() {
+        let now = agents.borrow_and_update().clone();
+        let Some(agent) = now.filter(|agent| agent.is_alive() && agent.reaches_core()) else {
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Ok(()),
+                changed = agents.changed() => match changed {
+                    Ok(()) => continue,
+                    Err(_) => return Ok(()),
+                },
+            }
+        };
+        let dialler = CoreDialler::new(
+            options.core.clone(),
+            name,
+            OuterTls::Verify,
+            &config.timings,
+        )
+        .map_err(|error| DialError::Dialler {
+            name: name.to_owned(),
+            why: error.to_string(),
+        })?;
+        let service = router(Arc::new(agent.clone()));
+        let run = agent::run(
+            config.clone(),
+            dialler,
+            service,
+            state.clone(),
+            cancel.clone(),
+        );
+        tokio::select! {
+            biased;
+            // A process that ends takes its connections with it.
+            () = agent.closed() => {}
+            ended = run => ended?,
+        }
+    }
     Ok(())
 }

@@ -8,7 +8,7 @@ use clap::Parser;
 use komodo_agent_api::Container;
 use komodo_api::container::ContainerAction;
 use komodo_link::{JoinString, agent::CoreAddress, agent::LinkState};
-use komodo_sim::{AgentOptions, DialOptions, Fault, SimHost, World, dial, parse_container};
+use komodo_sim::{AgentOptions, DialOptions, Fault, Image, SimHost, World, dial, parse_container};
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +34,10 @@ struct Options {
     /// Name of the container that the agent of each runs in; it is one of theirs.
     #[arg(long)]
     agent_container: Option<String>,
+    /// What an agent does that is made from an image: `agent:2=absent`, `=cannot-start`, `=never-connects` or
+    /// `=dies-after-MS`. Can be said more than once; any other image is good.
+    #[arg(long, value_parser = image)]
+    image: Vec<(String, Image)>,
     /// How long the Engine takes for each action on a container, in ms.
     #[arg(long, default_value_t = 0)]
     latency: u64,
@@ -55,6 +59,26 @@ struct Options {
     /// Folder in which the keys of the agents are kept, to come back as the same servers.
     #[arg(long)]
     keys: Option<PathBuf>,
+}
+
+/// Reads `NAME=WHAT`.
+fn image(text: &str) -> Result<(String, Image), String> {
+    let (name, what) = text
+        .rsplit_once('=')
+        .ok_or_else(|| format!("'{text}' is no NAME=WHAT"))?;
+    let does = match (what, what.strip_prefix("dies-after-")) {
+        ("absent", _) => Image::Absent,
+        ("cannot-start", _) => Image::CannotStart,
+        ("never-connects", _) => Image::NeverConnects,
+        (_, Some(ms)) => {
+            let ms = ms
+                .parse()
+                .map_err(|_| format!("'{ms}' is no number of ms"))?;
+            Image::DiesAfter(Duration::from_millis(ms))
+        }
+        _ => return Err(format!("'{what}' is nothing that an image does")),
+    };
+    Ok((name.to_owned(), does))
 }
 
 /// See [`Fault`].
@@ -134,6 +158,9 @@ async fn run(options: Options) -> anyhow::Result<()> {
                 host_name: name.clone(),
             },
         );
+        for (image, does) in &options.image {
+            host.set_image(image, *does);
+        }
         let agent = host.start();
         let (state, link) = watch::channel(LinkState::Stopped);
         links.push(link);
@@ -159,7 +186,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
             tasks.spawn(flood(world.clone(), burst, cancel.clone()));
         }
         let (dialling, cancelled) = (dialling.clone(), cancel.clone());
-        tasks.spawn(async move { dial(agent, &name, &dialling, state, cancelled).await });
+        tasks.spawn(async move { dial(&host, &name, &dialling, state, cancelled).await });
         if options.changes > 0.0 {
             tasks.spawn(stir(
                 world,
