@@ -17,7 +17,7 @@ export type Answer<M extends Module, N extends string> =
   Post<M, N> extends { responses: { 200: { content: { "application/json": infer B } } } } ? B : never;
 
 /** A request that acts on containers, or undoes one; each is planned before it is executed. */
-export type PlannedExecution = Exclude<Name<"execute">, "CancelUpdate">;
+export type PlannedExecution = Exclude<Name<"execute">, "CancelUpdate" | "RollPeriphery">;
 
 /** An execute request, ready to be planned or sent. */
 export type PlannedRequest = {
@@ -25,5 +25,5 @@ export type PlannedRequest = {
 }[PlannedExecution];
 
 /** One that names its containers and its server itself. */
-export type ContainerRequest = Exclude<PlannedRequest, { type: "UndoUpdate" }>;
+export type ContainerRequest = Exclude<PlannedRequest, { type: "UndoUpdate" | "UpdatePeriphery" }>;
 export type ContainerExecution = ContainerRequest["type"];

@@ -24,9 +24,11 @@ interface AwayProps {
   error: ApiError;
   /** The choice of how long to wait; null where it cannot wait. */
   queue: { expiry: Expiry; onExpiry: (expiry: Expiry) => void } | null;
+  /** Whether it is an undo. */
+  undoes: boolean;
 }
 
-export function Away({ error, queue }: AwayProps) {
+export function Away({ error, queue, undoes }: AwayProps) {
   const words = useWords();
   const now = useCoarseNow();
   const server = text(error.params.server) ?? "";
@@ -57,7 +59,7 @@ export function Away({ error, queue }: AwayProps) {
           </div>
         )}
       </Note>
-      <p>{queue ? words.away.queueHint : words.away.undoHint}</p>
+      <p>{queue ? words.away.queueHint : undoes ? words.away.undoHint : words.away.againHint}</p>
       {queue && (
         <Segments
           label={words.away.giveUp}

@@ -9,7 +9,18 @@ import { parseFilter } from "./filter";
 import { containerAge, containerLook, containerTone, plannedPorts, publishedPorts, shortImage } from "./look";
 import { changes, groups, labelledButActed } from "./plan-groups";
 import { progress } from "./progress-count";
-import { actionOf, chosen, newImage, onAll, onOne, onSeveral, recreated, undoOf } from "./requests";
+import {
+  actionOf,
+  canWait,
+  chosen,
+  isOfSeveral,
+  newImage,
+  onAll,
+  onOne,
+  onSeveral,
+  undoOf,
+  updateAgent,
+} from "./requests";
 
 const container = (part: Partial<ContainerListItem>): ContainerListItem => ({ name: "web", state: "running", ...part });
 
@@ -219,12 +230,15 @@ describe("requests", () => {
   });
 
   test("put a new container in the place of an agent, from the same name or another image", () => {
-    const same = recreated("nas", "periphery", null);
-    const other = recreated("nas", "periphery", "periphery:2");
-    expect(chosen(other, { exclude: [], override: null, plan: "h" })).toEqual({
-      type: "RestartContainer",
-      params: { server: "nas", container: "periphery", recreate: { image: "periphery:2" }, plan: "h" },
+    const same = updateAgent("nas", null);
+    const other = updateAgent("nas", "periphery:2");
+    expect(chosen(other, { exclude: ["x"], override: "why", detach: true, plan: "h" })).toEqual({
+      type: "UpdatePeriphery",
+      params: { server: "nas", image: "periphery:2", plan: "h" },
     });
+    expect([same, undoOf("u")].some(canWait)).toBe(false);
+    expect([same, undoOf("u"), onOne("stop", "nas", "db")].some(isOfSeveral)).toBe(false);
+    expect([onAll("stop", "nas"), onOne("stop", "nas", "db")].every(canWait)).toBe(true);
     expect([newImage(same), newImage(other)]).toEqual([{ image: null }, { image: "periphery:2" }]);
     expect([newImage(onOne("restart", "nas", "periphery")), newImage(onAll("stop", "nas"))]).toEqual([null, null]);
   });

@@ -1,6 +1,6 @@
 // What the plan dialog says when Core does not simply agree: the world changed, or the container is protected.
 import { Link } from "@tanstack/react-router";
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { ApiError } from "../api/client";
 import type { PlanItem, PlannedAction, Reason } from "../api/types";
 import { moment } from "../i18n/format";
@@ -186,13 +186,18 @@ interface DetachProps {
 export function Detach({ item, action, server, typed, onTyped }: DetachProps) {
   const words = useWords();
   const core = item.protected?.some(({ reason }) => reason === "core") ?? false;
+  // The button that led here is gone; whoever works by keys goes on at what matters.
+  const head = useRef<HTMLElement>(null);
+  useEffect(() => head.current?.focus(), []);
   const lost = core
     ? [words.detach.lostCore, words.detach.lostCorePage]
     : [words.detach.lost(server), words.detach.noAlert];
   return (
     <>
       <Note tone="warn">
-        <strong>{words.detach.whatIsLost}</strong>
+        <strong ref={head} tabIndex={-1}>
+          {words.detach.whatIsLost}
+        </strong>
         <ul>
           {[...lost, words.detach.keepsRunning].map((sentence) => (
             <li key={sentence}>{sentence}</li>

@@ -4,20 +4,33 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import { ApiError, call } from "../api/client";
 import type { PlannedRequest } from "../api/operations";
 import type { Plan, PlanItem, PlannedAction, Update } from "../api/types";
+import { duration } from "../i18n/format";
 import { useWords } from "../i18n/words";
 import { useServers } from "../live/live";
 import { Button } from "../parts/button";
 import { Dialog } from "../parts/dialog";
 import { TextField } from "../parts/field";
 import { Failure, Note, Skeleton } from "../parts/page";
+import { useMayWrite } from "../servers/permission";
 import { Away, type Expiry, expirySeconds, isAwayError } from "./away";
 import type { Wish } from "./operate";
 import { Busy, Detach, Drift, isBusyError, Refused } from "./plan-answers";
 import { type Change, changes, groups, labelledButActed } from "./plan-groups";
 import { PlanList } from "./plan-list";
 import { ProgressDialog } from "./progress";
-import { actionOf, chosen, endsThings, namedContainer, newImage, takesAway, undoneUpdate } from "./requests";
+import {
+  actionOf,
+  canWait,
+  chosen,
+  endsThings,
+  isOfSeveral,
+  namedContainer,
+  newImage,
+  takesAway,
+  undoneUpdate,
+} from "./requests";
 
+const MS_PER_SECOND = 1_000;
 /** From how many containers on the name of the server is asked for. */
 const TYPE_NAME_FROM = 21;
 
@@ -89,9 +102,14 @@ export function PlanDialog({ wish, onClose }: { wish: Wish; onClose: () => void 
     plan.refetch();
   });
 
+  const write = useMayWrite(
+    plan.data?.items.some(({ effect }) => effect === "hand-over") ? plan.data.server : undefined,
+  );
   const server = plan.data?.server_name ?? wish.serverName;
-  const title =
+  const asked =
     wish.title ?? (named === null ? words.actions[action].title(server) : words.actions[action].titleOne(named));
+  const title =
+    detach && plan.data?.items.some(({ effect }) => effect === "detach") ? words.detach.title(asked, server) : asked;
   if (go.data) {
     const looked = go.variables && "plan" in go.variables ? go.variables.plan : null;
     return (
@@ -124,6 +142,12 @@ export function PlanDialog({ wish, onClose }: { wish: Wish; onClose: () => void 
     setExcluded(next);
   };
 
+  const offOf = () => {
+    if (act === 0) return words.plan.noneActed;
+    if (handsOver && write === false) return words.detach.needsWrite;
+    return leaves && typed !== server ? words.detach.typeName(server) : null;
+  };
+
   return (
     <Dialog
       wide
@@ -136,7 +160,7 @@ export function PlanDialog({ wish, onClose }: { wish: Wish; onClose: () => void 
           {shown && !(refused && act === 0) && (
             <Button
               look={leaves || endsThings(action) || override !== null ? "danger" : "primary"}
-              off={act === 0 ? words.plan.noneActed : leaves && typed !== server ? words.detach.typeName(server) : null}
+              off={offOf()}
               onPress={() => ready && go.mutate({ plan: shown })}
             >
               {leaves
@@ -150,7 +174,7 @@ export function PlanDialog({ wish, onClose }: { wish: Wish; onClose: () => void 
                   : words.actions[action].button(act)}
             </Button>
           )}
-          {away && undone === null && (
+          {away && canWait(wish.request) && (
             <Button look="primary" onPress={() => !go.isPending && go.mutate({ expiresS: expirySeconds[expiry] })}>
               {words.away.go}
             </Button>
@@ -159,7 +183,13 @@ export function PlanDialog({ wish, onClose }: { wish: Wish; onClose: () => void 
       }
     >
       {plan.isPending && <PlanSkeleton label={words.plan.loading} />}
-      {away && <Away error={away} queue={undone === null ? { expiry, onExpiry: setExpiry } : null} />}
+      {away && (
+        <Away
+          error={away}
+          queue={canWait(wish.request) ? { expiry, onExpiry: setExpiry } : null}
+          undoes={undone !== null}
+        />
+      )}
       {plan.isError && !away && <Failure error={plan.error} retry={() => plan.refetch()} />}
       {drifted && <Drift drift={drift} />}
       {isBusyError(go.error) ? (
@@ -180,14 +210,15 @@ export function PlanDialog({ wish, onClose }: { wish: Wish; onClose: () => void 
               busy={plan.isFetching}
             />
           )}
-          {handsOver && <HandOverNote core={runsCore(handsOver)} />}
+          {handsOver && write === false && <Note tone="plain">{words.detach.needsWrite}</Note>}
+          {handsOver && <HandOverNote core={runsCore(handsOver)} probationS={shown.probation_s ?? null} />}
           {shown.items.length === 0 ? (
             <p>{undone === null ? words.plan.empty : words.undo.nothing}</p>
           ) : (
             <PlanList
               groups={groups(shown)}
               action={action}
-              onInclude={named === null && undone === null ? include : undefined}
+              onInclude={isOfSeveral(wish.request) ? include : undefined}
               changed={drifted ? drift : null}
               backTo={backTo}
               override={override}
@@ -250,12 +281,16 @@ const PlanSkeleton = ({ label }: { label: string }) => (
 const runsCore = (item: PlanItem) => item.protected?.some(({ reason }) => reason === "core") ?? false;
 
 /** What a hand over is, before it is pressed. */
-function HandOverNote({ core }: { core: boolean }) {
+function HandOverNote({ core, probationS }: { core: boolean; probationS: number | null }) {
   const words = useWords();
+  const proof =
+    probationS === null
+      ? words.handOver.proofAny
+      : words.handOver.proof(duration(words.locale, probationS * MS_PER_SECOND));
   return (
     <Note tone="plain">
       <ul>
-        <li>{words.handOver.proof}</li>
+        <li>{proof}</li>
         <li>{words.handOver.rollBack}</li>
         <li>{core ? words.handOver.awayCore : words.handOver.away}</li>
       </ul>

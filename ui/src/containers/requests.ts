@@ -42,10 +42,10 @@ export const onSeveral = (action: SingleAction, server: string, containers: stri
   params: { server, containers, action },
 });
 
-/** Puts a new container in the place of the one that runs an agent or Core; without an image, from the same name. */
-export const recreated = (server: string, container: string, image: string | null): ContainerRequest => ({
-  type: "RestartContainer",
-  params: { server, container, recreate: image === null ? {} : { image } },
+/** Puts a new container in the place of the one that the agent of a server runs in; without an image, from the same name. */
+export const updateAgent = (server: string, image: string | null): PlannedRequest => ({
+  type: "UpdatePeriphery",
+  params: image === null ? { server } : { server, image },
 });
 
 /** Brings back what an Update changed. */
@@ -54,6 +54,7 @@ export const undoOf = (update: string): PlannedRequest => ({ type: "UndoUpdate",
 /** The action of a request. */
 export function actionOf(request: PlannedRequest): PlannedAction {
   if (request.type === "UndoUpdate") return "undo";
+  if (request.type === "UpdatePeriphery") return "restart";
   if (request.type === "BatchContainers") return request.params.action;
   const found =
     singleActions.find((action) => one[action] === request.type) ??
@@ -65,14 +66,20 @@ export function actionOf(request: PlannedRequest): PlannedAction {
 export const namedContainer = (request: PlannedRequest): string | null =>
   "container" in request.params ? request.params.container : null;
 
+/** Whether single containers can be left out of what a request is about. */
+export const isOfSeveral = (request: PlannedRequest) =>
+  request.type !== "UndoUpdate" && request.type !== "UpdatePeriphery" && namedContainer(request) === null;
+
+/** Whether a request can wait for a server that is away. */
+export const canWait = (request: PlannedRequest) => request.type !== "UndoUpdate" && request.type !== "UpdatePeriphery";
+
 /** Id of the Update that a request undoes; null where it undoes none. */
 export const undoneUpdate = (request: PlannedRequest): string | null =>
   request.type === "UndoUpdate" ? request.params.id : null;
 
 /** Image of the new container that a request puts in the place of the old one; null where it puts none. */
 export function newImage(request: PlannedRequest): { image: string | null } | null {
-  if (request.type !== "RestartContainer" || !request.params.recreate) return null;
-  return { image: request.params.recreate.image ?? null };
+  return request.type === "UpdatePeriphery" ? { image: request.params.image ?? null } : null;
 }
 
 /** Requests by which the agent may go on purpose. */
@@ -93,6 +100,7 @@ export interface Choice {
 export function chosen(request: PlannedRequest, choice: Choice): PlannedRequest {
   const plan = choice.plan === undefined ? {} : { plan: choice.plan };
   if (request.type === "UndoUpdate") return { type: request.type, params: { ...request.params, ...plan } };
+  if (request.type === "UpdatePeriphery") return { type: request.type, params: { ...request.params, ...plan } };
   const wait = choice.expiresS === undefined ? {} : { when_back: true, expires_s: choice.expiresS };
   const own =
     namedContainer(request) === null

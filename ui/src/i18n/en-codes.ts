@@ -234,6 +234,8 @@ export const operations: Record<string, string> = {
   StopAllContainers: "Stop all containers",
   PruneContainers: "Prune containers",
   BatchContainers: "Act on several containers",
+  UpdatePeriphery: "Update agent",
+  RollPeriphery: "Update agents in waves",
   UndoUpdate: "Undo",
   CancelUpdate: "Cancel",
   CreateServer: "Create server",

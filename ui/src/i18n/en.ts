@@ -116,6 +116,13 @@ export const en = {
     load: "Load",
     uptime: (text: string) => `Up ${text}`,
     agent: (version: string) => `Agent ${version}`,
+    skew: { outdated: "Agent outdated", too_old: "Agent too old" },
+    skewWhy: {
+      outdated: (version: string) =>
+        `The agent (${version}) is older than Komodo Core. It goes on working; what is newer than it does not.`,
+      too_old: (version: string) =>
+        `The agent (${version}) is so old that Komodo Core does not speak with it. It must be updated on its host.`,
+    },
     noStats: "No figures yet",
   },
 
@@ -134,7 +141,7 @@ export const en = {
     localhost:
       "This address points back to the server itself. Enter the address by which other machines reach this Komodo.",
     imageNote:
-      "komodo-periphery:local is the image that `scripts/up --agent container` makes. To another host it goes with `docker save` and `docker load`.",
+      "komodo-periphery:local is the image that `scripts/images` makes. To another host it goes with `docker save` and `docker load`.",
     waiting: "Waiting for the agent…",
     joined: (name: string) => `${name} has joined`,
     open: "Open server",
@@ -269,12 +276,15 @@ export const en = {
       "The helper puts a new container in its place: same configuration, from the same image name, looked up anew.",
     replacesBy: (image: string) => `The helper puts a new container in its place: same configuration, from ${image}.`,
     ports: (ports: string) => `Ports that go dark for a moment: ${ports}`,
-    proof: "It counts as done only when Komodo Core has reached it again and has watched it for a while.",
+    proof: (time: string) =>
+      `It counts as done only when Komodo Core has reached it again and has watched it for ${time} without a break.`,
+    proofAny:
+      "It counts as done only when Komodo Core has reached it again and has watched it for a while without a break.",
     rollBack: "Where that is not confirmed in time, the helper puts it back exactly as it was.",
     away: "The link to the server goes meanwhile and comes back. The other containers keep running.",
     awayCore: "Komodo Core is away meanwhile; this page connects again by itself. All containers keep running.",
-    restart: (container: string) => `Restart ${container} by a helper`,
-    replace: (container: string) => `Replace ${container} by a helper`,
+    restart: (container: string) => `Restart ${container} through a helper`,
+    replace: (container: string) => `Replace ${container} through a helper`,
     pending: "With the helper",
     acts: "A helper on the host stops it and starts it again. The link goes meanwhile and comes back; what is shown is the last view.",
     until: (at: string) => `If it is not confirmed, it is back as it was by ${at}.`,
@@ -286,9 +296,10 @@ export const en = {
   detach: {
     will: (n: number) => `${number.format(n)} goes on purpose`,
     isAgent:
-      "It runs this server’s agent. Komodo does not cut its own connection by the way; if you mean it, detach the server.",
-    isCore: "It runs Komodo Core. Komodo does not switch itself off by the way; if you mean it, say so.",
+      "It runs this server’s agent. Komodo does not cut its own connection in passing; if you mean it, detach the server.",
+    isCore: "It runs Komodo Core. Komodo does not switch itself off in passing; if you mean it, say so.",
     offer: "Detach…",
+    title: (what: string, server: string) => `${what}, detach ${server}`,
     needsWrite: "Needs the right to write on this server; an administrator can grant it.",
     onHost: "On the host it is done with:",
     command: "Command for the host",
@@ -405,6 +416,7 @@ export const en = {
     giveUp: "Give up after",
     expiries: { hour: "1 hour", day: "1 day", week: "7 days" },
     go: "Carry out when it is back",
+    againHint: "It can be asked for when the server is back.",
     undoHint: "It can be undone when the server is back.",
     queue: (n: number) => count(n, "operation waits for this server", "operations wait for this server"),
     cancel: (what: string) => `Cancel: ${what}`,

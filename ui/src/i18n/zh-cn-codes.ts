@@ -140,6 +140,8 @@ export const operations: Record<string, string> = {
   StopAllContainers: "停止所有容器",
   PruneContainers: "清理容器",
   BatchContainers: "对多个容器执行操作",
+  UpdatePeriphery: "更新代理",
+  RollPeriphery: "分批更新代理",
   UndoUpdate: "撤销",
   CancelUpdate: "取消",
   CreateServer: "创建服务器",

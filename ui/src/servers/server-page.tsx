@@ -8,6 +8,7 @@ import { ContainersTab } from "../containers/containers-tab";
 import { useOperate } from "../containers/operate";
 import { type AllAction, onAll } from "../containers/requests";
 import { useCoarseNow } from "../i18n/clock";
+import type { Words } from "../i18n/en";
 import { duration } from "../i18n/format";
 import { useWords } from "../i18n/words";
 import { useServers } from "../live/live";
@@ -18,6 +19,7 @@ import { Queue } from "../updates/queue";
 import { HostTab } from "./host-tab";
 import styles from "./server.module.css";
 import { ServerSettings } from "./server-settings";
+import { SkewChip } from "./skew-chip";
 import { StaleBar } from "./stale-bar";
 import { actionsOff, isStale, serverWhy } from "./state";
 import { ServerChip } from "./state-chip";
@@ -25,6 +27,13 @@ import { StatsStrip } from "./stats-strip";
 
 const UpdateAgent = lazy(() => import("./update-agent").then(({ UpdateAgent }) => ({ default: UpdateAgent })));
 const route = getRouteApi("/_app/servers/$server");
+
+/** Why its agent cannot be updated from here; null where it can. */
+export function updateOff(words: Words, server: ServerListItem): string | null {
+  const why = serverWhy(words, server);
+  if (why !== null) return words.server.disabledBecause(why);
+  return server.info.agent?.in_container === false ? words.agent.noContainer : null;
+}
 
 /** The server that a part of the address means, by id or name. */
 export const findServer = (servers: readonly ServerListItem[] | undefined, reference: string) =>
@@ -93,7 +102,6 @@ function Bar({ server }: { server: ServerListItem }) {
   const { boot_ts, version } = server.info;
   const all = (action: AllAction) => operate({ request: onAll(action, server.id), serverName: server.name });
   const [updating, setUpdating] = useState(false);
-  const why = serverWhy(words, server);
   const entries: MenuEntry[] = [
     ...entriesForAll(words, off, all).filter((entry) => entry.id !== "stop"),
     {
@@ -101,7 +109,7 @@ function Bar({ server }: { server: ServerListItem }) {
       label: words.agent.update,
       icon: <ArrowUpFromLine size={15} aria-hidden="true" />,
       beyond: true,
-      off: why === null ? null : words.server.disabledBecause(why),
+      off: updateOff(words, server),
       act: () => setUpdating(true),
     },
   ];
@@ -113,6 +121,7 @@ function Bar({ server }: { server: ServerListItem }) {
           <ServerChip server={server} />
           {boot_ts && !isStale(server) && <span>{words.servers.uptime(duration(words.locale, now - boot_ts))}</span>}
           {version && <span>{words.servers.agent(version)}</span>}
+          <SkewChip server={server} />
         </>
       }
     >

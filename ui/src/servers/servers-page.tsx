@@ -11,6 +11,7 @@ import { SearchField } from "../parts/field";
 import { Meter } from "../parts/meter";
 import { ageText, Empty, Failure, pageClass, Skeleton, TitleBar, useTitle } from "../parts/page";
 import styles from "./servers.module.css";
+import { SkewChip } from "./skew-chip";
 import { byNeed, isStale, serverWhy } from "./state";
 import { ServerChip } from "./state-chip";
 
@@ -93,6 +94,7 @@ function Tile({ server }: { server: ServerListItem }) {
           {server.name}
         </Link>
         {info.region && <span className={styles.region}>{info.region}</span>}
+        <SkewChip server={server} />
         <ServerChip server={server} />
       </div>
       {why && (

@@ -3,7 +3,7 @@ import { type FormEvent, useState } from "react";
 import { ApiError } from "../api/client";
 import type { ContainerListItem, ServerListItem } from "../api/types";
 import { useOperate } from "../containers/operate";
-import { recreated } from "../containers/requests";
+import { updateAgent } from "../containers/requests";
 import { useWords } from "../i18n/words";
 import { useContainers } from "../live/live";
 import { Button } from "../parts/button";
@@ -61,7 +61,7 @@ function FromImage({ server, agent, onClose }: FromImageProps) {
     onClose();
     operate({
       // The same name is looked up anew.
-      request: recreated(server.id, agent.name, asked === present ? null : asked),
+      request: updateAgent(server.id, asked === present ? null : asked),
       serverName: server.name,
       title: words.agent.title(server.name),
     });

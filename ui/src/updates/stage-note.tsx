@@ -11,10 +11,11 @@ export function StageNote({ update }: { update: Update | UpdateListItem }) {
   const words = useWords();
   if (update.status === "Complete") return null;
   const deadline = "deadline" in update ? (update.deadline ?? null) : null;
+  const probation = "probation_until" in update ? (update.probation_until ?? null) : null;
   const expires = "expires" in update ? (update.expires ?? null) : null;
   const { waiting_for: waiting, stage } = update;
   if (stage === "handed_over") return <HandedOver until={deadline} waiting={waiting ?? null} />;
-  if (stage === "probation") return <Probation until={null} />;
+  if (stage === "probation") return <Probation until={probation} />;
   if (stage === "queued") return <Queued waiting={waiting ?? null} expires={expires} />;
   if (stage === "settling") {
     return (
