@@ -8,6 +8,7 @@ mod desired;
 mod error;
 mod filter;
 mod schema;
+mod snapshots;
 #[cfg(test)]
 mod tests;
 mod updates;
@@ -30,6 +31,8 @@ pub use alerts::{ALERTS_PER_PAGE, StoredAlerts};
 pub use desired::Change;
 pub use error::StoreError;
 pub use filter::{BadFilter, UpdateFilter};
+pub use snapshots::Restored;
+use snapshots::{Held, Restoring};
 pub(crate) use updates::list_item;
 pub use updates::{OpenUpdate, UPDATES_PER_PAGE, Updates, Visible};
 use worker::{Role, Worker};
@@ -63,6 +66,10 @@ struct Inner {
     next_reader: AtomicUsize,
     core_id: String,
     epoch: u64,
+    directory: PathBuf,
+    files: Vec<Held>,
+    inline: bool,
+    restored: Option<Restored>,
     // Held, not used: it is free again when the process ends, however it ends.
     _lock: File,
 }
@@ -81,9 +88,24 @@ impl Store {
             .clone()
             .unwrap_or_else(|| directory.join("komodo.db"));
         let journal = directory.join("journal.db");
+        let files = vec![
+            Held {
+                path: database.clone(),
+                name: "komodo.db",
+                known: schema::DESIRED.len(),
+            },
+            Held {
+                path: journal.clone(),
+                name: "journal.db",
+                known: schema::JOURNAL.len(),
+            },
+        ];
+        let restoring = snapshots::restore(directory, &files)?;
         let mut connection = schema::open(&database, schema::DESIRED)?;
         let journal_writer = schema::open(&journal, schema::JOURNAL)?;
-        let (core_id, epoch) = begin(&mut connection)?;
+        let after = restoring.as_ref().map(|restoring| restoring.epoch);
+        let (core_id, epoch) = begin(&mut connection, after)?;
+        let restored = restoring.map(Restoring::finish).transpose()?;
         let start = |name: &str, connection: Connection, role: Role| match options.inline {
             true => Ok(Worker::inline(connection, role)),
             false => Worker::thread(name, connection, role).map_err(|source| StoreError::Open {
@@ -101,6 +123,10 @@ impl Store {
                 next_reader: AtomicUsize::new(0),
                 core_id,
                 epoch,
+                directory: directory.clone(),
+                files,
+                inline: options.inline,
+                restored,
                 _lock: lock,
             }),
         })
@@ -198,14 +224,26 @@ fn lock(directory: &Path) -> Result<File, StoreError> {
     }
 }
 
-/// The id of this Core and the number of this start.
-fn begin(connection: &mut Connection) -> Result<(String, u64), StoreError> {
+/// Starts of a newer Core that are allowed for where nobody can tell how many there were.
+const STARTS_UNKNOWN: u64 = 1_000;
+
+/// The id of this Core and the number of this start. `after` is of a newer Core, where a snapshot was put back: its last
+/// start, if that can be told. Agents that spoke with it must not take this one for one that was replaced.
+fn begin(
+    connection: &mut Connection,
+    after: Option<Option<u64>>,
+) -> Result<(String, u64), StoreError> {
     let transaction = connection.transaction()?;
     let core_id = setting(&transaction, "core_id", crate::id::random_hex::<12>)?;
     let epoch = setting(&transaction, "epoch", || "0".into())?
         .parse()
-        .unwrap_or(0_u64)
-        + 1;
+        .unwrap_or(0_u64);
+    let last = match after {
+        None => epoch,
+        Some(Some(newer)) => newer.max(epoch),
+        Some(None) => epoch.saturating_add(STARTS_UNKNOWN),
+    };
+    let epoch = last + 1;
     transaction.execute(
         "UPDATE setting SET value = ?1 WHERE key = 'epoch'",
         params![epoch.to_string()],

@@ -88,6 +88,21 @@ pub(super) fn open(path: &Path, migrations: &[&str]) -> Result<Connection, Store
     Ok(connection)
 }
 
+/// Schema of a file, as far as it can be told without a change to it.
+pub(super) fn version(path: &Path) -> Option<usize> {
+    if !path.exists() {
+        return None;
+    }
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).ok()?;
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+        .ok()?;
+    let version: i64 = connection
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .ok()?;
+    usize::try_from(version).ok()
+}
+
 /// Opens a file once more for reading only, after [`open`].
 pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;

@@ -139,6 +139,7 @@ impl Run {
         // Who waits for it to be stored looks again.
         self.show_now();
         self.resolve_overdue().await;
+        self.settle_snapshot().await;
         failpoint!("end.acknowledging");
         if let Some(agent) = agent
             && let Err(error) = agent.acknowledge(&self.ordered.operation.id).await

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::{FutureExt, future::BoxFuture};
 use komodo_agent_api::{AgentError, AgentErrorCode, EngineState};
 use komodo_api::{
-    UnixMs,
+    Error, UnixMs,
     plan::{Effect, PlanItem, ReasonCode},
     update::{Log, Stage, Update, Verdict, VerdictKind},
 };
@@ -18,7 +18,7 @@ use super::{
     stage::At,
     until::due,
 };
-use crate::fleet::Agent;
+use crate::{fleet::Agent, store::Restored};
 
 /// Time after the end of a hand over within which a helper puts everything back, in milliseconds.
 const ROLL_BACK_MS: UnixMs = 60_000;
@@ -30,6 +30,7 @@ const RETRY_MAX: Duration = Duration::from_secs(5);
 const HAND_OVER: &str = "Hand over";
 const CONFIRM: &str = "Confirm";
 const ROLL_BACK: &str = "Roll back";
+const DATABASE: &str = "Database";
 
 /// What is known of a hand over.
 #[derive(Debug, Clone)]
@@ -216,6 +217,34 @@ impl Run {
         probation.call = Some(async move { agent.confirm(&operation).await }.boxed());
     }
 
+    /// Keeps a copy of the database before Core itself is replaced by another one, which may change it.
+    ///
+    /// # Errors
+    /// Why that cannot be; then nothing may be begun.
+    pub(super) async fn snapshot(&self) -> Result<(), String> {
+        if self.ordered.operation.recreate.is_none() || !self.ordered.items.iter().any(is_core) {
+            return Ok(());
+        }
+        let operation = &self.ordered.operation.id;
+        self.tasks.store.snapshot(operation).await.map_err(|error| {
+            tracing::warn!(update.id = %self.id, error = &error as &dyn std::error::Error, "no snapshot of the database");
+            let why = Error::from(error).error;
+            format!("the database could not be copied before Core is replaced, so nothing was begun: {why}")
+        })
+    }
+
+    /// It is over: no copy of the database is put back any more because of it.
+    pub(super) async fn settle_snapshot(&self) {
+        if !self.ordered.items.iter().any(is_core) {
+            return;
+        }
+        let tasks = Arc::clone(&self.tasks);
+        let open = move |operation: &str| operation.parse().is_ok_and(|id| tasks.open.contains(id));
+        if let Err(error) = self.tasks.store.settle_snapshots(open).await {
+            tracing::warn!(update.id = %self.id, %error, "a snapshot of the database could not be settled");
+        }
+    }
+
     /// Whether the agent is there and sees its Engine; where Core itself was handed over, whether it can write.
     async fn is_well(&mut self, agent: &Arc<Agent>) -> bool {
         let fleet = &self.tasks.fleet;
@@ -289,6 +318,16 @@ impl Run {
             logs.push(log);
         }
     }
+}
+
+/// What an Update says where the old Core had to put its database back.
+pub(super) fn database_put_back(restored: &Restored, at: UnixMs) -> Log {
+    let text = format!(
+        "the new Core had changed the database beyond what this one knows, and was not confirmed: the snapshot from \
+         before was put back; what the new one wrote is kept as {}",
+        restored.kept.join(", ")
+    );
+    note(DATABASE, &text, at)
 }
 
 /// Whether an item is Core's own container, handed over.

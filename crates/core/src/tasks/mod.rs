@@ -230,6 +230,13 @@ impl Tasks {
             let ordered =
                 ordered.and_then(|ordered| serde_json::from_value::<Ordered>(ordered).ok());
             tracing::info!(update.id = %id, "an operation that was open when Core ended is taken up");
+            let mut update = update;
+            if let Some(restored) = self.inner.store.restored()
+                && restored.operation == id.to_string()
+            {
+                let told = hand_over::database_put_back(restored, self.inner.clock.now());
+                update.logs.push(told);
+            }
             match ordered {
                 Some(ordered) if ordered.queued => {
                     Queued::start(&self.inner, id, server_of(&update), update, ordered);
@@ -243,6 +250,9 @@ impl Tasks {
             tracing::info!(update.id = %id, "a roll that was open when Core ended goes on");
             self.inner.resume_roll(id, update, rolling);
         }
+        let inner = Arc::clone(&self.inner);
+        let open = move |operation: &str| operation.parse().is_ok_and(|id| inner.open.contains(id));
+        self.inner.store.settle_snapshots(open).await?;
         // What ended while its alert could not be stored as resolved.
         for about in self.inner.store.alerts().open().await? {
             if about.parse().is_ok_and(|id| !self.inner.open.contains(id)) {

@@ -11,10 +11,7 @@ use komodo_api::{
 };
 use komodo_failpoint::failpoint;
 use komodo_plan::update_success;
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep_until},
-};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -28,7 +25,7 @@ use super::{
     overdue::Overdue,
     stage::{At, mark},
     tell::Tell,
-    until::{due, expired, expiry},
+    until::{changed, due, expired, expiry},
 };
 use crate::fleet::{Agent, lost};
 
@@ -320,6 +317,9 @@ impl Run {
             ordered_at: self.since(),
         };
         self.from = self.seq;
+        if orderable && let Err(why) = self.snapshot().await {
+            return Err(Stop::Ended(Some(why)));
+        }
         self.asked |= orderable;
         self.first_stream = known.first;
         let tasks = Arc::clone(&self.tasks);
@@ -572,17 +572,6 @@ impl Run {
         Instant::now()
             + Duration::from_millis(u64::try_from(left).unwrap_or(0))
             + SILENCE_BEYOND_DEADLINE
-    }
-}
-
-/// Waits until the view of a server changes.
-async fn changed(views: &mut Option<watch::Receiver<u64>>) {
-    let changed = match views {
-        Some(views) => views.changed().await.is_ok(),
-        None => false,
-    };
-    if !changed {
-        std::future::pending::<()>().await;
     }
 }
 

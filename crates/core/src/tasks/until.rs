@@ -1,9 +1,12 @@
-//! Times that are waited for.
+//! Times and changes that are waited for.
 
 use std::time::Duration;
 
 use komodo_api::UnixMs;
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 
 use super::Inner;
 
@@ -33,4 +36,15 @@ pub(super) async fn expired(tasks: &Inner, start_ts: UnixMs) {
 pub(super) fn expiry(tasks: &Inner) -> String {
     let days = tasks.settings.open_max.as_secs() / (24 * 60 * 60);
     format!("its server did not come back within {days} days")
+}
+
+/// Waits until the view of a server changes.
+pub(super) async fn changed(views: &mut Option<watch::Receiver<u64>>) {
+    let changed = match views {
+        Some(views) => views.changed().await.is_ok(),
+        None => false,
+    };
+    if !changed {
+        std::future::pending::<()>().await;
+    }
 }
