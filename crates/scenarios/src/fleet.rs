@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -74,15 +74,28 @@ pub struct Host {
     pub id: Id,
     /// Its host, with its Engine.
     pub host: SimHost,
-    /// The agent that runs there, or ran last.
-    pub agent: SimAgent,
-    link: Arc<Link>,
+    link: Current,
+}
+
+/// The link that was attached last.
+#[derive(Clone)]
+struct Current(Arc<Mutex<Arc<Link>>>);
+
+impl Current {
+    fn link(&self) -> MutexGuard<'_, Arc<Link>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Host {
     /// Its Engine.
     pub fn world(&self) -> &World {
         &self.host.world
+    }
+
+    /// The agent that runs there, or ran last.
+    pub fn agent(&self) -> SimAgent {
+        self.host.agent().expect("it was started with the host")
     }
 }
 
@@ -157,11 +170,12 @@ impl Fleet {
         self.core = None;
         self.core = Some(open(&self.directory, &self.clock).await?);
         for name in self.names() {
-            let agent = self.host(&name)?.agent.clone();
-            if agent.is_alive() {
+            let agent = self.host(&name)?.agent();
+            if agent.is_alive() && agent.reaches_core() {
                 agent.cut();
                 self.dial(&name)?;
             }
+            self.follow(&name)?;
         }
         Ok(())
     }
@@ -225,16 +239,9 @@ impl Fleet {
             },
         );
         let agent = host.start();
-        let link = self.attach(id, &agent)?;
-        self.hosts.insert(
-            name.to_owned(),
-            Host {
-                id,
-                host,
-                agent,
-                link,
-            },
-        );
+        let link = Current(Arc::new(Mutex::new(self.attach(id, &agent)?)));
+        self.hosts.insert(name.to_owned(), Host { id, host, link });
+        self.follow(name)?;
         self.until(name, "it is connected", ServerView::is_live)
             .await
     }
@@ -292,25 +299,32 @@ impl Fleet {
     }
 
     fn attach(&mut self, server: Id, agent: &SimAgent) -> anyhow::Result<Arc<Link>> {
-        let link = Arc::new(Link {
-            closed: CancellationToken::new(),
-            agent: agent.clone(),
-        });
+        let link = attach(self.app(), server, agent)?;
         let (watched, link_of) = (agent.clone(), Arc::clone(&link));
-        self.links.spawn(async move {
-            tokio::select! { () = watched.closed() => link_of.close(), () = link_of.closed.cancelled() => {} }
-        });
-        let agent: Arc<dyn AgentApi> = Arc::new(agent.clone());
-        let handle = Arc::clone(&link) as Arc<dyn LinkHandle>;
-        let new = NewLink {
-            agent,
-            link: handle,
-            hello: None,
-            address: None,
-        };
-        let attached = self.app().background.fleet.attach(server, new);
-        ensure!(attached.is_ok(), "the server does not take the link");
+        self.links.spawn(until_closed(watched, link_of));
         Ok(link)
+    }
+
+    /// From here on each agent that comes to run on a host by itself dials, as a real one does.
+    fn follow(&mut self, name: &str) -> anyhow::Result<()> {
+        let host = self.host(name)?;
+        let (server, mut agents) = (host.id, host.host.agents());
+        let (current, app) = (host.link.clone(), Arc::clone(self.app()));
+        self.links.spawn(async move {
+            while agents.changed().await.is_ok() {
+                let now = agents.borrow_and_update().clone();
+                let attached = |agent: &SimAgent| current.link().agent.is(agent);
+                let Some(agent) = now.filter(|agent| !attached(agent) && agent.reaches_core())
+                else {
+                    continue;
+                };
+                if let Ok(link) = attach(&app, server, &agent) {
+                    *current.link() = Arc::clone(&link);
+                    until_closed(agent, link).await;
+                }
+            }
+        });
+        Ok(())
     }
 
     /// Cuts the link of a host; its agent goes on.
@@ -319,8 +333,8 @@ impl Fleet {
     /// None of that name.
     pub async fn cut(&mut self, name: &str) -> anyhow::Result<()> {
         let host = self.host(name)?;
-        host.agent.cut();
-        host.link.close();
+        host.agent().cut();
+        host.link.link().close();
         self.until(name, "it is lost", |view| !view.is_live()).await
     }
 
@@ -328,13 +342,10 @@ impl Fleet {
     ///
     /// # Errors
     /// None of that name.
-    pub fn start_agent(&mut self, name: &str) -> anyhow::Result<()> {
-        let host = self
-            .hosts
-            .get_mut(name)
-            .with_context(|| format!("there is no host '{name}'"))?;
-        if !host.agent.is_alive() {
-            host.agent = host.host.start();
+    pub fn start_agent(&self, name: &str) -> anyhow::Result<()> {
+        let host = self.host(name)?;
+        if !host.agent().is_alive() {
+            host.host.start();
         }
         Ok(())
     }
@@ -356,13 +367,12 @@ impl Fleet {
     pub fn dial(&mut self, name: &str) -> anyhow::Result<()> {
         let (id, agent) = {
             let host = self.host(name)?;
-            ensure!(host.agent.is_alive(), "the agent of '{name}' does not run");
-            (host.id, host.agent.clone())
+            let agent = host.agent();
+            ensure!(agent.is_alive(), "the agent of '{name}' does not run");
+            (host.id, agent)
         };
         let link = self.attach(id, &agent)?;
-        if let Some(host) = self.hosts.get_mut(name) {
-            host.link = link;
-        }
+        *self.host(name)?.link.link() = link;
         Ok(())
     }
 
@@ -510,6 +520,27 @@ impl Fleet {
         self.until_update(id, |update| update.status == UpdateStatus::Complete)
             .await
     }
+}
+
+fn attach(app: &Arc<App>, server: Id, agent: &SimAgent) -> anyhow::Result<Arc<Link>> {
+    let link = Arc::new(Link {
+        closed: CancellationToken::new(),
+        agent: agent.clone(),
+    });
+    let handle = Arc::clone(&link) as Arc<dyn LinkHandle>;
+    let new = NewLink {
+        agent: Arc::new(agent.clone()) as Arc<dyn AgentApi>,
+        link: handle,
+        hello: None,
+        address: None,
+    };
+    let attached = app.background.fleet.attach(server, new);
+    ensure!(attached.is_ok(), "the server does not take the link");
+    Ok(link)
+}
+
+async fn until_closed(agent: SimAgent, link: Arc<Link>) {
+    tokio::select! { () = agent.closed() => link.close(), () = link.closed.cancelled() => {} }
 }
 
 async fn open(directory: &TempDir, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<App>> {

@@ -10,9 +10,9 @@ use komodo_api::{
     permission::PermissionLevel,
     plan::{Plan, Protected},
     server::ServerListItem,
-    update::{Update, UpdateStatus},
+    update::{self, Update, UpdateStatus},
 };
-use komodo_sim::{Fault, KillAt, Quirk};
+use komodo_sim::{Fault, HelperDies, Image, KillAt, Quirk};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
@@ -116,17 +116,35 @@ impl Stage {
             ["engine", host, "back"] => self.fleet.host(host)?.world().engine_back(),
             ["flood", host, changes] => self.fleet.host(host)?.world().flood(changes.parse()?),
 
-            ["fault", host, fault] => self.fleet.host(host)?.agent.set_fault(fault_named(fault)?),
+            ["fault", host, fault] => self
+                .fleet
+                .host(host)?
+                .agent()
+                .set_fault(fault_named(fault)?),
+            ["image", host, name, does] => {
+                self.fleet
+                    .host(host)?
+                    .host
+                    .set_image(name, image_named(does)?);
+            }
+            ["helper", host, "dies", "before", at] => {
+                let dies = HelperDies::Before(at.parse()?);
+                self.fleet.host(host)?.host.helper_dies(Some(dies));
+            }
+            ["helper", host, "dies", "after", at] => {
+                let dies = HelperDies::After(at.parse()?);
+                self.fleet.host(host)?.host.helper_dies(Some(dies));
+            }
             ["disk", host, "full"] => self.fleet.host(host)?.host.set_disk_full(true),
             ["disk", host, "free"] => self.fleet.host(host)?.host.set_disk_full(false),
             ["goodbye", host, action] => {
                 let reason = GoodbyeReason::EngineEvent {
                     action: action.to_owned(),
                 };
-                self.fleet.host(host)?.agent.goodbye(reason);
+                self.fleet.host(host)?.agent().goodbye(reason);
             }
             ["kill", host] => {
-                self.fleet.host(host)?.agent.kill();
+                self.fleet.host(host)?.agent().kill();
                 self.fleet
                     .until(host, "it is lost", |view| !view.is_live())
                     .await?;
@@ -153,7 +171,7 @@ impl Stage {
             ["restart", "core"] => {
                 self.fleet.restart_core().await?;
                 for name in self.fleet.names() {
-                    if self.fleet.host(&name)?.agent.is_alive() {
+                    if self.fleet.host(&name)?.agent().is_alive() {
                         self.fleet
                             .until(&name, "it is connected", |view| view.is_live())
                             .await?;
@@ -186,6 +204,13 @@ impl Stage {
                 let waits = |update: &Update| update.waiting_for.is_some();
                 return Ok(print::update(
                     &self.fleet.until_update(self.named(name)?, waits).await?,
+                ));
+            }
+            ["update", name, "at", stage] => {
+                let stage: update::Stage = serde_json::from_value(json!(stage))?;
+                let there = |update: &Update| update.stage == Some(stage);
+                return Ok(print::update(
+                    &self.fleet.until_update(self.named(name)?, there).await?,
                 ));
             }
             ["update", name, "verdicts", count] => {
@@ -345,7 +370,7 @@ impl Stage {
             .map(|container| format!("  {} {}", container.name, container.state.as_str()))
             .collect();
         rows.sort();
-        let agent = if host.agent.is_alive() {
+        let agent = if host.agent().is_alive() {
             "the agent runs"
         } else {
             "the agent does not run"
@@ -370,6 +395,9 @@ fn params_of(host: &str, options: &[&str]) -> anyhow::Result<(Option<String>, Ma
             "containers" | "exclude" => json!(value.split(',').collect::<Vec<_>>()),
             "query" => serde_json::from_str(value)?,
             "time" => json!(value.parse::<i32>()?),
+            "detach" => json!(value.parse::<bool>()?),
+            "recreate" if value == "same" => json!({}),
+            "recreate" => json!({ "image": value }),
             _ => json!(value),
         };
         params.insert(key.to_owned(), value);
@@ -392,6 +420,19 @@ fn quirk_named(name: &str) -> anyhow::Result<Quirk> {
         "ignores" => Quirk::Ignores,
         "exits" => Quirk::ExitsAtStart(1),
         other => bail!("there is no quirk '{other}'"),
+    })
+}
+
+fn image_named(name: &str) -> anyhow::Result<Image> {
+    Ok(match name {
+        "good" => Image::Good,
+        "absent" => Image::Absent,
+        "cannot-start" => Image::CannotStart,
+        "never-connects" => Image::NeverConnects,
+        other => match other.strip_prefix("dies-after-") {
+            Some(time) => Image::DiesAfter(time_of(time)?),
+            None => bail!("there is no image '{other}'"),
+        },
     })
 }
 

@@ -143,7 +143,7 @@ impl Story {
             68..76 => self.dial(host).await?,
             76..80 => {
                 let fault = self.pick(&[Fault::None, Fault::Hang, Fault::LosesAnswers]);
-                self.fleet.host(host)?.agent.set_fault(fault);
+                self.fleet.host(host)?.agent().set_fault(fault);
                 self.told.push(format!("fault {host} {fault:?}"));
             }
             80..84 => {
@@ -158,7 +158,7 @@ impl Story {
             }
             84..86 => {
                 self.told.push(format!("kill {host}"));
-                self.fleet.host(host)?.agent.kill();
+                self.fleet.host(host)?.agent().kill();
             }
             86..88 => {
                 self.told.push("restart core".to_owned());
@@ -183,7 +183,7 @@ impl Story {
     }
 
     async fn dial(&mut self, host: &str) -> anyhow::Result<()> {
-        if !self.fleet.host(host)?.agent.is_alive() {
+        if !self.fleet.host(host)?.agent().is_alive() {
             self.told.push(format!("agent {host} start"));
             // Core may not have noticed yet.
             self.fleet.cut(host).await?;
@@ -289,7 +289,7 @@ impl Story {
                 world.set_quirk(&container.id, Quirk::None);
             }
             self.fleet.host(host)?.host.kill_at(None);
-            self.fleet.host(host)?.agent.set_fault(Fault::None);
+            self.fleet.host(host)?.agent().set_fault(Fault::None);
             self.dial(host).await?;
             self.fleet
                 .until(host, "it is connected", |view| view.is_live())

@@ -138,6 +138,11 @@ impl SimAgent {
         self.0.fault.send_replace(fault);
     }
 
+    /// Whether this is the same process as another one.
+    pub fn is(&self, other: &SimAgent) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Whether it finds its way to Core.
     pub fn reaches_core(&self) -> bool {
         self.0.reaches_core

@@ -234,6 +234,7 @@ impl Helper {
             exit_code: None,
             ..old
         });
+        world.made(&self.plan.operation, &new.id);
         if does == Image::CannotStart {
             world.set_quirk(&new.id, Quirk::ExitsAtStart(127));
         }

@@ -36,6 +36,7 @@ pub struct Act {
 pub(crate) struct History {
     acts: VecDeque<Act>,
     states: VecDeque<(UnixMs, String, Option<ContainerStateStatusEnum>)>,
+    made: VecDeque<(String, String)>,
 }
 
 impl History {
@@ -49,6 +50,19 @@ impl History {
     /// All but the first so many that it remembers.
     pub(crate) fn acts_since(&self, seen: usize) -> Vec<Act> {
         self.acts.iter().skip(seen).cloned().collect()
+    }
+
+    /// A helper made a container for an operation.
+    pub(crate) fn made(&mut self, operation: &str, id: &str) {
+        if self.made.len() == HISTORY_MAX {
+            self.made.pop_front();
+        }
+        self.made.push_back((operation.to_owned(), id.to_owned()));
+    }
+
+    /// All but the first so many that it remembers.
+    pub(crate) fn made_since(&self, seen: usize) -> Vec<(String, String)> {
+        self.made.iter().skip(seen).cloned().collect()
     }
 
     pub(crate) fn came_into(

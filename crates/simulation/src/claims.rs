@@ -11,10 +11,11 @@ use komodo_api::{
     plan::ReasonCode,
     update::{Update, UpdateStatus, Verdict, VerdictKind},
 };
-use komodo_sim::Act;
+use komodo_sim::{Act, Hand};
 
 use crate::{
     core::CORE_NEEDS,
+    hand_over,
     host::{AGENT, Host},
     operate::{Answer, Asked, Kind},
     story::Story,
@@ -40,11 +41,16 @@ enum Role {
 pub struct Roles(BTreeMap<String, (Role, String)>);
 
 impl Roles {
-    /// Takes in the containers that a host begins with.
+    /// Takes in the containers that a host has, as they are called when they are seen first.
     pub fn learn(&mut self, host: &Host) {
         for container in host.world().containers() {
+            if self.0.contains_key(&container.id) {
+                continue;
+            }
             let role = match &*container.name {
                 AGENT => Role::Agent,
+                name if hand_over::is_agent(name) => Role::Agent,
+                name if hand_over::is_helper(name) => Role::Needed,
                 "vpn" | "dns" | CORE_NEEDS => Role::Needed,
                 "backup" => Role::Labelled,
                 _ => continue,
@@ -53,14 +59,27 @@ impl Roles {
         }
     }
 
+    /// Takes in a container that a helper made.
+    pub fn learn_agent(&mut self, id: &str) {
+        self.0
+            .insert(id.to_owned(), (Role::Agent, AGENT.to_owned()));
+    }
+
+    /// Whether a container runs the agent, or was to.
+    pub fn is_agent(&self, id: &str) -> bool {
+        matches!(self.0.get(id), Some((Role::Agent, _)))
+    }
+
     /// Why an act must not have been, if so.
     fn forbids(&self, act: &Act, kind: &Kind) -> Option<String> {
-        use ContainerAction::{Prune, Start, Unpause};
+        use ContainerAction::{Destroy, Pause, Prune, Start, Stop, Unpause};
         let (role, name) = self.0.get(&act.id)?;
         let harmless = matches!(act.action, Start | Unpause);
         let allowed = match (role, kind) {
-            (Role::Agent, Kind::One { .. }) => harmless,
-            (Role::Needed, Kind::One { overridden }) => harmless || *overridden,
+            (Role::Agent, Kind::One { detach, .. }) => {
+                harmless || (*detach && matches!(act.action, Stop | Pause | Destroy))
+            }
+            (Role::Needed, Kind::One { overridden, .. }) => harmless || *overridden,
             (Role::Labelled, Kind::One { .. }) => true,
             (Role::Labelled, Kind::Listed) => act.action != Prune,
             // What it does is what the one before did, backwards: that is claimed of it on its own.
@@ -99,11 +118,26 @@ fn inverse(action: ContainerAction) -> Option<ContainerAction> {
 impl Story<'_> {
     /// Checks what operations asked the Engines for since the last time.
     pub(crate) fn check_acts(&mut self) -> anyhow::Result<()> {
+        for host in &self.hosts {
+            self.roles.learn(host);
+        }
+        self.watch_hand_overs()?;
         for (at, seen) in self.acts_seen.iter_mut().enumerate() {
             let acts = self.hosts[at].world().acts_since(*seen);
             *seen += acts.len();
             self.counts.acts += acts.len() as u64;
             for act in acts {
+                if act.by == Hand::Helper {
+                    ensure!(
+                        self.roles.is_agent(&act.id),
+                        "{}: a helper asked for {:?} of what does not run the agent: {}",
+                        self.hosts[at].name,
+                        act.action,
+                        act.id
+                    );
+                    self.helped.push((at, act));
+                    continue;
+                }
                 let once = (act.operation.clone(), act.id.clone(), word(act.action));
                 ensure!(
                     self.acts_once.insert(once),
@@ -146,6 +180,12 @@ impl Story<'_> {
             );
         }
         if let Kind::Undo(of) = &asked.kind {
+            ensure!(
+                !self.is_of_the_branch(of),
+                "{host}: undoing {of} of the agent asked for {:?} of {}",
+                act.action,
+                act.id
+            );
             let did = |act: &Act| {
                 self.acts_once
                     .iter()
@@ -290,7 +330,12 @@ impl Story<'_> {
 
     /// Every state that a container was in when a verdict was found: by the clock of its host, or by Core's, where that
     /// looked itself.
-    fn states_then(&self, host: usize, id: &str, at: UnixMs) -> BTreeSet<Option<&'static str>> {
+    pub(crate) fn states_then(
+        &self,
+        host: usize,
+        id: &str,
+        at: UnixMs,
+    ) -> BTreeSet<Option<&'static str>> {
         let host = &self.hosts[host];
         let mut states: Vec<Option<ContainerStateStatusEnum>> = host.world().states_at(id, at);
         let lag = if host.delayed { LOOK_LAG_MS } else { 0 };
@@ -320,12 +365,19 @@ impl Story<'_> {
         if verdict.verdict == VerdictKind::Skipped && code != Some(ReasonCode::Gone) {
             ensure!(!acted, "it was acted on, and yet: {verdict:?}");
         }
-        let states = self.states_then(host, &verdict.id, verdict.at);
+        let mut states = self.states_then(host, &verdict.id, verdict.at);
+        // What bears the name then is told of.
+        if let Some(new) = self.made.get(update) {
+            states.extend(self.states_then(host, new, verdict.at));
+        }
         if let Some(after) = verdict.after {
             ensure!(
                 states.contains(&Some(after.as_str())),
                 "{verdict:?}, but it was {states:?} then"
             );
+        }
+        if self.roles.is_agent(&verdict.id) && self.is_of_the_branch(update) {
+            return self.check_branch(update, host, verdict);
         }
         let Some(action) = action else { return Ok(()) };
         let asked = |state: &Option<&str>| match action {

@@ -21,11 +21,13 @@ use crate::{
 };
 
 /// How long an Update may stay open when nothing is wrong any more: longer than the longest pause and deadline.
-const SETTLED: Duration = Duration::from_secs(2 * 60 * 60);
+pub(crate) const SETTLED: Duration = Duration::from_secs(2 * 60 * 60);
 /// How long it may take until everybody is connected again.
-const CONNECTED: Duration = Duration::from_secs(300);
+pub(crate) const CONNECTED: Duration = Duration::from_secs(300);
 /// Hosts on which an operation is undone at the end.
 const UNDONE: usize = 3;
+/// Hosts whose agent is handed over at the end.
+const HANDED_OVER: usize = 3;
 /// Pages of Updates at most.
 const PAGES_MAX: u32 = 100;
 
@@ -33,6 +35,7 @@ impl Story<'_> {
     pub(crate) async fn finale(&mut self) -> anyhow::Result<()> {
         self.tell("all is put right");
         self.put_right().await?;
+        self.until_helpers_are_through().await?;
         self.until_all_are_live(CONNECTED).await?;
         self.tell("all are connected");
         self.until_all_is_answered().await?;
@@ -46,10 +49,15 @@ impl Story<'_> {
             let at = self.rng.usize(0..self.hosts.len());
             self.undo_exactly(at).await?;
         }
+        for _ in 0..HANDED_OVER {
+            let at = self.rng.usize(0..self.hosts.len());
+            self.hand_over_exactly(at).await?;
+        }
         self.check_acts()?;
         self.check_unclaimed().await?;
         self.check_list().await?;
         self.until_all_are_live(CONNECTED).await?;
+        self.check_one_agent_each()?;
         self.tell("all is well");
         Ok(())
     }
@@ -155,7 +163,7 @@ impl Story<'_> {
     }
 
     /// Makes a request where nothing disturbs it; answers its Update, or the code of the refusal.
-    async fn do_now(
+    pub(crate) async fn do_now(
         &mut self,
         at: usize,
         name: &'static str,

@@ -4,14 +4,15 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use komodo_agent_http::router;
-use komodo_api::id::Id;
+use komodo_api::{engine::ContainerStateStatusEnum, id::Id};
 use komodo_link::{
     Identity, PublicKey,
     agent::{self, AgentLinkConfig, AgentTimings, LinkState},
 };
-use komodo_sim::{AgentOptions, SimAgent, SimHost, World, parse_container};
+use komodo_plan::hand_over::HELPER_LABEL;
+use komodo_sim::{AgentOptions, Image, SimAgent, SimHost, World, parse_container};
 use tempfile::TempDir;
-use tokio::{sync::watch, task::JoinSet, time::Instant};
+use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -23,6 +24,17 @@ use crate::{
 /// Name of the container of an agent.
 pub const AGENT: &str = "periphery";
 
+/// The image that agents begin with.
+pub const IMAGE: &str = "periphery:1";
+/// Images that an agent may be made anew from, and what it does then.
+pub const IMAGES: [(&str, Image); 5] = [
+    ("periphery:2", Image::Good),
+    ("periphery:absent", Image::Absent),
+    ("periphery:broken", Image::CannotStart),
+    ("periphery:mute", Image::NeverConnects),
+    ("periphery:weak", Image::DiesAfter(Duration::from_secs(20))),
+];
+
 /// A server.
 pub struct Host {
     /// Its name.
@@ -33,16 +45,16 @@ pub struct Host {
     pub host: SimHost,
     /// Where its agent's journal is.
     _journal: TempDir,
-    /// Its agent: the process that runs, or ran last.
-    pub agent: SimAgent,
+    /// How its agent's container is made, where it has one.
+    contained: Option<String>,
     /// Its network.
     pub network: Network,
     /// Whether anything ever took time on its network.
     pub delayed: bool,
     /// By how much its clock was set in all, in ms.
     pub jumped_ms: u64,
-    /// When its agent starts again by itself.
-    pub restarts: Option<Instant>,
+    /// How often its agent was killed, or was to be.
+    pub kills: u32,
     identity: Identity,
     core_key: PublicKey,
     core: Slot,
@@ -82,11 +94,12 @@ impl Host {
                 parse_container(line).map_err(|why| anyhow::anyhow!("'{line}': {why}"))?;
             world.create(container);
         }
-        let container = world.container(AGENT).map(|container| container.name);
+        let is_agent = |line: &&String| line.split_whitespace().next() == Some(AGENT);
+        let contained = containers.iter().find(is_agent).cloned();
         let host = SimHost::new(
             world,
             AgentOptions {
-                container,
+                container: contained.as_ref().map(|_| AGENT.to_owned()),
                 host_name: name.to_owned(),
             },
         );
@@ -94,17 +107,20 @@ impl Host {
         let host = host
             .with_journal_in(journal.path())
             .context("the journal cannot be kept")?;
-        let agent = host.start();
+        for (name, image) in IMAGES {
+            host.set_image(name, image);
+        }
+        host.start();
         let mut host = Host {
             name: name.to_owned(),
             id,
             host,
             _journal: journal,
-            agent,
+            contained,
             network: Network::new(delay),
             delayed: !delay.is_zero(),
             jumped_ms: 0,
-            restarts: None,
+            kills: 0,
             identity,
             core_key,
             core,
@@ -115,9 +131,27 @@ impl Host {
         Ok(host)
     }
 
+    /// Its agent: the process that runs, or ran last.
+    pub fn agent(&self) -> SimAgent {
+        self.host.agent().expect("it was started with the host")
+    }
+
+    /// Whether its agent runs in a container.
+    pub fn is_contained(&self) -> bool {
+        self.contained.is_some()
+    }
+
+    /// Whether a helper is at work, or was not settled yet.
+    pub fn has_helper(&self) -> bool {
+        let containers = self.world().containers();
+        containers
+            .iter()
+            .any(|container| container.labels.contains_key(HELPER_LABEL))
+    }
+
     /// What its agent says of its link.
     pub fn link_state(&self) -> String {
-        let alive = match self.agent.is_alive() {
+        let alive = match self.agent().is_alive() {
             true => "lives",
             false => "is dead",
         };
@@ -129,9 +163,8 @@ impl Host {
         format!("the agent {alive} (its container: {own:?}), its link: {link}")
     }
 
-    /// Keeps a link to Core for as long as the agent lives.
+    /// Keeps a link to Core for each agent that runs here, one after the other.
     fn link(&mut self) {
-        while self.links.try_join_next().is_some() {}
         let config = AgentLinkConfig {
             identity: self.identity.clone(),
             connect_as: self.name.clone(),
@@ -140,30 +173,55 @@ impl Host {
             known_cores: None,
             timings: AgentTimings::default(),
         };
-        let dialler = self.network.dialler(self.core.clone());
-        let agent = self.agent.clone();
+        let (network, core) = (self.network.clone(), self.core.clone());
+        let mut agents = self.host.agents();
         let (state, link) = watch::channel(LinkState::Stopped);
         self.link = link;
         self.links.spawn(async move {
-            let service = router(Arc::new(agent.clone()));
-            let run = agent::run(config, dialler, service, state, CancellationToken::new());
-            tokio::select! {
-                biased;
-                // A process that ends takes its connections with it.
-                () = agent.closed() => {}
-                ended = run => ended.expect("it has a key of Core and a short name"),
+            loop {
+                let now = agents.borrow_and_update().clone();
+                if let Some(agent) = now.filter(|now| now.is_alive() && now.reaches_core()) {
+                    let service = router(Arc::new(agent.clone()));
+                    let dialler = network.dialler(core.clone());
+                    let state = state.clone();
+                    let cancel = CancellationToken::new();
+                    let run = agent::run(config.clone(), dialler, service, state, cancel);
+                    tokio::select! {
+                        biased;
+                        // A process that ends takes its connections with it.
+                        () = agent.closed() => {}
+                        ended = run => ended.expect("it has a key of Core and a short name"),
+                    }
+                }
+                if agents.changed().await.is_err() {
+                    return;
+                }
             }
         });
     }
 
-    /// Starts the agent again where it does not run.
+    /// Starts the agent again where it does not run; in a container only where that runs.
     pub fn start_agent(&mut self) {
-        self.restarts = None;
-        if !self.agent.is_alive() {
+        let own = self.host.agent_container();
+        let state = own.and_then(|own| self.world().state_of(&own));
+        let may = !self.is_contained() || state == Some(ContainerStateStatusEnum::Running);
+        if may && !self.agent().is_alive() {
             self.host.kill_at(None);
             self.network.set_frozen(false);
-            self.agent = self.host.start();
-            self.link();
+            self.host.start();
         }
+    }
+
+    /// Somebody makes the container of the agent again, where it is gone; whether that was so.
+    pub fn make_agent(&self) -> anyhow::Result<bool> {
+        let Some(line) = &self.contained else {
+            return Ok(false);
+        };
+        if self.has_helper() || self.host.agent_container().is_some() {
+            return Ok(false);
+        }
+        let container = parse_container(line).map_err(|why| anyhow::anyhow!("'{line}': {why}"))?;
+        self.world().create(container);
+        Ok(true)
     }
 }

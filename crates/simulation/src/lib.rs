@@ -10,6 +10,7 @@
 mod claims;
 mod core;
 mod finale;
+mod hand_over;
 mod host;
 mod network;
 mod operate;
@@ -34,6 +35,8 @@ pub enum Break {
     Journal,
     /// Agents believe what the Engine answers, and do not look.
     Settlement,
+    /// Helpers take what they have started for well, and do not wait until it is confirmed.
+    Probation,
 }
 
 /// How a run is played.

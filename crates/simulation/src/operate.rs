@@ -6,7 +6,13 @@ use komodo_api::{Code, Error, Module, UnixMs, container::ContainerAction};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::{core::ask, story::Story};
+use crate::{
+    core::ask,
+    hand_over::is_helper,
+    host::{AGENT, IMAGES},
+    story::Story,
+    trouble::Relief,
+};
 
 const ACTIONS: [ContainerAction; 7] = {
     use ContainerAction::*;
@@ -27,6 +33,8 @@ pub struct Asked {
     pub at: UnixMs,
     /// What came of it.
     pub answer: Answer,
+    /// How often the agent there had been killed then.
+    pub kills: u32,
     /// Containers that the plan, whose hash it carried, would act on.
     pub planned: Option<BTreeSet<String>>,
 }
@@ -38,6 +46,8 @@ pub enum Kind {
     One {
         /// With a reason why a protected one is acted on all the same.
         overridden: bool,
+        /// The agent may go on purpose.
+        detach: bool,
     },
     /// Several by name.
     Listed,
@@ -99,11 +109,19 @@ impl Story<'_> {
                     return;
                 };
                 let mut params = json!({ "server": server, "container": container });
-                let overridden = self.rng.u32(0..4) == 0;
+                // A helper that somebody takes away on purpose leaves its work undone.
+                let overridden = self.rng.u32(0..4) == 0 && !is_helper(&container);
                 if overridden {
                     params["override"] = json!("by chance");
                 }
-                (self.pick(&one), params, Kind::One { overridden })
+                (
+                    self.pick(&one),
+                    params,
+                    Kind::One {
+                        overridden,
+                        detach: false,
+                    },
+                )
             }
             _ => {
                 let listed: Vec<String> = (0..4).filter_map(|_| self.container(at)).collect();
@@ -117,6 +135,35 @@ impl Story<'_> {
             params["expires_s"] = json!(self.pick(&[60, 3_600]));
         }
         let looks_first = (self.rng.u32(0..4) == 0).then(|| self.pick(&[0, 10, 2_000]));
+        self.request(at, name, params, kind, looks_first);
+    }
+
+    /// Asks for the agent itself to be restarted, made anew, or to go, in which case somebody brings it back.
+    pub(crate) fn branch(&mut self, at: usize) {
+        let server = self.hosts[at].name.clone();
+        let mut params = json!({ "server": server, "container": AGENT });
+        let detach = self.rng.u32(0..3) == 0;
+        let name = match detach {
+            true => {
+                params["detach"] = json!(true);
+                self.passes(Relief::Agent(at), &[30, 120, 600]);
+                self.pick(&["StopContainer", "PauseContainer", "DestroyContainer"])
+            }
+            false => {
+                match self.rng.u32(0..3) {
+                    0 => {}
+                    1 => params["recreate"] = json!({}),
+                    _ => {
+                        let (image, _) = self.pick(&IMAGES);
+                        params["recreate"] = json!({ "image": image });
+                    }
+                }
+                "RestartContainer"
+            }
+        };
+        let looks_first = (self.rng.u32(0..4) == 0).then(|| self.pick(&[0, 10, 2_000]));
+        let overridden = false;
+        let kind = Kind::One { overridden, detach };
         self.request(at, name, params, kind, looks_first);
     }
 
@@ -186,6 +233,7 @@ impl Story<'_> {
             kind,
             at: self.now(),
             answer: Answer::None,
+            kills: self.hosts[host].kills,
             planned: None,
         });
         let user = self.core.admin();
@@ -205,7 +253,11 @@ impl Story<'_> {
                 let items = plan["items"].as_array().into_iter().flatten();
                 planned = Some(
                     items
-                        .filter(|item| item["effect"] == "act")
+                        .filter(|item| {
+                            ["act", "hand-over", "detach"]
+                                .iter()
+                                .any(|acts| item["effect"] == *acts)
+                        })
                         .filter_map(|item| Some(item["id"].as_str()?.to_owned()))
                         .collect(),
                 );

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Context;
-use komodo_api::UnixMs;
+use komodo_api::{UnixMs, engine::ContainerStateStatusEnum};
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep},
@@ -13,7 +13,7 @@ use crate::{
     Break, Counts, Options,
     claims::Roles,
     core::{CORE_NEEDS, Core},
-    host::{AGENT, Host},
+    host::{AGENT, Host, IMAGE},
     operate::{Answered, Asked},
     trouble::Relief,
 };
@@ -55,6 +55,12 @@ pub struct Story<'a> {
     pub(crate) acts_unclaimed: Vec<(usize, komodo_sim::Act)>,
     /// What was asked of which container by which operation.
     pub(crate) acts_once: std::collections::BTreeSet<(String, String, &'static str)>,
+    /// What helpers asked for, by host.
+    pub(crate) helped: Vec<(usize, komodo_sim::Act)>,
+    /// The container that a hand over made, by its operation.
+    pub(crate) made: BTreeMap<String, String>,
+    /// Of those, how many were looked at, by host.
+    pub(crate) made_seen: Vec<usize>,
     pub(crate) core_jumped_ms: u64,
     pub(crate) created: u32,
     pub(crate) counts: &'a mut Counts,
@@ -77,6 +83,7 @@ impl<'a> Story<'a> {
             story.relieve(false).await?;
             story.step().await?;
             story.listen();
+            story.freeze();
             story.check_acts()?;
             if step % LOOK_EVERY == 0 {
                 story.check_open()?;
@@ -111,9 +118,9 @@ impl<'a> Story<'a> {
                 match rng.bool() {
                     true => containers.extend([
                         "vpn restart=always".to_owned(),
-                        format!("{AGENT} net=vpn restart=always"),
+                        format!("{AGENT} image={IMAGE} net=vpn restart=always"),
                     ]),
-                    false => containers.push(format!("{AGENT} restart=always")),
+                    false => containers.push(format!("{AGENT} image={IMAGE} restart=always")),
                 }
             }
             if at == 0 {
@@ -133,6 +140,7 @@ impl<'a> Story<'a> {
                 Some(Break::Guard) => host.host.break_guard(),
                 Some(Break::Journal) => host.host.break_journal(),
                 Some(Break::Settlement) => host.host.break_settlement(),
+                Some(Break::Probation) => host.host.break_probation(),
                 None => {}
             }
             roles.learn(&host);
@@ -149,6 +157,9 @@ impl<'a> Story<'a> {
             acts_seen: vec![0; hosts.len()],
             acts_unclaimed: Vec::new(),
             acts_once: Default::default(),
+            helped: Vec::new(),
+            made: BTreeMap::new(),
+            made_seen: vec![0; hosts.len()],
             core_jumped_ms: 0,
             created: 0,
             hosts,
@@ -181,7 +192,8 @@ impl<'a> Story<'a> {
     async fn step(&mut self) -> anyhow::Result<()> {
         let at = self.rng.usize(0..self.hosts.len());
         match self.rng.u32(0..100) {
-            0..36 => self.operate(at),
+            0..31 => self.operate(at),
+            31..36 => self.branch(at),
             36..39 => self.cancel(),
             39..42 => self.undo(),
             42..58 => self.meddle(at),
@@ -196,6 +208,16 @@ impl<'a> Story<'a> {
         let ms = self.pick(&[0, 1, 1, 5, 50, 1_000]);
         sleep(Duration::from_millis(ms)).await;
         Ok(())
+    }
+
+    /// An agent whose container is paused stands still, and so do its connections.
+    fn freeze(&self) {
+        for host in self.hosts.iter().filter(|host| host.is_contained()) {
+            let own = host.host.agent_container();
+            let state = own.and_then(|own| host.world().state_of(&own));
+            let paused = state == Some(ContainerStateStatusEnum::Paused);
+            host.network.set_frozen(paused);
+        }
     }
 
     /// Waits until Core has a link to every server, and has seen all that there is.

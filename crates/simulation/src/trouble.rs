@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use komodo_api::{container::ContainerAction, engine::ContainerStateStatusEnum};
-use komodo_sim::{Fault, KillAt, Quirk, parse_container};
+use komodo_sim::{Fault, HelperDies, KillAt, Quirk, parse_container};
 use tokio::time::{Instant, sleep};
 
 use crate::{
+    hand_over::{is_agent, is_helper},
     host::AGENT,
     network::Weather,
     story::{HOSTS, Story},
@@ -91,7 +92,7 @@ impl Story<'_> {
         }
     }
 
-    fn passes(&mut self, relief: Relief, among_s: &[u64]) {
+    pub(crate) fn passes(&mut self, relief: Relief, among_s: &[u64]) {
         let after = Duration::from_secs(self.pick(among_s));
         self.reliefs.push((Instant::now() + after, relief));
     }
@@ -128,7 +129,8 @@ impl Story<'_> {
             }
             34..44 => {
                 self.tell(format!("{name}: agent killed"));
-                self.hosts[at].agent.kill();
+                self.hosts[at].agent().kill();
+                self.hosts[at].kills += 1;
                 self.passes(Relief::Agent(at), &[1, 5, 60, 900]);
             }
             44..56 => {
@@ -140,6 +142,7 @@ impl Story<'_> {
                 };
                 self.tell(format!("{name}: agent is killed {kill:?} writes"));
                 self.hosts[at].host.kill_at(Some(kill));
+                self.hosts[at].kills += 1;
                 self.passes(Relief::Agent(at), &[5, 30, 120]);
             }
             56..66 => {
@@ -149,7 +152,7 @@ impl Story<'_> {
                     Fault::Slow(Duration::from_millis(2)),
                 ]);
                 self.tell(format!("{name}: agent {fault:?}"));
-                self.hosts[at].agent.set_fault(fault);
+                self.hosts[at].agent().set_fault(fault);
                 self.passes(Relief::Agent(at), &[1, 20, 90, 600]);
             }
             66..73 => {
@@ -175,7 +178,16 @@ impl Story<'_> {
                 self.hosts[at].host.set_disk_full(true);
                 self.passes(Relief::Agent(at), &[20]);
             }
-            88..91 => {
+            88..90 => {
+                let step = self.rng.usize(1..10);
+                let dies = match self.rng.bool() {
+                    true => HelperDies::Before(step),
+                    false => HelperDies::After(step),
+                };
+                self.tell(format!("{name}: the next helper dies {dies:?} steps"));
+                self.hosts[at].host.helper_dies(Some(dies));
+            }
+            90 => {
                 self.tell(format!("{name}: flood"));
                 self.hosts[at].world().flood(3_000);
             }
@@ -190,8 +202,9 @@ impl Story<'_> {
         let live_restore = self.rng.bool();
         let host = &mut self.hosts[at];
         host.world().engine_dies(live_restore);
-        if !live_restore && host.world().container(AGENT).is_some() {
-            host.agent.kill();
+        host.kills += 1;
+        if !live_restore && host.is_contained() {
+            host.agent().kill();
         }
         let line = format!("{}: Engine dies, live restore {live_restore}", host.name);
         self.tell(line);
@@ -201,7 +214,8 @@ impl Story<'_> {
     /// Somebody stops or pauses the agent's container on its host.
     fn agent_from_outside(&mut self, at: usize) {
         let action = self.pick(&[ContainerAction::Stop, ContainerAction::Pause]);
-        let host = &self.hosts[at];
+        let host = &mut self.hosts[at];
+        host.kills += 1;
         let done = host.world().docker(action, AGENT);
         if done.is_ok() && action == ContainerAction::Pause {
             host.network.set_frozen(true);
@@ -260,9 +274,9 @@ impl Story<'_> {
                 }
                 Relief::Engine(at) => {
                     self.hosts[at].world().engine_back();
-                    self.bring_agent_back(at);
+                    self.bring_agent_back(at)?;
                 }
-                Relief::Agent(at) => self.bring_agent_back(at),
+                Relief::Agent(at) => self.bring_agent_back(at)?,
                 Relief::Core => {
                     self.core.begin().await?;
                 }
@@ -271,11 +285,12 @@ impl Story<'_> {
         Ok(())
     }
 
-    fn bring_agent_back(&mut self, at: usize) {
+    pub(crate) fn bring_agent_back(&mut self, at: usize) -> anyhow::Result<()> {
         let host = &mut self.hosts[at];
-        host.agent.set_fault(Fault::None);
+        host.agent().set_fault(Fault::None);
         host.host.set_disk_full(false);
         host.host.kill_at(None);
+        let made = host.make_agent()?;
         use ContainerStateStatusEnum::{Paused, Running};
         let done = match host.world().state_of(AGENT) {
             None | Some(Running) => Ok(()),
@@ -286,6 +301,11 @@ impl Story<'_> {
         if done.is_ok() {
             host.start_agent();
         }
+        let line = format!("{}: docker run {AGENT}", host.name);
+        if made {
+            self.tell(line);
+        }
+        Ok(())
     }
 
     /// Everything that is wrong is put right.
@@ -303,7 +323,7 @@ impl Story<'_> {
             for action in ACTIONS {
                 host.world().set_latency(action, Duration::ZERO);
             }
-            self.bring_agent_back(at);
+            self.bring_agent_back(at)?;
         }
         sleep(Duration::from_millis(1)).await;
         Ok(())
@@ -312,5 +332,5 @@ impl Story<'_> {
 
 /// Whether a container is what the agent itself needs.
 fn is_branch(name: &str) -> bool {
-    [AGENT, "vpn"].contains(&name)
+    name == "vpn" || is_agent(name) || is_helper(name)
 }

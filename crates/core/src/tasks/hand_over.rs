@@ -106,6 +106,15 @@ impl Run {
         let text = format!("handed over to {helper}, which must have it confirmed in time");
         self.tell_once(note(HAND_OVER, &text, at));
         let confirmed = self.hand_over.as_ref().is_some_and(|known| known.confirmed);
+        // The clock of the host may be set otherwise than ours: what counts is how long it has from when that was told.
+        let until = match &self.hand_over {
+            Some(known) => known.until,
+            None => self
+                .tasks
+                .clock
+                .now()
+                .saturating_add(until.saturating_sub(at).max(0)),
+        };
         let hand_over = HandOver {
             helper,
             until,

@@ -109,6 +109,27 @@ async fn what_is_handed_over_is_watched_without_a_break_and_then_confirmed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_host_whose_clock_is_far_from_ours_is_confirmed_too() {
+    for behind_ms in [-7_200_000, 7_200_000] {
+        let mut core = Core::start().await;
+        let (mut host, script, update) = begun(&mut core).await;
+        let there = core.now() - behind_ms;
+        script.hand_over(there, there + 180_000, 30);
+        script.cut(&mut core, &host).await;
+        let script = script.back(&mut core, &mut host).await;
+        let back = Instant::now();
+        wait("it is confirmed", || !script.kept().confirms.is_empty()).await;
+        assert!(
+            back.elapsed() < Duration::from_secs(31),
+            "{:?}",
+            back.elapsed()
+        );
+        script.settle(there, VerdictKind::Done, None);
+        assert!(core.end(&update).await.success);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_confirmation_that_comes_too_early_is_given_again_but_not_for_ever() {
     let mut core = Core::start().await;
     let (mut host, script, update) = begun(&mut core).await;

@@ -111,4 +111,14 @@ impl World {
             Quirk::None | Quirk::FailsToStop | Quirk::ExitsAtStart(_) => Some(act()),
         }
     }
+
+    /// The containers that helpers made, with their operations, in order, but for the first so many.
+    pub fn made_since(&self, seen: usize) -> Vec<(String, String)> {
+        self.state().history.made_since(seen)
+    }
+
+    /// A helper made a container for an operation.
+    pub(crate) fn made(&self, operation: &str, id: &str) {
+        self.state().history.made(operation, id);
+    }
 }
