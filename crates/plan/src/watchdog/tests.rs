@@ -29,7 +29,10 @@ fn with(facts: Facts, change: impl FnOnce(&mut AgentContainer)) -> Facts {
     }
 }
 
-fn helped(facts: Facts, helpers: &[(State, bool, Option<UnixMs>)]) -> Facts {
+/// Its state, whether it says that it is done, and its deadline.
+type HelperIs = (State, bool, Option<UnixMs>);
+
+fn helped(facts: Facts, helpers: &[HelperIs]) -> Facts {
     let helpers = helpers.iter().enumerate();
     Facts {
         helpers: helpers
@@ -116,7 +119,7 @@ fn what_was_detached_on_purpose_stays_so_until_it_has_run_again() {
 fn a_helper_at_work_is_left_to_its_work_and_one_that_was_killed_is_sent_back_to_it() {
     let until = Some(NOW + 1_000);
     let overdue = Some(NOW - HELPER_OVERDUE_MS);
-    let cases: [(&[(State, bool, Option<UnixMs>)], &str); 13] = [
+    let cases: [(&[HelperIs], &str); 13] = [
         (&[(State::Running, false, until)], "wait 601000 HandOver"),
         (&[(State::Restarting, false, until)], "wait 601000 HandOver"),
         (&[(State::Running, true, until)], "wait 601000 HandOver"),
