@@ -56,10 +56,16 @@ fn only_file(archive: &[u8], bytes_max: usize) -> Result<Bytes, EngineError> {
     if entry.size() > u64::try_from(bytes_max).unwrap_or(u64::MAX) {
         return Err(EngineError::TooLarge(bytes_max));
     }
+    let size = entry.size();
     let mut content = Vec::new();
     entry
         .read_to_end(&mut content)
         .map_err(EngineError::Archive)?;
+    if content.len() as u64 != size {
+        return Err(EngineError::Archive(
+            std::io::ErrorKind::UnexpectedEof.into(),
+        ));
+    }
     Ok(content.into())
 }
 

@@ -65,8 +65,7 @@ pub struct NotOfHandOver(String);
 /// Asks the guard whether the container of a plan, protected for these reasons now, may be handed over.
 ///
 /// # Errors
-/// [`Refused`] with the reason; a container that nothing protects is not handed over but acted on, which is refused as
-/// `HandOver` with the reason that it is neither the agent nor Core.
+/// [`Refused`] with the reason; also for a container that may be acted on, which is what is done with it then.
 pub fn grant_hand_over(plan: HandOverPlan, protected: &[Reason]) -> Result<HandOverGrant, Refused> {
     use komodo_api::{container::ContainerAction::Restart, plan::ReasonCode};
     match guard(protected, Restart, Form::Named, Lift::default()) {
@@ -384,11 +383,14 @@ impl Engine {
             }
             let told: Progress = serde_json::from_slice(line)
                 .map_err(|error| EngineError::Malformed("pull", error))?;
-            match told.error {
-                Some(error) => Err(EngineError::Pull(error.chars().take(1000).collect())),
-                None if told.id.is_empty() => Ok(progress(&told.status)),
-                None => Ok(progress(&format!("{}: {}", told.id, told.status))),
+            if let Some(error) = told.error {
+                return Err(EngineError::Pull(error.chars().take(1000).collect()));
             }
+            match told.id.as_str() {
+                "" => progress(&told.status),
+                id => progress(&format!("{id}: {}", told.status)),
+            }
+            Ok(())
         };
         deadline
             .run(async {

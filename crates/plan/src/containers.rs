@@ -309,10 +309,9 @@ pub fn plan_containers(
         let mut item = item(container, effect, None, protected[at]);
         item.bring_back =
             (effect == Effect::Detach).then(|| branch::bring_back(op.action, container));
-        if let Some(branch) = branch {
-            if let Some(warning) = branch::warning(op, container, effect, branch) {
-                warnings.push(warning);
-            }
+        let warning = branch.and_then(|branch| branch::warning(op, container, effect, branch));
+        if let Some(warning) = warning {
+            warnings.push(warning);
         }
         item.after = after
             .iter()

@@ -14,8 +14,8 @@ use komodo_api::{
 };
 use komodo_failpoint::failpoint;
 use komodo_plan::{
-    ContainersPlan, Observed, PlanError, PlanInput, operation_deadline_ms,
-    plan_containers, plan_hash,
+    ContainersPlan, Observed, PlanError, PlanInput, operation_deadline_ms, plan_containers,
+    plan_hash,
 };
 use serde::{Deserialize, Serialize};
 
