@@ -44,11 +44,16 @@ stop_process() {
     rm -f "$DATA/run/$name.pid"
 }
 
-# agent_container: prints the id of the agent's container that scripts/up made, when it is still there.
+# agent_container: prints the id of the agent's container that scripts/up made, or of the one that took its place in a
+# hand over, when it is still there.
 agent_container() {
     local id
     [ -r "$DATA/run/agent.container" ] || return 1
     id=$(cat "$DATA/run/agent.container")
-    [ -n "$id" ] && docker inspect --type container "$id" >/dev/null 2>&1 || return 1
+    [ -n "$id" ] || return 1
+    if ! docker inspect --type container "$id" >/dev/null 2>&1; then
+        id=$(docker ps --all --quiet --no-trunc --filter label=komodo.handed-over --filter "volume=$DATA/periphery" | head -n1)
+        [ -n "$id" ] || return 1
+    fi
     printf '%s\n' "$id"
 }

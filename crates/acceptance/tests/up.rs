@@ -45,6 +45,8 @@ impl Host {
                 "KOMODO_CLI_CONFIG_PATHS",
                 self.directory.path().join("data/km.toml"),
             )
+            // How long is not what is tested.
+            .env("KOMODO_PROBATION_SECONDS", "1")
             .env_remove("KOMODO_DATA_DIRECTORY")
             .output()?)
     }
@@ -167,6 +169,15 @@ async fn a_newcomer_stops_all_containers_of_the_host_of_an_agent_in_a_container(
         reset.contains("password:") && !reset.contains(password),
         "{reset}"
     );
+
+    // Given a new container through Komodo, it is still the one that scripts/up started.
+    let before = host.engine.inspect("komodo-periphery").await?.id;
+    let (code, told) = host.km(&["x", "update-periphery", server, "-y"])?;
+    assert_eq!(code, 0, "{told}");
+    let after = host.engine.inspect("komodo-periphery").await?.id;
+    assert_ne!(after, before);
+    host.script("up", &arguments)?;
+    assert_eq!(host.engine.inspect("komodo-periphery").await?.id, after);
 
     host.script("down", &[])?;
     assert_eq!(host.engine.state("komodo-periphery").await?, State::Absent);

@@ -416,3 +416,25 @@ fn a_label_that_is_taken_away_anywhere_is_missed() {
         }
     }
 }
+
+#[test]
+fn the_page_and_the_guide_start_an_agent_alike() {
+    let files = files(root()).unwrap();
+    let parts = [
+        "docker run -d --name komodo-periphery --network host --init --restart always --label komodo.skip=true",
+        "-v /var/run/docker.sock:/var/run/docker.sock -v /etc/komodo:/etc/komodo",
+        "komodo-periphery:local",
+    ];
+    for path in [
+        "ui/src/servers/join-command.ts",
+        "docs/guide/install.md",
+        "docs/guide/install.zh-CN.md",
+        "docs/guide/servers.md",
+        "docs/guide/servers.zh-CN.md",
+    ] {
+        let file = files.iter().find(|file| file.path == path).unwrap();
+        for part in parts {
+            assert!(file.text.contains(part), "{path} lacks: {part}");
+        }
+    }
+}
