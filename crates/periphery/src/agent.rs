@@ -41,6 +41,8 @@ pub struct AgentOptions {
     pub endpoint: Endpoint,
     /// Where it keeps its state.
     pub root: PathBuf,
+    /// Files of its state that are elsewhere, such as its key; another agent that takes its place gets them too.
+    pub state_elsewhere: Vec<PathBuf>,
     /// What of the host it looks at.
     pub host: HostOptions,
     /// How often it does what it does by itself.
@@ -57,6 +59,7 @@ impl AgentOptions {
         AgentOptions {
             endpoint,
             root: root.into(),
+            state_elsewhere: Vec::new(),
             host: HostOptions::default(),
             timings: Timings::default(),
             journal_bytes_max: JOURNAL_BYTES_MAX,
@@ -106,7 +109,7 @@ impl Agent {
                 };
             })
         });
-        let kept = Kept::new(&options.root);
+        let kept = Kept::new(&options.root, &options.state_elsewhere);
         kept.unmark_detached().await;
         let departure = Departure::default();
         let operations = Operations::new(
@@ -162,18 +165,10 @@ impl Agent {
     /// Why the agent goes when it gets a signal: what an operation announced, or that a helper restarts or replaces it,
     /// or else the signal.
     pub fn reason_to_go(&self, signal: &str) -> GoodbyeReason {
-        if let Some(reason) = self.departure.reason() {
-            return reason;
-        }
-        let own = self
-            .observatory
-            .read(|view| view.control_path().own_container.clone());
-        match own.and_then(|own| self.operations.handed_over(&own)) {
-            Some(operation) => GoodbyeReason::HandedOver { operation },
-            None => GoodbyeReason::Signal {
-                signal: signal.to_owned(),
-            },
-        }
+        let going = self.observatory.read(|view| view.going.clone());
+        going.unwrap_or_else(|| GoodbyeReason::Signal {
+            signal: signal.to_owned(),
+        })
     }
 
     /// Ends all that the agent does, as its death would, and waits until it has ended. The journal stays.

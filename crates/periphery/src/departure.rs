@@ -16,7 +16,7 @@ enum Stage {
     #[default]
     Here,
     Leaving(GoodbyeReason),
-    Left(GoodbyeReason),
+    Left,
 }
 
 /// Shared by those who let the agent go, and by the program that ends the link.
@@ -33,7 +33,7 @@ impl Departure {
             return false;
         }
         let mut stage = self.stage.subscribe();
-        let left = stage.wait_for(|stage| matches!(stage, Stage::Left(_)));
+        let left = stage.wait_for(|stage| matches!(stage, Stage::Left));
         if timeout(LEAVE_DEADLINE, left).await.is_err() {
             tracing::warn!("the link did not end in time");
         }
@@ -43,14 +43,6 @@ impl Departure {
     /// It did not go after all, or is back.
     pub(crate) fn stay(&self) {
         self.stage.send_replace(Stage::Here);
-    }
-
-    /// Why the agent goes, where it goes on purpose.
-    pub fn reason(&self) -> Option<GoodbyeReason> {
-        match &*self.stage.borrow() {
-            Stage::Here => None,
-            Stage::Leaving(reason) | Stage::Left(reason) => Some(reason.clone()),
-        }
     }
 
     /// For the program: it is there, and will end the link.
@@ -85,12 +77,12 @@ impl Attendant {
 
     /// The link has ended.
     pub fn left(&self) {
-        self.departure.stage.send_if_modified(|stage| match stage {
-            Stage::Leaving(reason) => {
-                *stage = Stage::Left(reason.clone());
-                true
+        self.departure.stage.send_if_modified(|stage| {
+            let leaving = matches!(stage, Stage::Leaving(_));
+            if leaving {
+                *stage = Stage::Left;
             }
-            Stage::Here | Stage::Left(_) => false,
+            leaving
         });
     }
 
@@ -125,12 +117,10 @@ mod tests {
         };
         let asking = async {
             assert!(departure.leave(detached()).await);
-            assert_eq!(departure.reason(), Some(detached()));
             departure.stay();
         };
         tokio::join!(program, asking);
         assert!(ended);
-        assert_eq!(departure.reason(), None);
     }
 
     #[tokio::test]

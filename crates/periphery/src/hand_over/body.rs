@@ -32,12 +32,13 @@ pub(crate) struct OwnProgram {
 }
 
 impl OwnProgram {
-    pub(crate) fn read() -> std::io::Result<Self> {
+    /// Reads it; `dies` is whether a failpoint of ours is for the helper too.
+    pub(crate) fn read(dies: bool) -> std::io::Result<Self> {
         Ok(OwnProgram {
             path: std::env::current_exe()?,
             failpoint: std::env::var(komodo_failpoint::VARIABLE)
                 .ok()
-                .filter(|_| cfg!(debug_assertions)),
+                .filter(|_| dies && cfg!(debug_assertions)),
         })
     }
 }
@@ -128,6 +129,23 @@ pub(crate) fn helper_body(
     }))
 }
 
+/// The networks of the agent besides the one that a helper is made in: its Engine may be reached in any of them.
+pub(crate) fn further_networks(own: &Value, endpoint: &Endpoint) -> Vec<(String, Value)> {
+    let mode = own["HostConfig"]["NetworkMode"]
+        .as_str()
+        .unwrap_or_default();
+    let alone = matches!(mode, "host" | "none") || mode.starts_with("container:");
+    if alone || matches!(endpoint, Endpoint::Unix(_)) {
+        return Vec::new();
+    }
+    let networks = own["NetworkSettings"]["Networks"].as_object();
+    let names = networks.into_iter().flatten().map(|(name, _)| name.clone());
+    names
+        .filter(|name| name != mode && !(mode == "default" && name == "bridge"))
+        .map(|name| (name, json!({})))
+        .collect()
+}
+
 /// The mount of the agent's container that holds a path, as a request names it.
 fn mount_of(own: &Value, path: &Path) -> Option<Value> {
     let mounts = own["Mounts"].as_array()?;
@@ -189,7 +207,7 @@ mod tests {
             },
             "Mounts": [
                 { "Type": "volume", "Name": "state", "Source": "/v", "Destination": "/etc/komodo", "RW": true },
-                { "Type": "bind", "Source": "/run/docker.sock", "Destination": "/var/run/docker.sock", "RW": true },
+                { "Type": "bind", "Source": "/run/engine.sock", "Destination": "/var/run/engine.sock", "RW": true },
             ],
         })
     }
@@ -203,7 +221,7 @@ mod tests {
 
     #[test]
     fn it_gets_the_way_to_the_engine_and_nothing_else() {
-        let socket = Endpoint::Unix("/var/run/docker.sock".into());
+        let socket = Endpoint::Unix("/var/run/engine.sock".into());
         let body = helper_body(&own(), &program(), &socket, &plan()).unwrap();
         let host = &body["HostConfig"];
         assert_eq!(body["Image"], "sha256:aa");
@@ -214,7 +232,7 @@ mod tests {
         assert_eq!(host["RestartPolicy"]["Name"], "always");
         let mounts = host["Mounts"].as_array().unwrap();
         assert_eq!(mounts.len(), 1, "{mounts:?}");
-        assert_eq!(mounts[0]["Target"], "/var/run/docker.sock");
+        assert_eq!(mounts[0]["Target"], "/var/run/engine.sock");
         assert_eq!(
             body["Labels"],
             json!({ "com.docker.compose.project": "", "komodo.hand-over": "op1", "komodo.skip": "true" })
@@ -234,6 +252,12 @@ mod tests {
         assert_eq!(host["Mounts"], json!([]));
         let variables = body["Env"].as_array().unwrap();
         assert!(variables.contains(&json!("DOCKER_HOST=tcp://proxy:2375")));
+        let mut own = own();
+        own["NetworkSettings"]["Networks"] = json!({ "komodo_default": {}, "socket": {} });
+        let further = |own: &Value| further_networks(own, &proxy);
+        assert_eq!(further(&own), [("socket".to_owned(), json!({}))]);
+        own["HostConfig"]["NetworkMode"] = "container:vpn".into();
+        assert_eq!(further(&own), []);
     }
 
     #[test]
@@ -253,7 +277,7 @@ mod tests {
             path: "/opt/komodo-periphery".into(),
             failpoint: Some("hand-over.stop".into()),
         };
-        let socket = Endpoint::Unix("/var/run/docker.sock".into());
+        let socket = Endpoint::Unix("/var/run/engine.sock".into());
         let body = helper_body(&own, &program, &socket, &plan()).unwrap();
         let mounts = body["HostConfig"]["Mounts"].as_array().unwrap();
         assert_eq!(mounts[1]["Target"], "/opt");

@@ -98,9 +98,15 @@ impl Calls {
             .await
     }
 
-    pub(crate) async fn create_helper(&self, body: &Value) -> Result<String, EngineError> {
+    pub(crate) async fn create_helper(&self, helper: &Recreated) -> Result<(), EngineError> {
+        let body = helper.body.clone();
+        let made = self
+            .engine
+            .create_helper(&self.grant, body, CREATE_DEADLINE);
+        let id = made.await?;
+        let (target, found) = self.found(&id).await?;
         self.engine
-            .create_helper(&self.grant, body.clone(), CREATE_DEADLINE)
+            .connect_missing(&target, &found, helper, CREATE_DEADLINE)
             .await
     }
 

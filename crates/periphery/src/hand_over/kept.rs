@@ -36,13 +36,25 @@ pub struct Detached {
 #[derive(Debug, Clone)]
 pub(crate) struct Kept {
     root: PathBuf,
+    elsewhere: Vec<PathBuf>,
 }
 
 impl Kept {
-    pub(crate) fn new(root: &Path) -> Self {
+    /// The folder, and what of the agent's state is elsewhere.
+    pub(crate) fn new(root: &Path, elsewhere: &[PathBuf]) -> Self {
         // As the container shows it, whatever the working directory is.
-        let root = root.canonicalize().unwrap_or_else(|_| root.into());
-        Kept { root }
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.into());
+        Kept {
+            root: real(root),
+            elsewhere: elsewhere.iter().map(|path| real(path)).collect(),
+        }
+    }
+
+    /// All that the next agent needs of this one.
+    pub(crate) fn state(&self) -> Vec<String> {
+        let all = std::iter::once(&self.root).chain(&self.elsewhere);
+        all.map(|path| path.to_string_lossy().into_owned())
+            .collect()
     }
 
     /// The agent's folder.
@@ -139,7 +151,7 @@ mod tests {
     #[tokio::test]
     async fn a_mark_is_there_until_it_is_taken_away() {
         let directory = TestDirectory::new();
-        let kept = Kept::new(directory.path());
+        let kept = Kept::new(directory.path(), &[]);
         let detached = Detached {
             by: "ann".into(),
             action: ContainerAction::Pause,

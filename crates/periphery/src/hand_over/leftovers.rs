@@ -6,25 +6,31 @@ use komodo_agent_api::Container;
 use komodo_api::engine::ContainerStateStatusEnum::{Created, Dead, Exited};
 use komodo_plan::hand_over::{HELPER_LABEL, HandOverPlan, PLAN_VARIABLE};
 
-use super::follow::calls;
+use super::{follow::calls, kept::Kept};
 use crate::{clock, operations::Means, redact::redact};
 
 /// Age from which on the helper of another agent on this Engine is nobody's any more, ms.
 const FORGOTTEN_MS: i64 = 24 * 3600 * 1000;
 
-/// Takes away the plans and the helpers of operations that are not open any more.
-pub(crate) async fn sweep(means: Means, open: BTreeSet<String>) {
-    for operation in means.kept.plans() {
+/// Takes away the plans of operations that are not open any more. Before any is accepted.
+pub(crate) async fn forget_plans(kept: &Kept, open: &BTreeSet<String>) {
+    for operation in kept.plans() {
         if !open.contains(&operation) {
-            means.kept.forget_plan(&operation).await;
+            kept.forget_plan(&operation).await;
         }
     }
+}
+
+/// Takes away the helpers of operations that were not open any more when the agent began.
+pub(crate) async fn sweep(means: Means, open: BTreeSet<String>) {
+    let began = clock::now_ms();
     means.observatory.ready().await;
     let (own, helpers) = means.observatory.read(|view| {
         let helpers = view.containers().filter(|container| {
             let operation = container.labels.get(HELPER_LABEL);
             operation.is_some_and(|operation| !open.contains(operation))
                 && matches!(container.state, Exited | Dead | Created)
+                && container.created * 1000 < began
         });
         let own = view.control_path().own_container.as_deref();
         let own = own.and_then(|own| view.by_id(own));

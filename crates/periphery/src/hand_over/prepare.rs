@@ -5,11 +5,11 @@ use std::path::Path;
 use komodo_agent_api::{AgentOperation, Container};
 use komodo_api::{plan::Reason, update::Run};
 use komodo_docker::{Engine, EngineError, Refused, grant_hand_over};
-use komodo_plan::hand_over::{HandOverPlan, JournalPlace, Replace, carried};
+use komodo_plan::hand_over::{HandOverPlan, JournalPlace, Recreated, Replace, carried};
 use serde_json::Value;
 
 use super::{
-    body::{OwnProgram, helper_body},
+    body::{OwnProgram, further_networks, helper_body},
     calls::{Calls, journal_file},
     kept::Kept,
 };
@@ -40,8 +40,8 @@ pub(crate) struct Order<'a> {
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) plan: HandOverPlan,
-    /// The request that makes the helper.
-    pub(crate) helper: Value,
+    /// What makes the helper.
+    pub(crate) helper: Recreated,
     pub(crate) calls: Calls,
 }
 
@@ -102,7 +102,7 @@ pub(crate) async fn prepare(
             let asked = recreate.image.as_deref().filter(|image| !image.is_empty());
             let image = asked.unwrap_or(&target.image).to_owned();
             let paths = match is_own {
-                true => carried(&document, &own_paths(kept.root())),
+                true => carried(&document, &kept.state()),
                 false => carried(&document, &core_paths(&document)),
             };
             Some(Replace {
@@ -159,13 +159,13 @@ pub(crate) async fn prepare(
         ..draft
     };
     Ok(Prepared {
-        helper: helper(engine, Some(&own), &plan).await?,
+        helper: helper(engine, Some(&own), &plan, true).await?,
         calls: granted(&plan)?,
         plan,
     })
 }
 
-/// The request that makes the helper of a plan, from the agent's own container.
+/// What makes the helper of a plan, from the agent's own container.
 ///
 /// # Errors
 /// Why there can be none, for people.
@@ -173,14 +173,19 @@ pub(crate) async fn helper(
     engine: &Engine,
     own: Option<&str>,
     plan: &HandOverPlan,
-) -> Result<Value, String> {
+    first: bool,
+) -> Result<Recreated, String> {
     let own = own.ok_or("this agent runs in no container that it knows")?;
     let document = inspect(engine, own).await?;
-    let program = OwnProgram::read().map_err(|error| error.to_string())?;
+    // One that goes on where another died at a point is not to die there too.
+    let program = OwnProgram::read(first).map_err(|error| error.to_string())?;
     let body = helper_body(&document, &program, engine.endpoint(), plan)?;
     let image = document["Image"].as_str().unwrap_or_default();
     match engine.image_document(image).await {
-        Ok(Some(_)) => Ok(body),
+        Ok(Some(_)) => Ok(Recreated {
+            networks: further_networks(&document, engine.endpoint()),
+            body,
+        }),
         Ok(None) => Err(format!(
             "the image of the agent ({}) is not on this host any more, so no helper can be made from it; pull it",
             document["Config"]["Image"].as_str().unwrap_or(image)
@@ -207,11 +212,6 @@ async fn inspect(engine: &Engine, id: &str) -> Result<Value, String> {
 
 fn told(what: &str, error: &EngineError) -> String {
     format!("{what} cannot be looked at: {}", redact(&error.chain()))
-}
-
-/// Where the agent keeps its state.
-fn own_paths(root: &Path) -> Vec<String> {
-    vec![root.to_string_lossy().into_owned()]
 }
 
 /// Where Core keeps its state, by the variables that it was started with.

@@ -15,7 +15,7 @@ use std::{
 };
 
 use futures_util::stream;
-use komodo_agent_api::{AgentEvent, AgentStream, Container, EngineState, EventBody};
+use komodo_agent_api::{AgentEvent, AgentStream, Container, EngineState, EventBody, GoodbyeReason};
 use komodo_docker::{Engine, EngineError};
 use tokio::sync::{mpsc, watch as channel};
 
@@ -133,6 +133,14 @@ impl Observatory {
         let mut inner = self.lock();
         inner.closed = true;
         inner.readers.clear();
+    }
+
+    /// Notes why the agent is about to go, or that it is not any more.
+    pub fn set_going(&self, going: Option<GoodbyeReason>) {
+        self.update(|view| {
+            view.going = going;
+            Change::default()
+        });
     }
 
     /// Takes readers again, after a [`close`](Self::close).

@@ -13,7 +13,7 @@ use std::{
 };
 
 use komodo_agent_api::{
-    Container, CoreHello, EngineState, EventBody, ProtectedContainer, Snapshot,
+    Container, CoreHello, EngineState, EventBody, GoodbyeReason, ProtectedContainer, Snapshot,
 };
 use komodo_api::{
     engine::ContainerStateStatusEnum as State,
@@ -53,6 +53,8 @@ pub struct View {
     removed: VecDeque<(String, Mark)>,
     /// State of the Engine.
     pub engine: EngineState,
+    /// Why the agent is about to go, where an operation takes its own container away.
+    pub going: Option<GoodbyeReason>,
     /// What the host is.
     pub host: SystemInformation,
     /// Last figures of the host.

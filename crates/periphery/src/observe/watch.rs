@@ -269,9 +269,11 @@ fn own_end(view: &View, event: &EngineEvent) -> Option<GoodbyeReason> {
     if event.kind != "container" || event.actor.id != own {
         return None;
     }
-    // Its death comes too late to be told, and of a pause it hears only after it.
-    let ends =
-        event.action == "kill" && matches!(event.attribute("signal"), Some("2" | "3" | "9" | "15"));
+    // Its death comes too late to be told, and of a pause it hears only after it. Where an operation takes it away
+    // that is told by whoever goes.
+    let ends = view.going.is_none()
+        && event.action == "kill"
+        && matches!(event.attribute("signal"), Some("2" | "3" | "9" | "15"));
     ends.then(|| GoodbyeReason::EngineEvent {
         action: event.action.clone(),
     })

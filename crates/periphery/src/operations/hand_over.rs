@@ -4,7 +4,8 @@
 use std::{sync::Arc, time::Duration};
 
 use komodo_agent_api::{
-    AgentError, AgentErrorCode, AgentOperation, Container, OperationEventBody, PROBATION_S_DEFAULT,
+    AgentError, AgentErrorCode, AgentOperation, Container, GoodbyeReason, OperationEventBody,
+    PROBATION_S_DEFAULT,
 };
 use komodo_api::{
     plan::PlanItem,
@@ -40,27 +41,31 @@ const AGAIN_PAUSE: Duration = Duration::from_secs(5);
 const OVERDUE: Duration = Duration::from_secs(900);
 
 impl Cx<'_> {
-    /// Hands a container over; `None` where it may be acted on like any other now.
-    pub(super) async fn hand_over(&self, item: &PlanItem) -> Option<Verdict> {
+    /// Hands a container over.
+    pub(super) async fn hand_over(&self, item: &PlanItem) -> Verdict {
         let (before, run) = match self.permit(item, self.operation.action, Step::First).await {
-            Ok(_) => return None,
             Err(Kept::HandOver(before, run)) => (*before, run),
+            Ok(permit) => {
+                let why = "it ran the agent, or Core, when that was planned, and does not any more; ask again";
+                let now = Some(&permit.before);
+                return verdict(item, item.state, failed(why.to_owned()), now);
+            }
             Err(Kept::Settled(settled, now)) => {
-                return Some(verdict(item, item.state, settled, now.as_deref()));
+                return verdict(item, item.state, settled, now.as_deref());
             }
             Err(Kept::Away(why)) => {
                 let why = format!("the Engine could not be asked: {why}");
-                return Some(verdict(item, item.state, failed(why), None));
+                return verdict(item, item.state, failed(why), None);
             }
         };
-        let refused = |why: String| Some(verdict(item, before.state, failed(why), Some(&before)));
+        let refused = |why: String| verdict(item, before.state, failed(why), Some(&before));
         failpoint!("hand-over.preparing");
         let prepared = match self.prepared(&before, run).await {
             Ok(prepared) => prepared,
             Err(why) => return refused(why),
         };
         let Some(durable) = self.log.begin(&self.means.journal, &item.id, run) else {
-            return Some(self.canceled(item));
+            return self.canceled(item);
         };
         if let Err(error) = durable.await.unwrap_or(Err(JournalError::Busy)) {
             return refused(error.to_string());
@@ -68,6 +73,7 @@ impl Cx<'_> {
         failpoint!("hand-over.prepared");
         if let Err(why) = self.begin(item, &prepared).await {
             self.acted(item, Some(why.clone()));
+            self.means.observatory.set_going(None);
             tidy(self.means, &prepared.plan).await;
             return refused(format!("nothing was changed: {why}"));
         }
@@ -76,7 +82,7 @@ impl Cx<'_> {
             container = item.container,
             "it is handed over to a helper"
         );
-        Some(follow(self.means, item, self.log, &prepared.plan, self.operation).await)
+        follow(self.means, item, self.log, &prepared.plan, self.operation).await
     }
 
     async fn prepared(&self, before: &Container, run: Option<Run>) -> Result<Prepared, String> {
@@ -122,6 +128,7 @@ impl Cx<'_> {
         let durable = durable.await.unwrap_or(Err(JournalError::Busy));
         durable.map_err(|error| error.to_string())?;
         failpoint!("hand-over.handed");
+        going(self.means, &prepared.plan);
         calls
             .start(&prepared.plan.helper_name())
             .await
@@ -131,6 +138,15 @@ impl Cx<'_> {
 
 fn probation_s(operation: &AgentOperation) -> u32 {
     operation.probation_s.unwrap_or(PROBATION_S_DEFAULT)
+}
+
+/// Notes that a signal to the agent comes from the helper, where the agent itself is handed over.
+fn going(means: &Means, plan: &HandOverPlan) {
+    if plan.journal.container.is_none() {
+        let operation = plan.operation.clone();
+        let reason = GoodbyeReason::HandedOver { operation };
+        means.observatory.set_going(Some(reason));
+    }
 }
 
 /// Follows what was handed over to its end, and tells the verdict. A helper that has gone without a word is started
@@ -143,6 +159,7 @@ pub(super) async fn follow(
     operation: &AgentOperation,
 ) -> Verdict {
     let mut helpers = 0;
+    going(means, plan);
     let outcome = loop {
         means.observatory.ready().await;
         match helper(means, plan).await {
@@ -152,6 +169,7 @@ pub(super) async fn follow(
                     operation.id = plan.operation,
                     "the helper does not come to its end"
                 );
+                give_up(means, plan).await;
                 break None;
             }
             Helper::Runs => wait(means, plan).await,
@@ -182,6 +200,7 @@ pub(super) async fn follow(
             }
         }
     };
+    means.observatory.set_going(None);
     failpoint!("hand-over.ended");
     settled(means, item, log, plan, outcome.as_ref(), operation).await
 }
@@ -216,12 +235,12 @@ async fn settled(
 
 /// Waits until something may have become of the helper.
 async fn wait(means: &Means, plan: &HandOverPlan) {
-    use komodo_api::engine::ContainerStateStatusEnum::{Exited, Running};
+    use komodo_api::engine::ContainerStateStatusEnum::Exited;
     let name = plan.helper_name();
     let began = Instant::now();
     let over = |view: &View| {
         let helper = view.containers().find(|container| container.name == name);
-        let runs = helper.is_some_and(|helper| helper.state == Running || helper.state != Exited);
+        let runs = helper.is_some_and(|helper| helper.state != Exited);
         (!runs && view.is_ready()).then_some(())
     };
     let left = u64::try_from(overdue(plan) - clock::now_ms()).unwrap_or(0);
@@ -243,7 +262,8 @@ fn overdue(plan: &HandOverPlan) -> i64 {
 async fn again(means: &Means, plan: &HandOverPlan) -> Result<(), String> {
     let own = |view: &View| view.control_path().own_container.clone();
     let own = means.observatory.read(own);
-    let body = crate::hand_over::prepare::helper(&means.engine, own.as_deref(), plan).await?;
+    let body =
+        crate::hand_over::prepare::helper(&means.engine, own.as_deref(), plan, false).await?;
     let calls = calls(means, plan).await?;
     let told = |error: komodo_docker::EngineError| redact(&error.chain());
     calls.remove(&plan.helper_name()).await.map_err(told)?;
@@ -270,24 +290,40 @@ pub(super) async fn tidy(means: &Means, plan: &HandOverPlan) {
     means.kept.forget_plan(&plan.operation).await;
 }
 
-/// The verdict on what was open when the agent ended, and the plan that is left behind; `None` where nothing was handed
-/// over.
+/// Ends a helper that must not act any more.
+async fn give_up(means: &Means, plan: &HandOverPlan) {
+    let stopped = match calls(means, plan).await {
+        Ok(calls) => {
+            let stopped = calls.stop(&plan.helper_name(), Some(1)).await;
+            stopped.map_err(|error| redact(&error.chain()))
+        }
+        Err(error) => Err(error),
+    };
+    if let Err(error) = stopped {
+        tracing::error!(
+            operation.id = plan.operation,
+            error,
+            "the helper cannot be stopped"
+        );
+    }
+}
+
+/// The verdict on what was open when the agent ended, and the plan that is left behind.
 pub(super) async fn recover(
     means: &Means,
     operation: &AgentOperation,
     item: &PlanItem,
     log: &Arc<OperationLog>,
-) -> Option<(Verdict, Option<HandOverPlan>)> {
+) -> (Verdict, Option<HandOverPlan>) {
     let plan = means.kept.plan(&operation.id);
     let handed = log.handed_over();
     match (plan, handed) {
-        (None, None) => None,
         (Some(plan), Some(_)) => {
             let verdict = follow(means, item, log, &plan, operation).await;
-            Some((verdict, Some(plan)))
+            (verdict, Some(plan))
         }
         // The helper was not started yet.
-        (Some(plan), None) => {
+        (plan, None) => {
             let now = match observe(means, &item.id, &mut None).await {
                 Seen::There(now) => Some(*now),
                 Seen::Gone | Seen::Nothing(_) => None,
@@ -299,7 +335,7 @@ pub(super) async fn recover(
                     verdict(item, item.state, failed(why.to_owned()), now.as_ref())
                 }
             };
-            Some((verdict, Some(plan)))
+            (verdict, plan)
         }
         (None, Some(handed)) => {
             tracing::error!(
@@ -323,7 +359,7 @@ pub(super) async fn recover(
                     ((kind, None, Some(why)), None)
                 }
             };
-            Some((verdict(item, item.state, settled, now.as_ref()), None))
+            (verdict(item, item.state, settled, now.as_ref()), None)
         }
     }
 }

@@ -36,7 +36,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock,
     departure::Departure,
-    hand_over::{kept::Kept, leftovers::sweep},
+    hand_over::{
+        kept::Kept,
+        leftovers::{forget_plans, sweep},
+    },
     observe::{Observatory, View},
     redact::redact,
 };
@@ -97,6 +100,7 @@ impl Operations {
         let mut tasks = JoinSet::new();
         let open = recorded.iter().filter(|recorded| !recorded.has_ended());
         let open = open.map(|recorded| recorded.operation.id.clone()).collect();
+        forget_plans(&means.kept, &open).await;
         tasks.spawn(sweep(means.clone(), open));
         for recorded in recorded {
             let file = means.journal.reopen(&recorded).await?;
@@ -137,17 +141,6 @@ impl Operations {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *followers).cancel();
-    }
-
-    /// The open operation that has handed a container over, where one has.
-    pub fn handed_over(&self, container: &str) -> Option<String> {
-        let logs = self.shared.logs();
-        let mut open = logs.iter().filter(|(_, log)| !log.state().ended);
-        open.find(|(_, log)| {
-            log.handed_over()
-                .is_some_and(|handed| handed.id == container)
-        })
-        .map(|(id, _)| id.clone())
     }
 
     /// Ends the tasks of all operations where they are; what is open stays so in the journal.

@@ -49,13 +49,15 @@ pub(super) async fn recover(means: Means, recorded: Recorded, log: Arc<Operation
     means.observatory.ready().await;
     for item in items {
         if settled.contains(&(item.id.as_str(), item.container.as_str())) {
+            if let Some(plan) = means.kept.plan(&operation.id) {
+                hand_over::tidy(&means, &plan).await;
+            }
             continue;
         }
-        if item.effect == Effect::HandOver
-            && let Some((verdict, plan)) = hand_over::recover(&means, operation, item, &log).await
-        {
+        if item.effect == Effect::HandOver {
+            let (verdict, plan) = hand_over::recover(&means, operation, item, &log).await;
             tell(&means, &log, verdict).await;
-            failpoint!("recover.settled");
+            failpoint!("hand-over.settled");
             if let Some(plan) = plan {
                 hand_over::tidy(&means, &plan).await;
             }

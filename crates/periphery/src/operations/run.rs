@@ -31,6 +31,7 @@ pub(crate) struct Means {
 impl Means {
     /// Ends the link with Core before the agent goes, and tells why. An agent without a program only tells.
     pub(super) async fn leave(&self, reason: GoodbyeReason) {
+        self.observatory.set_going(Some(reason.clone()));
         if !self.departure.leave(reason.clone()).await {
             self.observatory.tell(EventBody::Goodbye(reason));
         }
@@ -38,6 +39,7 @@ impl Means {
 
     /// The agent is there after all, or again.
     pub(super) fn stay(&self) {
+        self.observatory.set_going(None);
         self.departure.stay();
     }
 }

@@ -129,10 +129,8 @@ impl Cx<'_> {
             Ok(its) => *turn = Some(its),
             Err(verdict) => return *verdict,
         }
-        if item.effect == Effect::HandOver
-            && let Some(verdict) = self.hand_over(item).await
-        {
-            return verdict;
+        if item.effect == Effect::HandOver {
+            return self.hand_over(item).await;
         }
         if item.effect == Effect::Detach && self.is_own(&item.id) {
             return self.detach(item, within).await;

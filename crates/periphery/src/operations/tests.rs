@@ -161,7 +161,7 @@ async fn host(running: &[&str]) -> Host {
         observatory.clone(),
         journal,
         recorded,
-        Kept::new(folder.path()),
+        Kept::new(folder.path(), &[]),
         Departure::default(),
     )
     .await

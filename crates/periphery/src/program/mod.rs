@@ -4,7 +4,12 @@ pub(crate) mod health;
 pub(crate) mod helper;
 pub(crate) mod logging;
 
-use std::{convert::Infallible, path::Path, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context;
 use komodo_agent_api::AgentApi;
@@ -88,6 +93,7 @@ async fn serve(
             exclude_disk_mounts: config.exclude_disk_mounts.clone(),
             ..HostOptions::default()
         },
+        state_elsewhere: key_file(config).into_iter().collect(),
         ..AgentOptions::new(endpoint, &config.root_directory)
     };
     let agent = Arc::new(
@@ -223,6 +229,12 @@ fn link_settings(config: &Config) -> anyhow::Result<LinkSettings> {
         core_keys,
         join_token,
     })
+}
+
+/// The file of the agent's key, where that is not in its folder.
+fn key_file(config: &Config) -> Option<PathBuf> {
+    let key = config.private_key.as_ref()?.reveal().trim();
+    key.strip_prefix("file:").map(PathBuf::from)
 }
 
 fn load_identity(path: &Path) -> anyhow::Result<Identity> {

@@ -13,7 +13,10 @@ use tokio::{net::TcpListener, sync::mpsc, task::JoinSet, time::timeout};
 
 use crate::harness::PATIENCE;
 
-struct TakesAll;
+#[derive(Default)]
+struct TakesAll {
+    core_container: Option<String>,
+}
 
 impl Policy for TakesAll {
     type Identity = String;
@@ -27,7 +30,11 @@ impl Policy for TakesAll {
     }
 
     async fn hello(&self, _: &Peer, _: &String) -> Result<Bytes, Refusal> {
-        Ok(serde_json::to_vec(&hello()).unwrap().into())
+        let hello = CoreHello {
+            core_container: self.core_container.clone(),
+            ..hello()
+        };
+        Ok(serde_json::to_vec(&hello).unwrap().into())
     }
 }
 
@@ -63,8 +70,16 @@ pub struct Linked {
 
 impl Core {
     pub async fn start() -> Self {
+        Self::start_in(None).await
+    }
+
+    /// One that says that it runs in a container.
+    pub async fn start_in(core_container: Option<&str>) -> Self {
+        let policy = TakesAll {
+            core_container: core_container.map(str::to_owned),
+        };
         let identity = Identity::generate().unwrap();
-        let acceptor = Acceptor::new(&identity, TakesAll, CoreTimings::default()).unwrap();
+        let acceptor = Acceptor::new(&identity, policy, CoreTimings::default()).unwrap();
         let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (sender, links) = mpsc::channel(8);

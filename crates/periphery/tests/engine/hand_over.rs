@@ -1,6 +1,8 @@
 //! The agent's container restarted and replaced by a helper: proven by the new agent's life, or put back as it was,
 //! whatever dies midway.
 
+mod deaths;
+
 use std::collections::BTreeMap;
 
 use bollard::models::{ContainerInspectResponse, EndpointIpamConfig, EndpointSettings};
@@ -11,7 +13,7 @@ use komodo_agent_api::{
 };
 use komodo_api::container::{ContainerAction, Recreate};
 use komodo_api::update::VerdictKind;
-use komodo_testkit::engine::{Container, Engine, Restart, State as Real, Variant};
+use komodo_testkit::engine::{Container, Engine, Restart, Variant};
 use tokio::time::timeout;
 
 use crate::{
@@ -21,18 +23,18 @@ use crate::{
 };
 
 const AGENT: &str = "periphery";
-const NEXT: &str = "komodo-test/agent:2";
+pub const NEXT: &str = "komodo-test/agent:2";
 const HELPER_LABEL: &str = "komodo.hand-over";
 
 /// A restart with so short a probation that nobody waits long for what does not come.
-fn restart() -> AgentOperation {
+pub fn restart() -> AgentOperation {
     let mut order = operation(ContainerAction::Restart, one(AGENT));
     order.probation_s = Some(1);
     order.time = Some(2);
     order
 }
 
-fn replace(image: &str) -> AgentOperation {
+pub fn replace(image: &str) -> AgentOperation {
     let mut order = restart();
     let image = Some(image.to_owned());
     order.recreate = Some(Recreate { image });
@@ -40,20 +42,20 @@ fn replace(image: &str) -> AgentOperation {
 }
 
 /// The image of the agent with one more variable, under another name.
-async fn next_image(engine: &Engine) {
+pub async fn next_image(engine: &Engine) {
     let variant = Variant::default().env("KOMODO_TEST_IMAGE", "2");
     engine.image_variant(IMAGE, NEXT, variant).await.unwrap();
 }
 
 /// What Core heard of an operation until the link ended.
-struct Heard {
-    id: String,
+pub struct Heard {
+    pub id: String,
     events: Vec<OperationEvent>,
     goodbyes: Vec<GoodbyeReason>,
 }
 
 impl Heard {
-    fn helper(&self) -> String {
+    pub fn helper(&self) -> String {
         let handed = self.events.iter().find_map(|event| match &event.body {
             OperationEventBody::HandedOver { helper, .. } => Some(helper.clone()),
             _ => None,
@@ -63,7 +65,7 @@ impl Heard {
 }
 
 /// Orders it, and listens until the agent is gone.
-async fn hand_over(linked: &Linked, order: AgentOperation) -> Heard {
+pub async fn hand_over(linked: &Linked, order: AgentOperation) -> Heard {
     let id = order.id.clone();
     let mut told = linked.client.events().await.unwrap();
     told.next().await.unwrap().unwrap();
@@ -94,7 +96,7 @@ async fn hand_over(linked: &Linked, order: AgentOperation) -> Heard {
 }
 
 /// The next agent that links and holds the operation, followed to its end; confirmed first where that is wanted.
-async fn ended(core: &mut Core, id: &str, confirm: bool) -> (Linked, Vec<OperationEvent>) {
+pub async fn ended(core: &mut Core, id: &str, confirm: bool) -> (Linked, Vec<OperationEvent>) {
     loop {
         let linked = core.linked().await;
         let open = &linked.hello.open_operations;
@@ -125,7 +127,7 @@ async fn agent(setting: &mut Setting, container: Container) -> (Linked, Containe
 }
 
 /// Waits until exactly one agent is there, and nothing is left of the hand over.
-async fn tidy(engine: &Engine) {
+pub async fn tidy(engine: &Engine) {
     let left = || async {
         let all = engine.list().await.unwrap();
         let names = all.into_iter().flat_map(|one| {
@@ -294,7 +296,6 @@ async fn another_image_takes_over_with_the_same_configuration() {
             aliases: Some(vec!["agent-too".into()]),
             ..Default::default()
         }),
-        ..Default::default()
     };
     setting
         .engine
@@ -406,13 +407,12 @@ async fn one_that_is_removed_when_it_stops_is_refused() {
     });
     let (linked, before) = agent(&mut setting, container).await;
     refused(&setting, &linked, restart(), "--rm").await;
-    let missing = replace("komodo-test/nowhere:1");
+    refused(&setting, &linked, replace(IMAGE), "--rm").await;
     let after = setting.engine.inspect(AGENT).await.unwrap();
     assert_eq!(
         after.state.unwrap().started_at,
         before.state.unwrap().started_at
     );
-    drop(missing);
 }
 
 #[tokio::test]
@@ -443,124 +443,61 @@ async fn refused(setting: &Setting, linked: &Linked, order: AgentOperation, why:
     tidy(&setting.engine).await;
 }
 
-/// The helper dies at a point, and is started again by the Engine: it goes on from what it finds.
-async fn dies_at(point: &str, order: AgentOperation, confirm: bool, expected: &str) {
+/// Core in a container next to the agent: the agent stays, and its journal carries the confirmation.
+#[tokio::test]
+async fn the_container_of_core_is_handed_over_by_the_agent_beside_it() {
     let mut setting = Setting::new().await;
-    next_image(&setting.engine).await;
-    let container = setting.agent(AGENT).env("KOMODO_FAILPOINT", point);
-    let (linked, before) = agent(&mut setting, container).await;
-    let recreates = order.recreate.is_some();
-    let heard = hand_over(&linked, order).await;
-    let (_, events) = ended(&mut setting.core, &heard.id, confirm).await;
-    assert_eq!(shown(&events), [expected], "{point}: {events:#?}");
-    let after = setting.engine.inspect(AGENT).await.unwrap();
-    assert_eq!(after.id != before.id, recreates && confirm, "{point}");
-    assert_eq!(configuration(&after), configuration(&before), "{point}");
-    tidy(&setting.engine).await;
-}
-
-#[tokio::test]
-async fn a_helper_that_dies_before_a_stop_goes_on() {
-    dies_at("hand-over.stop", restart(), true, "periphery: done").await;
-}
-
-#[tokio::test]
-async fn a_helper_that_dies_after_a_stop_goes_on() {
-    dies_at("hand-over.stop.done", restart(), true, "periphery: done").await;
-}
-
-#[tokio::test]
-async fn a_helper_that_dies_after_a_start_goes_on() {
-    dies_at("hand-over.start.done", restart(), true, "periphery: done").await;
-}
-
-#[tokio::test]
-async fn a_helper_that_dies_after_it_has_made_the_new_one_goes_on() {
-    dies_at(
-        "hand-over.create.done",
-        replace(NEXT),
-        true,
-        "periphery: done",
-    )
-    .await;
-}
-
-#[tokio::test]
-async fn a_helper_that_dies_between_two_names_goes_on() {
-    dies_at(
-        "hand-over.rename.done",
-        replace(NEXT),
-        true,
-        "periphery: done",
-    )
-    .await;
-}
-
-#[tokio::test]
-async fn a_helper_that_dies_before_the_new_one_begins_goes_on() {
-    dies_at("hand-over.begin", replace(NEXT), true, "periphery: done").await;
-}
-
-#[tokio::test]
-async fn a_helper_that_dies_after_the_new_one_has_begun_goes_on() {
-    dies_at(
-        "hand-over.begin.done",
-        replace(NEXT),
-        true,
-        "periphery: done",
-    )
-    .await;
-}
-
-#[tokio::test]
-async fn a_helper_that_dies_before_the_old_one_is_removed_goes_on() {
-    dies_at("hand-over.remove", replace(NEXT), true, "periphery: done").await;
-}
-
-#[tokio::test]
-async fn a_helper_that_dies_in_the_end_goes_on() {
-    dies_at(
-        "hand-over.finish.done",
-        replace(NEXT),
-        true,
-        "periphery: done",
-    )
-    .await;
-}
-
-#[tokio::test]
-async fn a_helper_that_dies_while_it_rolls_back_goes_on() {
-    dies_at(
-        "hand-over.release",
-        replace(NEXT),
-        false,
-        "periphery: failed",
-    )
-    .await;
-}
-
-/// The Engine does not start again what somebody kills by hand: the agent that comes does.
-#[tokio::test]
-async fn a_helper_that_is_killed_by_hand_is_started_again_by_the_agent() {
-    let mut setting = Setting::new().await;
-    next_image(&setting.engine).await;
+    setting.core = Core::start_in(Some("core")).await;
+    let core = Container::idle("core").restart(Restart::Always);
+    setting.engine.run(core).await.unwrap();
     let container = setting.agent(AGENT);
-    let (linked, before) = agent(&mut setting, container).await;
-    let heard = hand_over(&linked, replace(NEXT)).await;
-    let back = setting.core.linked().await;
-    setting
-        .engine
-        .signal(&heard.helper(), "SIGKILL")
-        .await
-        .unwrap();
-    back.client.confirm(heard.id.clone()).await.unwrap();
-    let events = back.client.follow(heard.id.clone(), 0).await.unwrap();
-    let events: Vec<_> = timeout(PATIENCE, events.map(Result::unwrap).collect())
-        .await
-        .expect("it ends");
-    assert_eq!(shown(&events), ["periphery: done"], "{events:#?}");
-    let after = setting.engine.inspect(AGENT).await.unwrap();
-    assert_ne!(after.id, before.id);
-    tidy(&setting.engine).await;
-    assert_eq!(setting.engine.state(AGENT).await.unwrap(), Real::Running);
+    let (linked, agent_before) = agent(&mut setting, container).await;
+    let before = setting.engine.inspect("core").await.unwrap();
+    for image in [None, Some(komodo_testkit::engine::BUSYBOX)] {
+        let before = setting.engine.inspect("core").await.unwrap();
+        let mut order = restart();
+        order.scope = one("core");
+        order.recreate = image.map(|image| Recreate {
+            image: Some(image.to_owned()),
+        });
+        let id = order.id.clone();
+        let mut events = linked.client.operate(order).await.unwrap();
+        let mut heard = Vec::new();
+        while let Ok(Some(event)) = timeout(PATIENCE, events.next()).await {
+            let event = event.unwrap();
+            let handed = matches!(event.body, OperationEventBody::HandedOver { .. });
+            heard.push(event);
+            if handed {
+                confirmed_when_it_can_be(&linked, &id).await;
+            }
+        }
+        assert_eq!(shown(&heard), ["core: done"], "{heard:#?}");
+        assert_eq!(verdicts(&heard)[0].error, None);
+        let after = setting.engine.inspect("core").await.unwrap();
+        assert_eq!(after.id == before.id, image.is_none());
+        assert_eq!(configuration(&after), configuration(&before));
+        tidy(&setting.engine).await;
+    }
+    let after = setting.engine.inspect("core").await.unwrap();
+    assert_ne!(
+        after.state.unwrap().started_at,
+        before.state.unwrap().started_at
+    );
+    let agent_after = setting.engine.inspect(AGENT).await.unwrap();
+    assert_eq!(
+        agent_after.state.unwrap().started_at,
+        agent_before.state.unwrap().started_at,
+        "the agent stays"
+    );
+    assert!(linked.client.link().is_closed().is_none());
+}
+
+/// Refused until the new Core is there.
+async fn confirmed_when_it_can_be(linked: &Linked, id: &str) {
+    let until = std::time::Instant::now() + PATIENCE;
+    while let Err(error) = linked.client.confirm(id.to_owned()).await {
+        assert_eq!(error.code, AgentErrorCode::Invalid, "{error:?}");
+        assert!(std::time::Instant::now() < until, "{error:?}");
+        tokio::task::yield_now().await;
+    }
 }
