@@ -1,7 +1,10 @@
 //! An agent in a container of the Engine it manages, which is handed over or detached: how that is asked, and what must
 //! hold afterwards. What goes wrong meanwhile is the tests' own.
 
-use std::path::PathBuf;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use bollard::models::ContainerInspectResponse;
 use komodo_api::{
@@ -12,7 +15,7 @@ use komodo_api::{
     update::{GetUpdate, ListUpdates, Update, UpdateStatus},
 };
 use komodo_testkit::{
-    engine::{Container, Engine},
+    engine::{Container, Engine, proxy::Proxy},
     installation::{
         Access, AgentContainer, Core, Failure,
         images::{ENGINE_FOLDER, obedient_agent},
@@ -52,6 +55,8 @@ pub struct Site {
     pub state: Option<tempfile::TempDir>,
     /// All containers before the first operation.
     containers: Vec<String>,
+    /// What an obedient agent has for its Engine, and the folder of that.
+    obedient: Option<(tempfile::TempDir, Proxy)>,
 }
 
 impl Site {
@@ -83,6 +88,7 @@ impl Site {
             core,
             state,
             containers: Vec::new(),
+            obedient: None,
         };
         site.is_up().await?;
         site.containers = names(&site.engine).await?;
@@ -101,17 +107,26 @@ impl Site {
         let AgentContainer { container, state } =
             core.agent_container(&engine, AGENT, SERVER).await?;
         let image = obedient_agent(&engine).await?;
+        let folder = tempfile::TempDir::new()?;
+        let proxy = Proxy::start(&engine.socket(), folder.path())?;
         let container = container
             .image(image)
-            .bind(engine.directory(), ENGINE_FOLDER)
-            .env("DOCKER_HOST", format!("unix://{ENGINE_FOLDER}/docker.sock"))
+            .bind(folder.path(), ENGINE_FOLDER)
+            .env("DOCKER_HOST", format!("unix://{ENGINE_FOLDER}/proxy.sock"))
             .with(|body| {
                 let binds = body.host_config.get_or_insert_default().binds.as_mut();
                 if let Some(binds) = binds {
                     binds.retain(|bind| !bind.ends_with("/var/run/docker.sock"));
                 }
             });
-        Site::run(engine, core, configure(container), Some(state)).await
+        let mut site = Site::run(engine, core, configure(container), Some(state)).await?;
+        site.obedient = Some((folder, proxy));
+        Ok(site)
+    }
+
+    fn folder(&self) -> Result<&Path, Failure> {
+        let (folder, _) = self.obedient.as_ref().ok_or("it obeys nobody")?;
+        Ok(folder.path())
     }
 
     /// Lets the next start of a program die or stop at a failpoint; `program` is `helper` or `agent`.
@@ -119,7 +134,7 @@ impl Site {
     /// # Errors
     /// When it cannot be written.
     pub fn arm(&self, program: &str, failpoint: &str) -> Result<(), Failure> {
-        let path = self.engine.directory().join(format!("failpoint-{program}"));
+        let path = self.folder()?.join(format!("failpoint-{program}"));
         Ok(std::fs::write(path, format!("{failpoint}\n"))?)
     }
 
@@ -128,7 +143,7 @@ impl Site {
     /// # Errors
     /// When it was not.
     pub fn disarmed(&self, point: &str) -> Result<(), Failure> {
-        let path = self.engine.directory().join("killed");
+        let path = self.folder()?.join("killed");
         let killed = std::fs::read_to_string(&path).unwrap_or_default();
         let _ = std::fs::remove_file(&path);
         match killed.trim() == point {
@@ -458,8 +473,16 @@ impl Body {
         let mut all = serde_json::to_value(&self.0).unwrap_or_default();
         let networks = networks(&mut all);
         if let Some(all) = all.as_object_mut() {
-            all.retain(|key, _| !matches!(key.as_str(), "State" | "NetworkSettings"));
+            all.retain(|key, _| {
+                !matches!(key.as_str(), "State" | "NetworkSettings" | "RestartCount")
+            });
             all.insert("Networks".into(), networks);
+        }
+        // Lists that have no order.
+        for list in ["/Config/Env", "/Mounts", "/HostConfig/Binds"] {
+            if let Some(Value::Array(items)) = all.pointer_mut(list) {
+                items.sort_by_key(ToString::to_string);
+            }
         }
         all
     }
@@ -485,11 +508,6 @@ impl Body {
         }
         if top["Config"]["Hostname"] == json!(short) {
             top["Config"]["Hostname"].take();
-        }
-        for list in ["/Config/Env", "/Mounts", "/HostConfig/Binds"] {
-            if let Some(Value::Array(items)) = all.pointer_mut(list) {
-                items.sort_by_key(ToString::to_string);
-            }
         }
         all
     }
@@ -519,4 +537,31 @@ fn networks(all: &mut Value) -> Value {
         }
     }
     networks
+}
+
+/// Whether two documents are equal.
+///
+/// # Errors
+/// Where they are not.
+pub fn same(was: &Value, is: &Value) -> Result<(), Failure> {
+    let mut found = Vec::new();
+    differences("", was, is, &mut found);
+    match found.is_empty() {
+        true => Ok(()),
+        false => Err(format!("it is not as it was: {}", found.join("; ")).into()),
+    }
+}
+
+fn differences(path: &str, was: &Value, is: &Value, found: &mut Vec<String>) {
+    match (was, is) {
+        (Value::Object(was), Value::Object(is)) => {
+            let keys: BTreeSet<_> = was.keys().chain(is.keys()).collect();
+            for key in keys {
+                let of = |object: &Map<String, Value>| object.get(key).cloned().unwrap_or_default();
+                differences(&format!("{path}/{key}"), &of(was), &of(is), found);
+            }
+        }
+        (was, is) if was == is => {}
+        (was, is) => found.push(format!("{path}: {was} → {is}")),
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use komodo_acceptance::hand_over::{AGENT, Body, SERVER, Site, closed, id_of, is_up, story};
+use komodo_acceptance::hand_over::{AGENT, SERVER, Site, closed, id_of, is_up, story};
 use komodo_api::{
     Code,
     alert::ListAlerts,
@@ -161,17 +161,12 @@ async fn detach(way: Way) -> Result<(), Failure> {
     assert_eq!(open_alerts(&site).await?, 0);
     no_mark(site.state.as_ref().map(tempfile::TempDir::path)).await?;
 
-    // It is an agent like any other again: not a word of being detached when it dies now.
-    let body = Body::of(&site.engine, AGENT).await?;
-    site.engine.signal(AGENT, "SIGKILL").await?;
-    wait_for("the Engine to start it again", || async {
-        let now = Body::of(&site.engine, AGENT).await.ok()?;
-        (now.started_at() != body.started_at()
-            && site.engine.state(AGENT).await.ok()? == State::Running)
-            .then_some(())
-    })
-    .await?;
-    is_up(&site.core, &site.engine).await
+    // It is an agent like any other again: who stops it past Komodo has not detached it.
+    site.engine.stop(AGENT).await?;
+    site.core.wait_server(SERVER, ServerState::NotOk).await?;
+    let reason = state(&site).await?.reason.ok_or("it has a reason")?;
+    assert_eq!(reason.code, ServerReasonCode::AgentStopped, "{reason:?}");
+    Ok(())
 }
 
 /// Without `detach` nothing happens, and the answer tells the way.
@@ -199,7 +194,10 @@ async fn planned(site: &Site, way: Way) -> Result<(), Failure> {
         return Err(format!("one item: {plan:?}").into());
     };
     assert_eq!(
-        (item.effect, item.reason.as_ref().map(|reason| reason.code)),
+        (
+            item.effect,
+            item.protected.first().map(|reason| reason.code)
+        ),
         (Effect::Detach, Some(ReasonCode::Agent)),
         "{item:?}"
     );

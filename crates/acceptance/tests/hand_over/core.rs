@@ -7,7 +7,7 @@ use komodo_acceptance::{
     each,
     hand_over::{
         AGENT, Body, PROBATION_SECONDS, SERVER, ask_recreate, ask_restart, closed, is_up, names,
-        story, tells_confirmed, tells_rolled_back,
+        same, story, tells_confirmed, tells_rolled_back,
     },
 };
 use komodo_api::{
@@ -126,7 +126,7 @@ async fn core_is_restarted_and_replaced_through_itself() -> Result<(), Failure> 
     tells_confirmed(&update)?;
     one_verdict(&update, VerdictKind::Done);
     let after = host.body().await?;
-    assert_eq!(before.identity(), after.identity());
+    same(&before.identity(), &after.identity())?;
     assert_ne!(before.started_at(), after.started_at());
 
     let next = next_version(&host.engine, CORE_IMAGE).await?;
@@ -152,9 +152,7 @@ async fn rolled_back(host: &Host, bad: BadCore) -> Result<(), Failure> {
     tells_rolled_back(&update, "")?;
     one_verdict(&update, VerdictKind::Failed);
     let after = host.body().await?;
-    if after.identity() != before.identity() {
-        return Err(format!("{:#} {:#}", before.identity(), after.identity()).into());
-    }
+    same(&before.identity(), &after.identity())?;
     if servers().await?[0]["id"] != known {
         return Err("another database".into());
     }

@@ -3,7 +3,7 @@
 
 use komodo_acceptance::{
     each,
-    hand_over::{AGENT, Body, Site, helper, story, tells_confirmed, tells_rolled_back},
+    hand_over::{AGENT, Body, Site, helper, same, story, tells_confirmed, tells_rolled_back},
 };
 use komodo_api::update::Update;
 use komodo_testkit::{
@@ -123,7 +123,7 @@ async fn ended(
 ) -> Result<(), Failure> {
     let after = site.body().await?;
     let again = after.started_at() != before.started_at();
-    let same = after.id() == before.id();
+    let is_old = after.id() == before.id();
     let told = format!("{}\n{update:#?}", story(update));
     match end {
         End::Confirmed => tells_confirmed(update)?,
@@ -132,19 +132,15 @@ async fn ended(
     }
     // Whatever was expected: success is another run, or another container, and else it is as before.
     let done = match what {
-        Ask::Restart => same && again,
-        Ask::Recreate | Ask::Bad => !same && after.configuration() == before.configuration(),
+        Ask::Restart => is_old && again,
+        Ask::Recreate | Ask::Bad => !is_old,
     };
     if update.success != done {
-        return Err(format!("a lie (same: {same}, again: {again}): {told}").into());
+        return Err(format!("a lie (old: {is_old}, again: {again}): {told}").into());
     }
-    if same && after.identity() != before.identity() {
-        return Err(format!(
-            "it is not as it was: {:#} {:#}",
-            before.identity(),
-            after.identity()
-        )
-        .into());
+    match is_old {
+        true => same(&before.identity(), &after.identity())?,
+        false => same(&before.configuration(), &after.configuration())?,
     }
     if !update.success && update.verdicts.iter().all(|one| one.error.is_none()) {
         return Err(format!("nobody says why: {told}").into());

@@ -6,8 +6,8 @@ use crate::engine::{Engine, Variant};
 /// Where the programs are in their images.
 const PROGRAMS: &str = "/usr/local/bin";
 
-/// Folder of the Engine, its socket in it, in a container of [`obedient_agent`]: one mount for both, because a helper gets
-/// only the one that holds the socket.
+/// Folder in a container of [`obedient_agent`] that holds a socket of the Engine and what it is told: one mount for both,
+/// because a helper gets only the one that holds the socket.
 pub const ENGINE_FOLDER: &str = "/run/engine";
 
 /// What is wrong with an image of the agent.
