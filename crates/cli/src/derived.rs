@@ -41,9 +41,9 @@ verbs! {
     /// Signing in and own keys.
     Auth "" = |operation| matches!(operation.module, Module::AuthLogin | Module::AuthManage);
     /// `km create …`.
-    Create "Create" = |operation| operation.name.starts_with(Self::WORD);
+    Create "Create" = |operation| operation.module != Module::Execute && operation.name.starts_with(Self::WORD);
     /// `km update …` of a resource.
-    Update "Update" = |operation| operation.name.starts_with(Self::WORD);
+    Update "Update" = |operation| operation.module != Module::Execute && operation.name.starts_with(Self::WORD);
 }
 
 /// One of the operations of a verb, as it was asked for.
@@ -112,6 +112,11 @@ fn specs<V: Verb>() -> impl Iterator<Item = (OperationSpec, Command)> {
         let command = operation_args::command(&operation);
         let command = match operation.name.strip_prefix(V::WORD) {
             Some(rest) if !V::WORD.is_empty() => command.name(kebab(rest)),
+            _ => command,
+        };
+        // `km execute stop` is `km execute stop-container`.
+        let command = match operation.name.strip_suffix("Container") {
+            Some(verb) if operation.module == Module::Execute => command.alias(kebab(verb)),
             _ => command,
         };
         (operation, command)

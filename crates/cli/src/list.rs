@@ -7,7 +7,7 @@ use komodo_api::{
     auth::{ApiKey, ListApiKeys},
     core::GetCoreInfo,
     onboarding_key::{ListOnboardingKeys, OnboardingKey},
-    server::{ListServers, ServerListItem, ServerReasonCode, ServerState},
+    server::{ListServers, ServerListItem, ServerReasonCode, ServerState, VersionSkew},
 };
 
 use crate::{
@@ -134,7 +134,10 @@ fn server_row(server: &ServerListItem, now: UnixMs) -> [Text; 8] {
         ServerState::Ok => toned(Tone::Good, "ok"),
         ServerState::Disabled => toned(Tone::Faint, "disabled"),
         ServerState::NotOk => toned(
-            Tone::Bad,
+            match info.reason.as_ref().map(|reason| reason.code) {
+                Some(ServerReasonCode::Detached | ServerReasonCode::HandedOver) => Tone::Warn,
+                _ => Tone::Bad,
+            },
             match info.reason.as_ref().map(|reason| reason.code) {
                 Some(ServerReasonCode::NeverConnected) => "never connected",
                 Some(ServerReasonCode::Unreachable) => "unreachable",
@@ -180,6 +183,19 @@ fn server_row(server: &ServerListItem, now: UnixMs) -> [Text; 8] {
     {
         notes.push(format!("last seen {}", words::ago(seen, now)));
     }
+    let agent = info.agent.as_ref();
+    let skew = agent.and_then(|agent| agent.skew);
+    if let Some(why) = agent.and_then(|agent| agent.why.as_ref())
+        && !notes.contains(why)
+    {
+        notes.push(why.clone());
+    }
+    let version = info.version.as_deref().unwrap_or("-");
+    let version = match skew {
+        Some(VersionSkew::Outdated) => toned(Tone::Warn, format!("{version} (outdated)")),
+        Some(VersionSkew::TooOld) => toned(Tone::Bad, format!("{version} (too old)")),
+        None => version.into(),
+    };
     // What a server that is away said last is no news.
     let figure = |text: String| match info.state {
         ServerState::Ok => Text::from(text),
@@ -192,7 +208,7 @@ fn server_row(server: &ServerListItem, now: UnixMs) -> [Text; 8] {
         figure(cpu),
         figure(memory),
         figure(disk),
-        info.version.as_deref().unwrap_or("-").into(),
+        version,
         notes.join("; ").into(),
     ]
 }

@@ -83,6 +83,7 @@ pub fn verb(operation: &str, params: &Map<String, Value>) -> Verb {
         "stop" => "stopped",
         "destroy" => "stopped and removed",
         "prune" => "removed",
+        "update" | "roll" => "updated",
         "undo" => {
             return Verb {
                 order: "Bring back".into(),
@@ -164,16 +165,38 @@ pub fn lines(terminal: &Terminal, plan: &Plan, verb: &Verb) -> Vec<String> {
         .map(|item| (item, why(item)))
         .collect();
     section(Tone::Bad, format!("Refused ({})", refused.len()), refused);
-    let acted: Vec<_> = plan
-        .items
-        .iter()
-        .filter(|item| item.effect.acts())
-        .map(|item| (item, consequences(item)))
-        .collect();
+    let acted = |effect: Effect| -> Vec<_> {
+        let items = plan.items.iter().filter(|item| item.effect == effect);
+        items.map(|item| (item, consequences(item))).collect()
+    };
+    let (act, hand_over, detach) = (
+        acted(Effect::Act),
+        acted(Effect::HandOver),
+        acted(Effect::Detach),
+    );
     section(
         Tone::Strong,
-        format!("Will be {} ({})", verb.done, acted.len()),
-        acted,
+        format!("Will be {} ({})", verb.done, act.len()),
+        act,
+    );
+    let handed_over = !hand_over.is_empty();
+    section(
+        Tone::Strong,
+        format!(
+            "Will be {} by a helper on the host ({})",
+            verb.done,
+            hand_over.len()
+        ),
+        hand_over,
+    );
+    section(
+        Tone::Warn,
+        format!(
+            "Will be {}, and the server cannot be controlled until somebody brings it back ({})",
+            verb.done,
+            detach.len()
+        ),
+        detach,
     );
     let excluded: Vec<_> = of(Effect::Skip, false)
         .filter(|item| {
@@ -212,7 +235,17 @@ pub fn lines(terminal: &Terminal, plan: &Plan, verb: &Verb) -> Vec<String> {
         lines.push(String::new());
         lines.push("Nothing will happen.".into());
     }
-    if plan.counts.act > 0 && !plan.undo {
+    if handed_over {
+        let watched = plan
+            .probation_s
+            .map(|seconds| format!("watched for {seconds} s, then confirmed"));
+        lines.push(String::new());
+        lines.push(format!(
+            "It is {}; where it does not come back well, everything is put back as it was.",
+            watched.as_deref().unwrap_or("watched, then confirmed")
+        ));
+    }
+    if plan.counts.act > 0 && !plan.undo && !handed_over {
         lines.push(String::new());
         lines.push("This cannot be undone.".into());
     }
@@ -253,6 +286,9 @@ fn why(item: &PlanItem) -> String {
 
 fn consequences(item: &PlanItem) -> String {
     let mut facts = Vec::new();
+    if let Some(command) = &item.bring_back {
+        facts.push(format!("bring it back on its host with: {command}"));
+    }
     if let Some(state) = item.back_to {
         facts.push(format!("back to {}", state.as_str()));
     }

@@ -109,6 +109,7 @@ pub async fn watch(
         Format::Json => table::json(&mut session.terminal, &update)?,
         Format::Table => {
             print_logs(&mut session.terminal, &update)?;
+            print_story(&mut session.terminal, &update)?;
             let verb = verb.cloned().unwrap_or_else(|| verb_of(&update));
             let line = summary(&session.terminal, &update, &verb);
             session.terminal.line(line)?;
@@ -184,8 +185,14 @@ fn stage(update: &Update) -> Option<Stage> {
 fn stage_line(update: &Update, stage: Stage, now: i64) -> Option<String> {
     let waiting = update.waiting_for.as_ref();
     Some(match stage {
-        Stage::HandedOver => "handed over to a helper on the host".to_owned(),
-        Stage::Probation => "watched before it is confirmed".to_owned(),
+        Stage::HandedOver => match waiting.and_then(|waiting| waiting.why.as_ref()) {
+            Some(why) => why.clone(),
+            None => "handed over to a helper on the host".to_owned(),
+        },
+        Stage::Probation => match update.probation_until {
+            Some(until) => format!("back, and watched; confirmed {}", words::ago(until, now)),
+            None => "back, and watched before it is confirmed".to_owned(),
+        },
         Stage::Queued => {
             let until = update
                 .expires
@@ -287,6 +294,38 @@ fn print_logs(terminal: &mut Terminal, update: &Update) -> io::Result<()> {
         for line in log.stderr.lines().chain(log.stdout.lines()) {
             terminal.line(format!("    {}", plain(line)))?;
         }
+    }
+    Ok(())
+}
+
+/// Steps that say more than verdicts do.
+const STORY: [&str; 7] = [
+    "Hand over",
+    "Confirm",
+    "Roll back",
+    "Database",
+    "Detach",
+    "Back",
+    "Halt",
+];
+
+/// What became of a hand over, of an agent that went on purpose, of a roll.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn print_story(terminal: &mut Terminal, update: &Update) -> io::Result<()> {
+    let told = |stage: &str| STORY.contains(&stage);
+    for log in update.logs.iter().filter(|log| told(&log.stage)) {
+        let text = match log.stdout.is_empty() {
+            true => &log.stderr,
+            false => &log.stdout,
+        };
+        let tone = match log.success {
+            true => Tone::Faint,
+            false => Tone::Bad,
+        };
+        let line = terminal.paint(tone, &plain(text));
+        terminal.line(format!("  {line}"))?;
     }
     Ok(())
 }

@@ -90,6 +90,7 @@ fn help_of_an_operation_comes_from_its_type() {
               <CONTAINER>  Container, by name or id
 
             Options:
+                  --detach[=<DETACH>]        Where it runs the agent: the agent goes on purpose. Needs Write
                   --expires <EXPIRES>        Seconds after which an operation that waits for its server is given up; a day
                                              where it is not said. As 90, 10m or 1h
                   --override <OVERRIDE>      Why a container that is part of the control path is acted on all the same;
@@ -206,15 +207,32 @@ fn servers_say_their_state_and_why() {
             }),
         ),
         server("gamma", json!({ "state": "Disabled", "version": null })),
+        server(
+            "delta",
+            json!({
+                "state": "NotOk", "reason": {
+                    "code": "detached", "why": "detached by ann; bring it back with: docker start periphery",
+                    "since": NOW - 180_000,
+                },
+            }),
+        ),
+        server(
+            "epsilon",
+            json!({ "agent": {
+                "version": "0.0.9", "level": 2, "in_container": true, "skew": "outdated", "why": "update Periphery",
+            } }),
+        ),
     ];
     printed(
         |terminal| list::print_servers(terminal, &servers),
         &expect![[r#"
-        SERVER  STATE          CONTAINERS                  CPU  MEMORY  DISK  VERSION  NOTE
-        alpha   ok             10/12 running, 1 unhealthy  -    -       -     0.1.0
-        beta    agent stopped  -                           -    -       -     0.1.0    Periphery was stopped on the host; last seen 3 min ago
-        gamma   disabled       -                           -    -       -     -
-    "#]],
+            SERVER   STATE          CONTAINERS                  CPU  MEMORY  DISK  VERSION           NOTE
+            alpha    ok             10/12 running, 1 unhealthy  -    -       -     0.1.0
+            beta     agent stopped  -                           -    -       -     0.1.0             Periphery was stopped on the host; last seen 3 min ago
+            gamma    disabled       -                           -    -       -     -
+            delta    detached       -                           -    -       -     0.1.0             detached by ann; bring it back with: docker start periphery
+            epsilon  ok             -                           -    -       -     0.1.0 (outdated)  update Periphery
+        "#]],
     );
     printed(
         |terminal| list::print_servers(terminal, &[]),
@@ -435,4 +453,46 @@ fn verbs_are_those_of_the_operation() {
             "{operation}"
         );
     }
+}
+
+#[test]
+fn a_plan_says_what_is_done_to_the_agent_and_by_whom() {
+    let own = |effect: &str, more: Value| {
+        let mut item = json!({
+            "container": "periphery", "id": "1", "state": "running", "effect": effect,
+            "protected": [{ "reason": "agent" }],
+        });
+        let more = more.as_object().cloned().unwrap_or_default();
+        item.as_object_mut().unwrap().extend(more);
+        json!([item])
+    };
+    let counts = json!({ "act": 1, "protected": 0, "unchanged": 0, "excluded": 0, "refused": 0 });
+    let mut plan = plan_of(own("hand-over", json!({})), counts.clone());
+    plan.operation = "UpdatePeriphery".into();
+    plan.probation_s = Some(30);
+    plan.undo = false;
+    show(&plan, &expect![[r#"
+        UpdatePeriphery on alpha (as seen 2 s ago)
+
+        Will be updated by a helper on the host (1)
+          periphery  running  protected: it runs the agent; without it the server could not be controlled
+
+        It is watched for 30 s, then confirmed; where it does not come back well, everything is put back as it was.
+
+        Note: nothing else watches these containers
+    "#]]);
+    let bring_back = json!({ "bring_back": "docker start periphery" });
+    let mut plan = plan_of(own("detach", bring_back), counts);
+    plan.operation = "StopContainer".into();
+    plan.undo = false;
+    show(&plan, &expect![[r#"
+        StopContainer on alpha (as seen 2 s ago)
+
+        Will be stopped, and the server cannot be controlled until somebody brings it back (1)
+          periphery  running  bring it back on its host with: docker start periphery; protected: it runs the agent; without it the server could not be controlled
+
+        This cannot be undone.
+
+        Note: nothing else watches these containers
+    "#]]);
 }

@@ -145,6 +145,10 @@ async fn a_watch_says_what_an_operation_is_at() {
         at(json!({ "stage": "asking" })),
         at(json!({ "stage": "acting" })),
         at(json!({ "stage": "waiting", "waiting_for": waiting })),
+        at(json!({ "stage": "handed_over", "waiting_for": {
+            "server": "alpha", "why": "handed over to komodo-hand-over-1 on its host, which brings it back",
+        } })),
+        at(json!({ "stage": "probation", "probation_until": 1_769_860_830_000_i64 })),
         at(json!({ "stage": "settling" })),
         ("GetUpdate", 200, update("Complete", true, &verdicts())),
     ])
@@ -160,6 +164,8 @@ async fn a_watch_says_what_an_operation_is_at() {
         queued until alpha is back (last contact 1 min ago: connection lost); given up in 1 h
         it goes on
         waiting for alpha (last contact 1 min ago: connection lost)
+        handed over to komodo-hand-over-1 on its host, which brings it back
+        back, and watched; confirmed in 30 s
         looking at what has become of the rest
     "#]]
     .assert_eq(&ended.err);
