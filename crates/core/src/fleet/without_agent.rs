@@ -32,6 +32,7 @@ impl Session {
             return;
         };
         *goodbye = Some(reason);
+        self.believe_helper();
         self.publish(Changes {
             reset: true,
             ..Changes::default()

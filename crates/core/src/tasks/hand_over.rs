@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::BoxFuture};
-use komodo_agent_api::{AgentError, AgentErrorCode, EngineState};
+use komodo_agent_api::{AgentError, AgentErrorCode, EngineState, GoodbyeReason};
 use komodo_api::{
     Error, UnixMs,
     plan::{Effect, PlanItem, ReasonCode},
@@ -161,6 +161,10 @@ impl Run {
             Some(hand_over) if now < hand_over.lapses() => {
                 let why = hand_over.why();
                 self.at = At::HandedOver;
+                // One that was killed had no time to say so.
+                let operation = self.ordered.operation.id.clone();
+                let reason = GoodbyeReason::HandedOver { operation };
+                self.tasks.fleet.detached(self.server, reason);
                 why
             }
             Some(_) => {

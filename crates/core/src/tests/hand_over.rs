@@ -5,6 +5,7 @@ use std::time::Duration;
 use komodo_api::{
     Code,
     permission::PermissionLevel,
+    server::ServerReasonCode,
     update::{Stage, Update, VerdictKind},
 };
 use serde_json::json;
@@ -69,6 +70,14 @@ async fn what_is_handed_over_is_watched_without_a_break_and_then_confirmed() {
     assert_eq!(shown.stage, Some(Stage::HandedOver), "that is no waiting");
     let why = shown.waiting_for.and_then(|it| it.why).unwrap_or_default();
     assert!(why.contains("handed over to komodo-hand-over-1"), "{why}");
+    let reason = || {
+        let view = core.app.background.fleet.view(host.id)?;
+        view.state(true).1.map(|reason| reason.code)
+    };
+    wait("its server says so too, although it said nothing", || {
+        reason() == Some(ServerReasonCode::HandedOver)
+    })
+    .await;
 
     let script = script.back(&mut core, &mut host).await;
     let shown = core
