@@ -240,11 +240,16 @@ pub fn plan_containers(
                 Some(reason) => Err((Effect::Skip, reason)),
                 None => Ok((Effect::Act, None)),
             },
-            Decision::HandOver(reason) => match branch::hindrance(container) {
+            Decision::HandOver(reason) => {
+                match branch::under_way(&containers).or_else(|| branch::hindrance(container)) {
+                    Some(hindrance) => Err((Effect::Refuse, hindrance)),
+                    None => Ok((Effect::HandOver, Some(reason.code))),
+                }
+            }
+            Decision::Detach(reason) => match branch::under_way(&containers) {
                 Some(hindrance) => Err((Effect::Refuse, hindrance)),
-                None => Ok((Effect::HandOver, Some(reason.code))),
+                None => Ok((Effect::Detach, Some(reason.code))),
             },
-            Decision::Detach(reason) => Ok((Effect::Detach, Some(reason.code))),
         };
         let (effect, reason) = match does {
             Err((effect, reason)) => (effect, Some(reason)),

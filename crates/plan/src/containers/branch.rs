@@ -4,10 +4,12 @@
 use komodo_agent_api::{Container, PROBATION_S_DEFAULT};
 use komodo_api::{
     container::ContainerAction,
+    engine::ContainerStateStatusEnum,
     plan::{Effect, Reason, ReasonCode},
 };
 
 use super::PlanInput;
+use crate::hand_over::HELPER_LABEL;
 
 /// Why an ordinary container is not made anew.
 pub(super) const ONLY_BRANCH: &str = "only what runs the agent or Core is made anew by `recreate`";
@@ -19,6 +21,21 @@ const AUTO_REMOVE: &str = "the Engine removes it as soon as it stops, since it w
 pub(super) fn ordinary(op: &PlanInput<'_>) -> Option<Reason> {
     op.recreate
         .then(|| Reason::with(ReasonCode::NotApplicable, ONLY_BRANCH))
+}
+
+/// Why nothing is begun with the branch while a helper is at work: two would undo each other's steps, and one who goes
+/// on purpose would be brought back.
+pub(super) fn under_way(containers: &[&Container]) -> Option<Reason> {
+    use ContainerStateStatusEnum::{Restarting, Running};
+    let helper = containers.iter().find(|container| {
+        container.labels.contains_key(HELPER_LABEL)
+            && matches!(container.state, Running | Restarting)
+    })?;
+    let why = format!(
+        "another hand over is under way on this server, by '{}'; wait for its end",
+        helper.name
+    );
+    Some(Reason::with(ReasonCode::NotApplicable, why))
 }
 
 /// Why a hand over is refused, if it is.

@@ -263,15 +263,18 @@ impl Look<'_> {
     /// Starts what has to run, again and again for a while.
     fn start(&self, which: Which, body: &Body) -> Step {
         let start = Step::Start(which);
+        let stopped_by_us = which == Which::Old && !self.again(body);
         if self.is_past_patience() {
             let why = match self.failed(&start) {
-                Some(failure) => told(failure),
-                None => format!("it {}", ended(body)),
+                Some(failure) => Some(told(failure)),
+                // A clock that was set, or a host that slept, makes it late before it was ever tried.
+                None => (!stopped_by_us).then(|| format!("it {}", ended(body))),
             };
-            return stuck(format!("the container does not run: {why}"));
+            if let Some(why) = why {
+                return stuck(format!("the container does not run: {why}"));
+            }
         }
         let ended_ms_ago = body.run.finished_at.map(|at| self.scene.now - at);
-        let stopped_by_us = which == Which::Old && !self.again(body);
         match ended_ms_ago {
             Some(0..START_PAUSE_MS) if !stopped_by_us => Step::Await,
             _ => start,

@@ -176,6 +176,42 @@ fn one_that_goes_with_its_end_is_not_handed_over_and_not_told_to_be_started() {
     );
 }
 
+/// Another one would take the steps of the first for its own, and one who went would be put back.
+#[test]
+fn nothing_is_begun_with_it_while_a_helper_is_at_work() {
+    let whats = &[
+        "restart one periphery",
+        "restart one periphery recreate",
+        "restart one core",
+        "stop one periphery detach",
+        "restart one web",
+    ];
+    let helper = |state: &str| {
+        format!("{BRANCH}\n komodo-hand-over-7 {state} label=komodo.hand-over:7 skip=true")
+    };
+    each(
+        &helper("running"),
+        whats,
+        expect![[r#"
+            restart one periphery:
+            periphery refuse not-applicable (another hand over is under way on this server, by 'komodo-hand-over-7'; wait for its end)
+            restart one periphery recreate:
+            periphery refuse not-applicable (another hand over is under way on this server, by 'komodo-hand-over-7'; wait for its end)
+            restart one core:
+            core refuse not-applicable (another hand over is under way on this server, by 'komodo-hand-over-7'; wait for its end)
+            stop one periphery detach:
+            periphery refuse not-applicable (another hand over is under way on this server, by 'komodo-hand-over-7'; wait for its end)
+            restart one web:
+            web act
+        "#]],
+    );
+    for what in whats {
+        let through = world(&helper("exited code=0"));
+        let through = plan(&through, what).unwrap();
+        assert!(through.refused().is_none(), "{what}");
+    }
+}
+
 #[test]
 fn a_hand_over_is_given_its_time() {
     let containers = world(BRANCH);

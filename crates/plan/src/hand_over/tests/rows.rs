@@ -11,6 +11,7 @@ const ROWS: &str = "
     restart | exited ended=40000 | | t=40001 | start old
     restart | exited ended=40000 | | t=200000 | start old
     restart | exited ended=40000 | | t=40001 failed=start old | start old
+    restart | exited ended=40000 code=143 | | t=900000 | start old
     restart | exited ended=40000 code=1 | | t=700000 failed=start old | stuck: the container does not run: cannot start the old container: no
     restart | running again | | | await
     restart | running again | | confirmed | confirmed
@@ -60,6 +61,7 @@ const ROWS: &str = "
     replace | exited held name=agent.komodo-old | running name=agent restarts=1 | | stop new
     replace | exited held name=agent.komodo-old | restarting name=agent restarts=3 code=1 | confirmed | stop new
     replace | exited held name=agent.komodo-old | exited name=agent code=1 ended=30000 | | start old
+    replace | exited held ended=20000 name=agent.komodo-old | exited name=agent code=143 ended=900000 | t=900001 | start old
     replace | exited held name=agent.komodo-old | exited name=agent code=1 ended=30000 | confirmed | start old
     replace | exited held name=agent.komodo-old | dead name=agent code=1 ended=30000 | | start old
     replace | exited held name=agent.komodo-old | removing name=agent | | start old
