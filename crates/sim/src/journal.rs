@@ -408,6 +408,14 @@ impl Disk {
         self.contents().plans.get(operation).cloned()
     }
 
+    /// Another operation that has not ended and hands something over.
+    pub(crate) fn other_plan(&self, operation: &str) -> Option<String> {
+        let contents = self.contents();
+        let open = |id: &&String| contents.operations.get(*id).is_some_and(|it| !it.ended());
+        let mut others = contents.plans.keys().filter(|id| *id != operation);
+        others.find(open).cloned()
+    }
+
     /// Whether the mark of a detach is there.
     pub(crate) fn is_detached(&self) -> bool {
         self.contents().detached

@@ -35,10 +35,10 @@ impl Story<'_> {
     pub(crate) async fn finale(&mut self) -> anyhow::Result<()> {
         self.tell("all is put right");
         self.put_right().await?;
-        self.until_helpers_are_through().await?;
+        self.until_all_is_answered().await?;
+        self.until_the_branch_is_settled().await?;
         self.until_all_are_live(CONNECTED).await?;
         self.tell("all are connected");
-        self.until_all_is_answered().await?;
         let ids: Vec<String> = self.by_update.keys().cloned().collect();
         for id in ids {
             self.end_of(&id).await?;

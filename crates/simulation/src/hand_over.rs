@@ -8,7 +8,7 @@ use komodo_api::{
     UnixMs,
     container::ContainerAction,
     engine::ContainerStateStatusEnum,
-    update::{Update, Verdict, VerdictKind},
+    update::{Update, UpdateStatus, Verdict, VerdictKind},
 };
 use komodo_plan::hand_over::HELPER_LABEL;
 use serde_json::json;
@@ -165,28 +165,45 @@ impl Story<'_> {
         Ok(())
     }
 
-    /// Waits until no helper is at work any more; the time that they have is by the clocks of their hosts.
-    pub(crate) async fn until_helpers_are_through(&mut self) -> anyhow::Result<()> {
-        for at in 0..self.hosts.len() {
-            let jumped = Duration::from_millis(self.hosts[at].jumped_ms);
-            let until = Instant::now() + SETTLED + jumped;
-            let mut pause = Duration::from_millis(100);
-            while self.hosts[at].has_helper() {
-                self.check_acts()?;
-                ensure!(
-                    Instant::now() < until,
-                    "{}: a helper does not end: {:?}",
-                    self.hosts[at].name,
-                    self.hosts[at].world().containers()
-                );
-                // What agents left behind, or people did, while it was at work.
-                self.bring_agent_back(at)?;
-                sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_secs(10));
+    /// Waits until no helper is at work any more, and no agent is about to go; whoever has gone is brought back. The time
+    /// that helpers have is by the clocks of their hosts.
+    pub(crate) async fn until_the_branch_is_settled(&mut self) -> anyhow::Result<()> {
+        let jumped = |host: &crate::host::Host| host.jumped_ms;
+        let jumped_ms = self.hosts.iter().map(jumped).max().unwrap_or_default();
+        let length = SETTLED + Duration::from_millis(jumped_ms + self.core_jumped_ms);
+        let until = Instant::now() + length;
+        loop {
+            for at in 0..self.hosts.len() {
+                // One that is being replaced is for its helper to start.
+                if !self.hosts[at].has_helper() {
+                    self.bring_agent_back(at)?;
+                }
+                self.hosts[at].start_agent();
             }
-            self.bring_agent_back(at)?;
+            self.check_acts()?;
+            let helped: Vec<&str> = self
+                .hosts
+                .iter()
+                .filter(|host| host.has_helper())
+                .map(|host| host.name.as_str())
+                .collect();
+            let app = self.core.app()?;
+            let open = |id: &&String| {
+                let id = id.parse().ok();
+                let open = id.and_then(|id| app.background.tasks.open(id));
+                open.is_some_and(|update| update.status != UpdateStatus::Complete)
+            };
+            let of_the_branch = self.by_update.keys().filter(|id| self.is_of_the_branch(id));
+            let open: Vec<&String> = of_the_branch.filter(open).collect();
+            if helped.is_empty() && open.is_empty() {
+                return Ok(());
+            }
+            ensure!(
+                Instant::now() < until,
+                "helpers on {helped:?}, or Updates {open:?}, do not end"
+            );
+            sleep(Duration::from_secs(5)).await;
         }
-        Ok(())
     }
 
     /// Exactly one agent runs on each host, and nothing of a hand over is left.

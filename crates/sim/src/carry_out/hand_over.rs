@@ -9,7 +9,7 @@ use komodo_api::{
 };
 use komodo_plan::{
     hand_over::{HELPER_LABEL, HandOverPlan, JournalPlace, Outcome, Replace, may_confirm, verdict},
-    target_deadline_ms,
+    hand_over_deadline_ms,
 };
 use serde_json::json;
 use tokio::time::timeout;
@@ -24,8 +24,6 @@ use crate::{
     process::{Process, lost},
 };
 
-/// Time that a helper has besides stopping the container and the probation, in ms.
-const ALLOWANCE_MS: i64 = 120_000;
 /// Time after its end in which a helper may still put the old container back, and tell.
 const PATIENCE_MS: i64 = 660_000;
 /// Where a real agent keeps its journal.
@@ -99,6 +97,11 @@ fn prepare(
     now: &Container,
 ) -> Result<(Container, HandOverPlan), String> {
     let (world, programs) = (&process.world, &process.house.programs);
+    if let Some(other) = process.disk.other_plan(&operation.id) {
+        return Err(format!(
+            "another hand over is under way on this server (operation {other}); wait for its end"
+        ));
+    }
     if now.auto_remove {
         return Err(format!(
             "{} was started with --rm: the Engine would remove it",
@@ -122,13 +125,13 @@ fn prepare(
         return Err(why);
     }
     let own = process.properties.container.as_ref();
-    let acting_ms =
-        target_deadline_ms(ContainerAction::Restart, now.stop_timeout_s, operation.time);
-    let until = world
-        .now()
-        .saturating_add_unsigned(acting_ms)
-        .saturating_add(i64::from(operation.probation_s).saturating_mul(1000))
-        .saturating_add(ALLOWANCE_MS);
+    let deadline_ms = hand_over_deadline_ms(
+        now.stop_timeout_s,
+        operation.time,
+        Some(operation.probation_s),
+        operation.recreate.is_some(),
+    );
+    let until = world.now().saturating_add_unsigned(deadline_ms);
     let plan = HandOverPlan {
         operation: operation.id.clone(),
         container: now.id.clone(),
