@@ -94,7 +94,9 @@ async fn look(
     item: &PlanItem,
     step: Option<&Step>,
 ) -> Verdict {
-    if let Some(step) = step.filter(|step| step.detaching && !step.answered) {
+    if let Some(step) = step.filter(|step| step.detaching && !step.answered)
+        && !restarted_by_itself(means, item).await
+    {
         let seen = observe(means, &item.id, &mut None).await;
         if let Some(verdict) = settle_return(operation, item, step.run, &seen) {
             return verdict;
@@ -119,6 +121,12 @@ async fn look(
     settle_by_look(means, operation, item, ask, &mut None)
         .await
         .0
+}
+
+/// Whether the Engine has started it again because it had ended, and not somebody after it was stopped.
+async fn restarted_by_itself(means: &Means, item: &PlanItem) -> bool {
+    let seen = means.engine.inspect(&item.id).await;
+    seen.is_ok_and(|seen| seen.restart_count > 0)
 }
 
 /// What was planned, how far each target had come by its id, and which were settled by id and name: what was named and

@@ -161,6 +161,24 @@ async fn by_a_removal() {
     assert_eq!(shown(&ended(&back, &heard.id).await), ["periphery: done"]);
 }
 
+/// It has announced that it goes, and dies before the Engine is asked: its restart policy brings it back.
+#[tokio::test]
+async fn what_was_announced_and_never_asked_is_not_called_done() {
+    let mut setting = Setting::new().await;
+    // The first process of a container cannot kill itself.
+    let container = setting.agent(AGENT).init();
+    let container = container.env("KOMODO_FAILPOINT", "detach.asking");
+    setting.engine.run(container).await.unwrap();
+    let linked = setting.core.linked().await;
+    let heard = detach(&linked, ContainerAction::Stop).await;
+    assert_eq!(heard.goodbyes, goodbye("docker start periphery"));
+    let back = setting.core.linked().await;
+    let events = ended(&back, &heard.id).await;
+    assert_eq!(shown(&events), ["periphery: failed"]);
+    let mark = setting.state.join(komodo_periphery::hand_over::DETACHED);
+    assert!(!mark.exists(), "it is there");
+}
+
 /// A disk on which no mark can be left: nobody would know that it went on purpose.
 #[tokio::test]
 async fn what_cannot_be_marked_is_not_done() {
