@@ -96,7 +96,7 @@ impl World {
     /// Looks, notes why where it is given up, and asks what is next.
     fn ask(&mut self, plan: &HandOverPlan) -> Step {
         self.why = self.why.take().or_else(|| reason(plan, &self.scene()));
-        match next(plan, &self.scene()) { Step::Stop(Which::New) if self.old.is_some() => Step::Start(Which::Old), step => step }
+        next(plan, &self.scene())
     }
 
     /// Does a step as the Engine would; `false` where that refuses.
