@@ -3,7 +3,7 @@
 
 use bollard::query_parameters::LogsOptions;
 use futures_util::StreamExt;
-use komodo_agent_api::AgentApi;
+use komodo_agent_api::{AgentApi, AgentOperation};
 use komodo_api::container::{ContainerAction, Scope};
 use komodo_testkit::engine::{
     Container, Engine, Restart, State as Real,
@@ -12,6 +12,7 @@ use komodo_testkit::engine::{
 use tokio::time::timeout;
 
 use crate::{
+    hand_over::{NEXT, ended, hand_over, next_image, replace, restart, tidy},
     harness::{PATIENCE, folder, one, operate, operation, shown},
     own_container::{IMAGE, Setting},
 };
@@ -203,6 +204,70 @@ async fn a_helper_at_work_is_left_alone_and_one_that_was_killed_goes_on() {
     engine.stop("helper").await.unwrap();
     setting.core.linked().await;
     assert_eq!(setting.engine.state("helper").await.unwrap(), Real::Exited);
+}
+
+/// A real hand over, under a watchdog with no patience at all.
+#[tokio::test]
+async fn a_hand_over_is_not_disturbed() {
+    let (mut setting, linked) = watched(&["--grace", "0"]).await;
+    next_image(&setting.engine).await;
+    let began = run_of(&setting.engine).await;
+    let heard = hand_over(&linked, replace(NEXT)).await;
+    let (linked, events) = ended(&mut setting.core, &heard.id, true).await;
+    assert_eq!(shown(&events), ["periphery: done"], "{events:#?}");
+    assert_ne!(
+        run_of(&setting.engine).await.0,
+        began.0,
+        "another container"
+    );
+    tidy(&setting.engine).await;
+    linked.client.acknowledge(heard.id).await.unwrap();
+    let heard = hand_over(&linked, restart()).await;
+    let (_, events) = ended(&mut setting.core, &heard.id, true).await;
+    assert_eq!(shown(&events), ["periphery: done"], "{events:#?}");
+    tidy(&setting.engine).await;
+
+    // The new one is watched as the old one was.
+    let log = setting.engine.logs(WATCHDOG).await.unwrap();
+    assert!(!log.contains(STARTS) && !log.contains(RESUMES), "{log}");
+    setting.engine.stop(AGENT).await.unwrap();
+    setting.core.linked().await;
+}
+
+/// Nobody else is there to go on: the agent is stopped, and the Engine starts no helper that was killed by hand.
+async fn killed_between_two_agents(order: fn() -> AgentOperation) {
+    let mut setting = Setting::new().await;
+    let engine = &setting.engine;
+    next_image(engine).await;
+    let agent =
+        labelled(setting.agent(AGENT)).env("KOMODO_FAILPOINT", "hand-over.stop.done:1:stop");
+    engine.run(agent).await.unwrap();
+    let dog = watchdog(engine, WATCHDOG, &["--grace", "1"]);
+    engine.run(dog).await.unwrap();
+    said(engine, RUNS, 1).await;
+    let linked = setting.core.linked().await;
+    let heard = hand_over(&linked, order()).await;
+    said(&setting.engine, HAND_OVER, 1).await;
+    setting
+        .engine
+        .signal(&heard.helper(), "SIGKILL")
+        .await
+        .unwrap();
+    let log = said(&setting.engine, RESUMES, 1).await;
+    assert!(!log.contains(STARTS), "{log}");
+    let (_, events) = ended(&mut setting.core, &heard.id, true).await;
+    assert_eq!(shown(&events), ["periphery: done"], "{events:#?}");
+    tidy(&setting.engine).await;
+}
+
+#[tokio::test]
+async fn a_helper_that_was_killed_in_a_restart_goes_on() {
+    killed_between_two_agents(restart).await;
+}
+
+#[tokio::test]
+async fn a_helper_that_was_killed_in_a_replacement_goes_on() {
+    killed_between_two_agents(|| replace(NEXT)).await;
 }
 
 #[tokio::test]
