@@ -85,7 +85,7 @@ test("a server that comes back while somebody reads: the plan is there", async (
   await expect(dialog.getByText("It can wait for the server.")).toBeHidden();
 });
 
-test("rows of protected containers: what is refused says why, what needs a reason asks for it", async ({
+test("rows of protected containers: what is handed over or refused says so, what needs a reason asks for it", async ({
   core,
   signedIn: page,
 }) => {
@@ -103,17 +103,16 @@ test("rows of protected containers: what is refused says why, what needs a reaso
   await page.goto(`${core.url}/servers/${id}`);
   await row(page, "periphery").getByRole("button", { name: "Actions for periphery" }).click();
   await expect(page.getByRole("menu").getByText("Protected: Runs this server’s agent")).toBeVisible();
-  for (const action of ["Restart…", "Pause…", "Stop…", "Destroy…"]) {
-    const entry = page.getByRole("menuitem", { name: action });
-    await expect(entry).toHaveAttribute("aria-disabled", "true");
-    await expect(entry).toContainText("Always refused: it runs the agent");
+  await expect(page.getByRole("menuitem", { name: "Restart…" })).toContainText("Handed over to a helper on the host");
+  for (const action of ["Pause…", "Stop…", "Destroy…"]) {
+    await expect(page.getByRole("menuitem", { name: action })).toContainText("Only on purpose: by detaching");
   }
   await page.keyboard.press("Escape");
-  // From the palette it is refused with the way to do it all the same.
+  // From the palette it is refused just the same, with the way for whoever means it.
   await palette(page, "stop periphery");
   await page.getByRole("menuitem", { name: "Stop periphery" }).click();
-  await expect(page.getByText("It is the agent itself.")).toBeVisible();
-  await expect(page.getByText("docker stop periphery")).toBeVisible();
+  await expect(page.getByText("It runs this server’s agent.")).toBeVisible();
+  await expect(page.getByRole("button", { name: "Detach…" })).toBeVisible();
   await page.getByRole("button", { name: "Cancel" }).click();
 
   await row(page, "dns").getByRole("button", { name: "Actions for dns" }).click();

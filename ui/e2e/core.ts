@@ -79,6 +79,8 @@ export interface SimOptions {
   also?: readonly string[];
   /** The container that the agent runs in; one of those in `also`. */
   agentContainer?: string;
+  /** What agents do that are made from an image, `agent:2=cannot-start`. */
+  images?: readonly string[];
   /** How long each action on a container takes, ms. */
   latency?: number;
 }
@@ -191,7 +193,7 @@ export class Core {
 
   /** Simulated servers that dial this Core; returns how to end them. */
   async simulate(options: SimOptions): Promise<() => Promise<void>> {
-    const { servers, containers, name = "sim-", also = [], agentContainer, latency = 0 } = options;
+    const { servers, containers, name = "sim-", also = [], agentContainer, images = [], latency = 0 } = options;
     const key = options.key ?? (await this.joinKey());
     const child = start(
       "komodo-sim",
@@ -211,6 +213,7 @@ export class Core {
         String(latency),
         ...also.flatMap((line) => ["--container", line]),
         ...(agentContainer ? ["--agent-container", agentContainer] : []),
+        ...images.flatMap((line) => ["--image", line]),
       ],
       { KOMODO_SIM_ONBOARDING_KEY: key },
       join(this.directory, "sim.log"),

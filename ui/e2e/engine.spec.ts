@@ -85,20 +85,23 @@ test("undo of stop all: exactly the set that ran before runs again, and nothing 
   engine.docker("unpause", "queue");
 });
 
-test("the agent itself, by name, is refused with the reason and the way", async ({ page }) => {
+test("the agent itself, by name, is refused with the reason, and with what a detach would cost", async ({ page }) => {
   await page.goto(`${core.url}/servers/${server}`);
   await row(page, AGENT)
     .getByRole("button", { name: `Actions for ${AGENT}` })
     .click();
-  await expect(page.getByRole("menuitem", { name: "Stop…" })).toHaveAttribute("aria-disabled", "true");
-  await expect(page.getByRole("menuitem", { name: "Stop…" })).toContainText("Always refused: it runs the agent");
+  await expect(page.getByRole("menuitem", { name: "Stop…" })).toContainText("Only on purpose: by detaching");
   await page.keyboard.press("Escape");
   await palette(page, `stop ${AGENT}`);
   await page.getByRole("menuitem", { name: `Stop ${AGENT}` }).click();
   const dialog = page.getByRole("alertdialog", { name: `Stop ${AGENT}` });
-  await expect(dialog.getByText("It is the agent itself.")).toBeVisible();
-  await expect(dialog.getByRole("region", { name: "Join command" })).toHaveText(`docker stop ${AGENT}`);
+  await expect(dialog.getByText("It runs this server’s agent.")).toBeVisible();
   await expect(dialog.getByRole("button", { name: /^Stop/ })).toHaveCount(0);
+  await dialog.getByRole("button", { name: "Detach…" }).click();
+  const detach = page.getByRole("alertdialog", { name: `Stop ${AGENT}, detach nas` });
+  await expect(detach.getByRole("region", { name: "Command for the host" })).toHaveText(`docker start ${AGENT}`);
+  await detach.getByRole("button", { name: "Cancel" }).click();
+  expect(engine.docker("inspect", "--format", "{{.State.Status}}", AGENT)).toBe("running");
 });
 
 test("a log is followed, pauses on scrolling up, is searched, and goes on after a restart", async ({ page }) => {

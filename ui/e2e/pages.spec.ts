@@ -24,10 +24,17 @@ async function places(core: Core): Promise<Place[]> {
     await core.simulate({ servers: 2, containers: 30, name: "nas-", also: ["dns running protect=true"] });
     const end = await core.simulate({ servers: 1, containers: 6, name: "lab-" });
     await end();
+    const contained = { servers: 1, containers: 4, also: ["periphery running"], agentContainer: "periphery" };
+    await core.simulate({ ...contained, name: "box-" });
+    await core.simulate({ ...contained, name: "gone-" });
+    const gone = (await core.servers()).find(({ name }) => name === "gone-0000")?.id ?? "";
+    await core.execute("StopContainer", { server: gone, container: "periphery", detach: true });
   }
   const servers = await core.servers();
   const nas = servers.find(({ name }) => name === "nas-0000")?.id ?? "";
   const lab = servers.find(({ name }) => name === "lab-0000")?.id ?? "";
+  const box = servers.find(({ name }) => name === "box-0000")?.id ?? "";
+  const gone = servers.find(({ name }) => name === "gone-0000")?.id ?? "";
   await core.execute("StartAllContainers", { server: nas });
   const stopped = await core.execute("StopAllContainers", { server: nas });
   const { updates: open } = await core.call<{ updates: { stage?: string }[] }>("read/ListUpdates", { page: 0 });
@@ -86,6 +93,42 @@ async function places(core: Core): Promise<Place[]> {
       prepare: async (page) => {
         await page.locator("main header button").nth(2).click();
         await page.getByRole("alertdialog").getByRole("textbox").waitFor();
+      },
+    },
+    { name: "a server that is detached", path: `/servers/${gone}` },
+    {
+      name: "hand over",
+      path: `/servers/${box}/containers/periphery`,
+      prepare: async (page) => {
+        await page.locator("main header button").nth(1).click();
+        await page.getByRole("alertdialog").getByRole("listitem").first().waitFor();
+      },
+    },
+    {
+      name: "refused but for a detach",
+      path: `/servers/${box}/containers/periphery`,
+      prepare: async (page) => {
+        await page.locator("main header button").nth(2).click();
+        await page.getByRole("alertdialog").getByRole("listitem").first().waitFor();
+      },
+    },
+    {
+      name: "detach",
+      path: `/servers/${box}/containers/periphery`,
+      prepare: async (page) => {
+        await page.locator("main header button").nth(2).click();
+        await page.getByRole("alertdialog").getByRole("listitem").first().waitFor();
+        await page.getByRole("alertdialog").locator("button").nth(1).click();
+        await page.getByRole("alertdialog").getByRole("textbox").waitFor();
+      },
+    },
+    {
+      name: "update agent",
+      path: `/servers/${box}`,
+      prepare: async (page) => {
+        await page.locator("main header button").nth(1).click();
+        await page.getByRole("menuitem").last().click();
+        await page.getByRole("dialog").getByRole("textbox").waitFor();
       },
     },
     { name: "appearance", path: "/settings/appearance" },

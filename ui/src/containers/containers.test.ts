@@ -7,7 +7,7 @@ import { applies, entriesForOne } from "./actions";
 import { expirySeconds } from "./away";
 import { parseFilter } from "./filter";
 import { containerAge, containerLook, containerTone, plannedPorts, publishedPorts, shortImage } from "./look";
-import { changes, groups, labelledButActed } from "./plan-groups";
+import { changes, groups, isNews, labelledButActed } from "./plan-groups";
 import { progress } from "./progress-count";
 import {
   actionOf,
@@ -279,6 +279,12 @@ describe("a plan", () => {
       "detach: gone",
       "act: web",
     ]);
+  });
+
+  test("says in the words of the page what it says of the agent, and all else as it comes", () => {
+    const known = "'periphery' runs the agent: a helper restarts it, and nothing can be asked of this server meanwhile";
+    const news = "web will be left without network: it shares that of 'vpn'";
+    expect([known, known.replace("the agent", "Komodo Core"), news].filter(isNews)).toEqual([news]);
   });
 
   test("that drifted from a hand over to something else says so", () => {

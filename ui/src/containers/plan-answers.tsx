@@ -9,6 +9,7 @@ import { Button } from "../parts/button";
 import { TextField } from "../parts/field";
 import { CopyText, Note } from "../parts/page";
 import { useMayWrite } from "../servers/permission";
+import { isCommand } from "../servers/state";
 import { guarded, isNeighbour } from "./actions";
 import styles from "./plan.module.css";
 import type { Change } from "./plan-groups";
@@ -117,6 +118,18 @@ export function Refused({ item, action, server, onOverride, onDetach, busy }: Re
   if (found === "detach") {
     return <OnlyDetached item={item} action={action} reasons={reasons} server={server} onDetach={onDetach} />;
   }
+  if (found !== "asks") {
+    return (
+      <Note tone="protect">
+        <strong>{words.plan.refusedSince}</strong>
+        {reasons.map(({ reason, detail }) => (
+          <div key={reason} lang={detail ? "en" : undefined}>
+            {detail || words.reasons[reason]}
+          </div>
+        ))}
+      </Note>
+    );
+  }
   return (
     <form
       className={styles.override}
@@ -175,7 +188,6 @@ function OnlyDetached({ item, action, reasons, server, onDetach }: OnlyDetachedP
 
 interface DetachProps {
   item: PlanItem;
-  action: PlannedAction;
   /** Name of the server. */
   server: string;
   typed: string;
@@ -183,7 +195,7 @@ interface DetachProps {
 }
 
 /** What is lost when the agent, or Core, goes on purpose, and how it comes back; asks for the name of the server. */
-export function Detach({ item, action, server, typed, onTyped }: DetachProps) {
+export function Detach({ item, server, typed, onTyped }: DetachProps) {
   const words = useWords();
   const core = item.protected?.some(({ reason }) => reason === "core") ?? false;
   // The button that led here is gone; whoever works by keys goes on at what matters.
@@ -204,19 +216,20 @@ export function Detach({ item, action, server, typed, onTyped }: DetachProps) {
           ))}
         </ul>
       </Note>
-      <BringBack how={item.bring_back ?? ""} container={item.container} removed={action === "destroy"} />
+      <BringBack how={item.bring_back ?? ""} container={item.container} />
       <TextField label={words.detach.typeName(server)} value={typed} onChange={onTyped} required />
     </>
   );
 }
 
 /** How an agent comes back: a command to copy, or, where it is removed, what made it. */
-export function BringBack({ how, container, removed }: { how: string; container: string; removed: boolean }) {
+export function BringBack({ how, container }: { how: string; container: string }) {
   const words = useWords();
+  const command = isCommand(how);
   return (
     <section className={styles.back} aria-label={words.detach.bringBack}>
-      <p>{removed ? words.detach.bringBackRemoved(container) : words.detach.bringBack}</p>
-      {!removed && how && <CopyText label={words.detach.command} text={how} />}
+      <p>{command ? words.detach.bringBack : words.detach.bringBackRemoved(container)}</p>
+      {command && <CopyText label={words.detach.command} text={how} />}
     </section>
   );
 }

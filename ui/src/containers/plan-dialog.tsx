@@ -15,7 +15,7 @@ import { useMayWrite } from "../servers/permission";
 import { Away, type Expiry, expirySeconds, isAwayError } from "./away";
 import type { Wish } from "./operate";
 import { Busy, Detach, Drift, isBusyError, Refused } from "./plan-answers";
-import { type Change, changes, groups, labelledButActed } from "./plan-groups";
+import { type Change, changes, groups, isNews, labelledButActed } from "./plan-groups";
 import { PlanList } from "./plan-list";
 import { ProgressDialog } from "./progress";
 import {
@@ -225,7 +225,7 @@ export function PlanDialog({ wish, onClose }: { wish: Wish; onClose: () => void 
               recreate={recreate}
             />
           )}
-          {leaves && <Detach item={leaves} action={action} server={server} typed={typed} onTyped={setTyped} />}
+          {leaves && <Detach item={leaves} server={server} typed={typed} onTyped={setTyped} />}
           {many && <TextField label={words.plan.typeName(server)} value={typed} onChange={setTyped} />}
           <span className="visually-hidden" role="status">
             {busy
@@ -304,7 +304,7 @@ function Warnings({ plan, action, labelled }: { plan: Plan; action: PlannedActio
   return (
     <>
       {action === "undo" && <p>{words.undo.intro}</p>}
-      {plan.warnings.map((warning) => (
+      {plan.warnings.filter(isNews).map((warning) => (
         <Note key={warning} tone="warn">
           <span lang="en">{warning}</span>
         </Note>

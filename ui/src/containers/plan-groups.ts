@@ -46,6 +46,9 @@ export const labelledButActed = (plan: Plan): string[] =>
     .filter((item) => item.effect === "act" && (item.protected ?? []).some(({ reason }) => reason === "label"))
     .map((item) => item.id);
 
+/** Whether a warning says more than the section of what is handed over or goes on purpose, which the page words itself. */
+export const isNews = (warning: string) => !/^'[^']+' runs (the agent|Komodo Core): /.test(warning);
+
 export type Change = { id: string; name: string } & (
   | { kind: "added" | "removed" | "effect" | "facts" }
   | { kind: "state"; from: PlanItem["state"]; to: PlanItem["state"] }

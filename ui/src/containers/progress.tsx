@@ -126,7 +126,7 @@ export function ProgressDialog({ update, plan, action, title, serverName, onClos
           <Note tone="plain" live>
             {words.detach.done(left.container, serverName)}
           </Note>
-          <BringBack how={left.bring_back ?? ""} container={left.container} removed={action === "destroy"} />
+          <BringBack how={left.bring_back ?? ""} container={left.container} />
         </>
       )}
       {live.error && <Failure error={new ApiError(live.error.code, live.error.error, 0)} />}

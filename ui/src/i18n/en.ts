@@ -258,6 +258,7 @@ export const en = {
     labelNote: "Containers with the label komodo.skip start unticked.",
     refusedNeighbour: (server: string) =>
       `It runs the agent of ${server}, which only ${server} itself can restart or let go. Ask there.`,
+    refusedSince: "This cannot be done:",
     overrideHint:
       "This container is part of the path by which Komodo reaches the server. If you go on, the server may become unreachable.",
     overrideReason: "Why it must be done all the same",

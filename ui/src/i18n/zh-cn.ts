@@ -251,6 +251,7 @@ export const zhCn: Words = {
     updating: "正在更新计划…",
     labelNote: "带有标签 komodo.skip 的容器默认不勾选。",
     refusedNeighbour: (server) => `它运行 ${server} 的代理，只有 ${server} 自己能重启它或让它离开。请到那里操作。`,
+    refusedSince: "无法执行：",
     overrideHint: "此容器是 Komodo 连接服务器的路径的一部分。继续操作可能导致服务器无法连接。",
     overrideReason: "仍须执行的理由",
     overrideReasonHint: "必填，将与您的名字一起记录。需要对此服务器的写入权限。",
