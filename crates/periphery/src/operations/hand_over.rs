@@ -60,7 +60,13 @@ impl Cx<'_> {
         };
         let refused = |why: String| verdict(item, before.state, failed(why), Some(&before));
         failpoint!("hand-over.preparing");
-        let prepared = match self.prepared(&before, run).await {
+        let prepared = tokio::select! {
+            biased;
+            () = self.log.canceled() => return self.canceled(item),
+            // A pull takes its time.
+            prepared = self.prepared(&before, run) => prepared,
+        };
+        let prepared = match prepared {
             Ok(prepared) => prepared,
             Err(why) => return refused(why),
         };

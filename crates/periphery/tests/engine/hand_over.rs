@@ -207,7 +207,8 @@ fn configuration(seen: &ContainerInspectResponse) -> BTreeMap<&'static str, serd
 #[tokio::test]
 async fn a_restart_is_handed_over_and_confirmed() {
     let mut setting = Setting::new().await;
-    let container = setting.agent(AGENT);
+    // As many run it: the journal is read through the mounts of the agent, this one among them.
+    let container = setting.agent(AGENT).bind("/proc", "/proc");
     let (linked, before) = agent(&mut setting, container).await;
     let heard = hand_over(&linked, restart()).await;
     assert!(
