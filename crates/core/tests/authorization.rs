@@ -197,6 +197,7 @@ fn body(spec: &OperationSpec, document: &Value, target: &Target, number: usize) 
         "server": server, "container": "web", "containers": ["web"], "terms": ["x"], "action": "stop",
         "user_id": server, "public_key": "none such", "key": "K_none_K", "config": {}, "name": format!("new-{number}"),
         "username": format!("user-{number}"), "password": "no password of anybody",
+        "image": "periphery:2", "target": { "type": "Server", "id": server },
         "type": "StopAllContainers", "params": { "server": server },
         "id": id,
     });

@@ -108,14 +108,14 @@ impl Dialling {
             world.create(parse_container(line).expect("a container"));
         }
         let container = world.container("periphery").map(|own| own.name);
-        let agent = SimHost::new(
+        let host = SimHost::new(
             world.clone(),
             AgentOptions {
                 container,
                 host_name: name.to_owned(),
             },
-        )
-        .start();
+        );
+        host.start();
         let address: CoreAddress = format!("http://{}", core.address)
             .parse()
             .expect("an address");
@@ -129,7 +129,7 @@ impl Dialling {
         let (name, until) = (name.to_owned(), cancel.clone());
         let mut task = JoinSet::new();
         task.spawn(async move {
-            dial(agent, &name, &options, sender, until)
+            dial(&host, &name, &options, sender, until)
                 .await
                 .expect("it dials");
         });

@@ -92,7 +92,7 @@ pub(super) fn fits(
         .param("needs_level", LEVEL_OF_HAND_OVER));
     }
     match (&operation.recreate, items) {
-        (Some(_), [item]) if item.effect == Effect::Act => Err(Error::new(
+        (Some(_), [item]) if !matches!(item.effect, Effect::HandOver | Effect::Refuse) => Err(Error::new(
             Code::Unprocessable,
             format!(
                 "'{}' runs neither the agent nor Core, and only those are made anew by `recreate`: leave it out",
