@@ -528,7 +528,7 @@ fn networks(all: &mut Value) -> Value {
         endpoint.retain(|key, _| {
             matches!(
                 key.as_str(),
-                "IPAMConfig" | "Aliases" | "Links" | "DriverOpts" | "NetworkID"
+                "IPAMConfig" | "Aliases" | "Links" | "DriverOpts"
             )
         });
         if let Some(Value::Array(aliases)) = endpoint.get_mut("Aliases") {
@@ -561,7 +561,17 @@ fn differences(path: &str, was: &Value, is: &Value, found: &mut Vec<String>) {
                 differences(&format!("{path}/{key}"), &of(was), &of(is), found);
             }
         }
-        (was, is) if was == is => {}
+        (was, is) if was == is || (is_empty(was) && is_empty(is)) => {}
         (was, is) => found.push(format!("{path}: {was} → {is}")),
+    }
+}
+
+/// An Engine that starts again writes some empty lists in another way.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        _ => false,
     }
 }

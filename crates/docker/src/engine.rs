@@ -35,6 +35,8 @@ pub(crate) const API_MINOR_MIN: u32 = 40;
 const API_MINOR_MAX: u32 = 51;
 /// The API in which `stop` takes a signal.
 const API_MINOR_STOP_SIGNAL: u32 = 42;
+/// The API of the first Engine, 25, that is known to read files of a container without mounting its binds in sight of all.
+const API_MINOR_FILES_APART: u32 = 44;
 
 /// What the Engine says of its version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,6 +136,12 @@ impl Engine {
             version,
             api_version: format!("1.{minor}"),
         })
+    }
+
+    /// Whether it reads files of a container in a mount namespace apart, as Engines from 25 do. Older ones mount all of
+    /// the container's binds once more for each read, and again within each other where one holds the container itself.
+    pub fn reads_files_apart(&self) -> bool {
+        self.api_minor.load(Ordering::Relaxed) >= API_MINOR_FILES_APART
     }
 
     /// What it says of itself. A socket proxy may refuse that.

@@ -2,7 +2,7 @@
 //! container in another run.
 
 use bollard::models::{EndpointSettings, NetworkingConfig};
-use komodo_acceptance::hand_over::{AGENT, SERVER, Site, core_of, same, tells_confirmed};
+use komodo_acceptance::hand_over::{AGENT, SERVER, Site, core_of, same, story, tells_confirmed};
 use komodo_api::{
     plan::{Effect, PlanOperation, ReasonCode},
     update::VerdictKind,
@@ -144,10 +144,36 @@ async fn an_agent_that_is_removed_when_it_stops_is_refused() -> Result<(), Failu
         Ok(id) => {
             let update = site.settled(&id).await?;
             assert!(!update.success, "{update:#?}");
-            komodo_acceptance::hand_over::story(&update)
+            story(&update)
         }
     };
     assert!(told.contains("--rm"), "{told}");
     assert_eq!(site.body().await?.started_at(), before.started_at());
     Ok(())
+}
+
+/// Engines before 25 would mount everything once more within itself whenever the helper looks for the confirmation.
+#[tokio::test]
+async fn an_agent_that_mounts_the_data_of_its_engine_is_confirmed_or_not_touched()
+-> Result<(), Failure> {
+    let engine = Engine::start().await?;
+    let core = core_of(&engine).await?;
+    let AgentContainer { container, state } = core.agent_container(&engine, AGENT, SERVER).await?;
+    let agent = container.bind(engine.directory(), "/host");
+    let site = Site::run(engine, core, agent, Some(state)).await?;
+    let before = site.body().await?;
+    let update = site.settled(&site.ask_restart().await?).await?;
+    let after = site.body().await?;
+    match update.success {
+        true => tells_confirmed(&update),
+        false => {
+            let told = story(&update);
+            assert!(
+                told.contains("at /host") && told.contains("docker restart"),
+                "{told}"
+            );
+            assert_eq!(before.started_at(), after.started_at(), "{told}");
+            Ok(())
+        }
+    }
 }

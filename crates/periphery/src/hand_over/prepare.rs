@@ -90,12 +90,14 @@ pub(crate) async fn prepare(
         .join("journal")
         .join(format!("{}.jsonl", operation.id));
     let path = path.to_string_lossy().into_owned();
+    let own_document = inspect(engine, &own).await?;
+    can_be_read(engine, &own_document)?;
     is_readable(engine, &own, &path).await?;
     let document = match is_own {
-        true => own.as_str(),
-        false => target.id.as_str(),
+        true => own_document,
+        false => inspect(engine, &target.id).await?,
     };
-    let document = inspect(engine, document).await?;
+    can_be_read(engine, &document)?;
     let replace = match &operation.recreate {
         None => None,
         Some(recreate) => {
@@ -194,6 +196,32 @@ pub(crate) async fn helper(
     }
 }
 
+/// Whether the Engine comes to no harm when it is asked for files of a container again and again.
+fn can_be_read(engine: &Engine, document: &Value) -> Result<(), String> {
+    match holds_itself(document) {
+        Some((source, target)) if !engine.reads_files_apart() => {
+            let name = document["Name"].as_str().unwrap_or_default();
+            let name = name.trim_start_matches('/');
+            Err(format!(
+                "'{name}' mounts {source} at {target}, which holds the Engine's own data: an Engine before version 25 \
+                 cannot read files of such a container again and again without harm; start it without that mount, \
+                 update the Engine, or run `docker restart {name}` on the host"
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The mount of a container that holds its own root, as source and target.
+fn holds_itself(document: &Value) -> Option<(&str, &str)> {
+    let root = Path::new(document["GraphDriver"]["Data"]["MergedDir"].as_str()?);
+    document["Mounts"].as_array()?.iter().find_map(|mount| {
+        let source = mount["Source"].as_str()?;
+        let holds = !source.is_empty() && root.starts_with(source);
+        holds.then_some((source, mount["Destination"].as_str().unwrap_or_default()))
+    })
+}
+
 /// Whether a helper will be able to read the journal.
 async fn is_readable(engine: &Engine, own: &str, path: &str) -> Result<(), String> {
     match journal_file(engine, own, path).await {
@@ -240,6 +268,35 @@ fn core_paths(document: &Value) -> Vec<String> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_mount_that_holds_the_container_itself_is_found() {
+        let found = |source: &str| {
+            let document = json!({
+                "GraphDriver": { "Data": { "MergedDir": "/var/lib/docker/overlay2/abc/merged" } },
+                "Mounts": [{ "Source": "/etc/komodo", "Destination": "/x" }, { "Source": source, "Destination": "/y" }],
+            });
+            holds_itself(&document).map(|(_, target)| target.to_owned())
+        };
+        for source in [
+            "/",
+            "/var/lib",
+            "/var/lib/docker",
+            "/var/lib/docker/overlay2",
+        ] {
+            assert_eq!(found(source).as_deref(), Some("/y"), "{source}");
+        }
+        for source in [
+            "",
+            "/var/lib/docker-data",
+            "/var/lib/docker/volumes/v/_data",
+            "/proc",
+        ] {
+            assert_eq!(found(source), None, "{source}");
+        }
+        let no_driver = json!({ "Mounts": [{ "Source": "/", "Destination": "/y" }] });
+        assert_eq!(holds_itself(&no_driver), None);
+    }
 
     #[test]
     fn the_state_of_core_is_where_its_variables_say() {
