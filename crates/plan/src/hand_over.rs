@@ -207,12 +207,7 @@ impl Outcome {
         }
     }
 
-    /// The last line of a helper's log, without its end.
-    pub fn line(&self) -> String {
-        serde_json::to_string(self).expect("an outcome is plain text")
-    }
-
-    /// What a helper told that has ended, by its exit code and the last line of its log; `None` where it ended by
+    /// What a helper told that has ended, by its exit code and the last line of its log, which is an outcome as JSON; `None` where it ended by
     /// something else than an outcome.
     pub fn told(exit_code: i64, last_line: Option<&str>) -> Option<Self> {
         let why = || format!("its helper ended with exit code {exit_code} and did not tell more");

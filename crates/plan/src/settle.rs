@@ -59,7 +59,7 @@ pub fn target_deadline_ms(
 
 /// Time within which what is handed over has to be confirmed, ms, from the time it is prepared on: an image that is
 /// fetched for it has a time of its own. `probation_s` absent is the default.
-pub fn hand_over_deadline_ms(
+pub(crate) fn hand_over_deadline_ms(
     stop_timeout_s: Option<i64>,
     time: Option<i32>,
     probation_s: Option<u32>,

@@ -225,10 +225,10 @@ fn a_hand_over_is_given_its_time() {
         ms("stop one periphery detach"),
         target_deadline_ms(ContainerAction::Stop, Some(30), None)
     );
-    let whole = crate::hand_over_deadline_ms(None, Some(-1), Some(u32::MAX), false);
+    let whole = hand_over_deadline_ms(None, Some(-1), Some(u32::MAX), false);
     assert_eq!(whole, (3600 + 3600 + 90) * 1000, "it is bounded");
     assert_eq!(
-        crate::hand_over_deadline_ms(Some(30), Some(5), Some(60), false),
+        hand_over_deadline_ms(Some(30), Some(5), Some(60), false),
         (5 + 60 + 90) * 1000
     );
 }

@@ -9,6 +9,8 @@ use ContainerStateStatusEnum::{Created, Exited, Running};
 
 /// Mishaps on one way.
 const MISHAPS_MAX: u8 = 3;
+/// The same where a step never works besides.
+const MISHAPS_BESIDES_MAX: u8 = 1;
 /// Looks after which it has to be over once nothing more happens.
 const LOOKS_MAX: usize = 60;
 
@@ -32,10 +34,13 @@ struct World {
     failed: Vec<Failure>,
     why: Option<String>,
     mishaps: u8,
-    /// Whether somebody removed what only the helper may.
-    taken: bool,
+    /// Whether somebody else removed or started one.
+    meddled: bool,
     /// Whether a step that only names or tidies up was given up by the helper that runs.
     untidy: bool,
+    /// A step that the Engine never does.
+    never: Option<Step>,
+    mishaps_max: u8,
 }
 
 /// Times in which something may happen; by the last the helper has lost patience with nothing.
@@ -58,8 +63,10 @@ impl World {
             failed: Vec::new(),
             why: None,
             mishaps: 0,
-            taken: false,
+            meddled: false,
             untidy: false,
+            never: None,
+            mishaps_max: MISHAPS_MAX,
         }
     }
 
@@ -102,6 +109,9 @@ impl World {
     /// Does a step as the Engine would; `false` where that refuses.
     fn does(&mut self, plan: &HandOverPlan, step: &Step) -> bool {
         let now = self.now;
+        if self.never.as_ref() == Some(step) {
+            return false;
+        }
         match step {
             Step::Create => {
                 let free = self.new.is_none();
@@ -205,7 +215,7 @@ impl World {
                 ..asked.clone()
             });
         }
-        if asked.mishaps >= MISHAPS_MAX {
+        if asked.mishaps >= self.mishaps_max {
             return ways;
         }
         let with = |change: &dyn Fn(&mut World)| {
@@ -240,9 +250,12 @@ impl World {
         for which in [Which::Old, Which::New] {
             let mut world = asked.clone();
             if world.one(which).is_some_and(|fake| fake.state != Running) {
-                ways.push(with(&|world| _ = world.does(plan, &Step::Start(which))));
                 ways.push(with(&|world| {
-                    world.taken = true;
+                    world.meddled = true;
+                    world.does(plan, &Step::Start(which));
+                }));
+                ways.push(with(&|world| {
+                    world.meddled = true;
                     match which {
                         Which::Old => world.old = None,
                         Which::New => world.new = None,
@@ -269,11 +282,12 @@ impl World {
         }
     }
 
-    /// Whether what is to be confirmed runs.
+    /// Whether what bears the name may be confirmed.
     fn is_up_again(&self, plan: &HandOverPlan) -> bool {
         let again = |old: &Fake| old.state == Running && old.started != Some(BEGAN);
+        let replaces = |new: &Fake| new.state == Running && new.name == plan.name;
         match plan.replace {
-            Some(_) => self.is_new_up(),
+            Some(_) => self.new.as_ref().is_some_and(replaces),
             None => self.old.as_ref().is_some_and(again),
         }
     }
@@ -308,7 +322,7 @@ impl World {
         let runs = |fake: &Option<Fake>| fake.as_ref().is_some_and(|fake| fake.state == Running);
         let (old, new) = (runs(&self.old), runs(&self.new));
         if self.old.is_none() && self.new.is_none() {
-            assert!(self.taken, "{}", context());
+            assert!(self.meddled, "{}", context());
             assert!(matches!(outcome, Outcome::Stuck { .. }), "{}", context());
             return;
         }
@@ -348,19 +362,24 @@ impl World {
 }
 
 fn explore(kind: &str) -> BTreeSet<&'static str> {
-    let plan = plan(kind);
     let policy = match kind {
         "replace-no" => "no",
         _ => "always",
     };
-    let first = World::new(policy);
+    explore_from(&plan(kind), World::new(policy), 500)
+}
+
+/// From a world on; the outcomes that are reached on the way.
+fn explore_from(plan: &HandOverPlan, first: World, states_min: usize) -> BTreeSet<&'static str> {
     let mut seen = HashSet::from([first.clone()]);
     let mut open = VecDeque::from([first]);
     let mut outcomes = BTreeSet::new();
     while let Some(world) = open.pop_front() {
-        world.goes_on(&plan);
-        if let Step::Finish(outcome) = world.clone().ask(&plan) {
+        world.goes_on(plan);
+        if let Step::Finish(outcome) = world.clone().ask(plan) {
             outcomes.insert(match outcome {
+                // It was all there was, or others did what the helper could not.
+                Outcome::Confirmed if world.meddled => continue,
                 Outcome::Confirmed => "confirmed",
                 Outcome::RolledBack { .. } => "rolled back",
                 Outcome::Untouched { .. } => "untouched",
@@ -368,14 +387,59 @@ fn explore(kind: &str) -> BTreeSet<&'static str> {
                 Outcome::Unconfirmed { .. } => "unconfirmed",
             });
         }
-        for way in world.ways(&plan) {
-            if way.mishaps <= MISHAPS_MAX && seen.insert(way.clone()) {
+        for way in world.ways(plan) {
+            if way.mishaps <= way.mishaps_max && seen.insert(way.clone()) {
                 open.push_back(way);
             }
         }
     }
-    assert!(seen.len() > 500, "{} states", seen.len());
+    assert!(seen.len() > states_min, "{} states", seen.len());
     outcomes
+}
+
+/// Whatever else happens: without the step it is not confirmed, and the old one is left as it is or put back.
+#[test]
+fn a_step_that_never_works_leaves_the_old_one_or_brings_it_back() {
+    let plan = plan("replace");
+    for (never, ends) in [
+        (Step::Create, "untouched"),
+        (Step::Hold, "untouched"),
+        (Step::Rename(Which::Old, plan.old_name()), "rolled back"),
+        (Step::Rename(Which::New, plan.name.clone()), "rolled back"),
+        (Step::Begin, "rolled back"),
+    ] {
+        let world = World {
+            never: Some(never.clone()),
+            mishaps_max: MISHAPS_BESIDES_MAX,
+            ..World::new("always")
+        };
+        let outcomes = explore_from(&plan, world, 5);
+        assert!(outcomes.contains(ends), "{never:?}: {outcomes:?}");
+        assert!(!outcomes.contains("confirmed"), "{never:?}: {outcomes:?}");
+    }
+}
+
+/// What only tidies up stands in the way of nothing.
+#[test]
+fn a_step_that_only_tidies_up_and_never_works_changes_no_outcome() {
+    let plan = plan("replace");
+    for never in [
+        Step::Release,
+        Step::Remove(Which::Old),
+        Step::Remove(Which::New),
+        Step::Rename(Which::Old, plan.name.clone()),
+        Step::Rename(Which::New, plan.new_name()),
+    ] {
+        let world = World {
+            never: Some(never.clone()),
+            mishaps_max: MISHAPS_BESIDES_MAX,
+            ..World::new("always")
+        };
+        let outcomes = explore_from(&plan, world, 50);
+        for ends in ["confirmed", "rolled back"] {
+            assert!(outcomes.contains(ends), "{never:?}: {outcomes:?}");
+        }
+    }
 }
 
 #[test]
