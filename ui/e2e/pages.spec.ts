@@ -100,6 +100,7 @@ async function places(core: Core): Promise<Place[]> {
       name: "hand over",
       path: `/servers/${box}/containers/periphery`,
       prepare: async (page) => {
+        await page.locator("main header button").nth(3).waitFor();
         await page.locator("main header button").nth(1).click();
         await page.getByRole("alertdialog").getByRole("listitem").first().waitFor();
       },
@@ -108,6 +109,7 @@ async function places(core: Core): Promise<Place[]> {
       name: "refused but for a detach",
       path: `/servers/${box}/containers/periphery`,
       prepare: async (page) => {
+        await page.locator("main header button").nth(3).waitFor();
         await page.locator("main header button").nth(2).click();
         await page.getByRole("alertdialog").getByRole("listitem").first().waitFor();
       },
@@ -116,6 +118,7 @@ async function places(core: Core): Promise<Place[]> {
       name: "detach",
       path: `/servers/${box}/containers/periphery`,
       prepare: async (page) => {
+        await page.locator("main header button").nth(3).waitFor();
         await page.locator("main header button").nth(2).click();
         await page.getByRole("alertdialog").getByRole("listitem").first().waitFor();
         await page.getByRole("alertdialog").locator("button").nth(1).click();
