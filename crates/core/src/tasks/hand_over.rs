@@ -161,10 +161,12 @@ impl Run {
             Some(hand_over) if now < hand_over.lapses() => {
                 let why = hand_over.why();
                 self.at = At::HandedOver;
-                // One that was killed had no time to say so.
-                let operation = self.ordered.operation.id.clone();
-                let reason = GoodbyeReason::HandedOver { operation };
-                self.tasks.fleet.detached(self.server, reason);
+                // One that was killed had no time to say so. Where it is Core that goes, the agent has no part in it.
+                if !self.ordered.items.iter().any(is_core) {
+                    let operation = self.ordered.operation.id.clone();
+                    let reason = GoodbyeReason::HandedOver { operation };
+                    self.tasks.fleet.detached(self.server, reason);
+                }
                 why
             }
             Some(_) => {

@@ -363,3 +363,76 @@ async fn an_agent_that_does_not_know_hand_over_is_updated_first() {
         );
     }
 }
+
+/// Core's own container is about to be made anew.
+async fn core_replaced(core: &mut Core) -> (Host, Script, Update) {
+    let mut host = core.host("alpha", &["periphery", "core"]).await;
+    let script = Script::of(core, &mut host).await;
+    script.kept().core = Some("core".into());
+    script.cut(core, &host).await;
+    let script = script.back(core, &mut host).await;
+    let update = core
+        .execute(
+            "RestartContainer",
+            json!({ "server": "alpha", "container": "core", "recreate": { "image": "core:2" } }),
+        )
+        .await
+        .expect("it begins");
+    wait("the agent has planned it", || {
+        !script.kept().events.is_empty()
+    })
+    .await;
+    script.hand_over(core.now(), core.now() + 180_000, 30);
+    core.until_update(&update, "it is handed over", |update| {
+        update.stage == Some(Stage::HandedOver)
+    })
+    .await;
+    (host, script, update)
+}
+
+/// A newer Core begins, changes the database, and is put back.
+fn newer_core(directory: &std::path::Path) {
+    for name in ["komodo.db", "journal.db"] {
+        let file = rusqlite::Connection::open(directory.join(name)).expect("it opens");
+        file.pragma_update(None, "user_version", 99)
+            .expect("it is written");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_core_that_is_put_back_puts_its_database_back_and_the_update_tells_the_story() {
+    let mut core = Core::start().await;
+    let (mut host, script, update) = core_replaced(&mut core).await;
+    script.cut(&mut core, &host).await;
+    let mut core = core.restart_over(Duration::from_secs(60), newer_core).await;
+    let script = script.back(&mut core, &mut host).await;
+    script.settle(
+        core.now(),
+        VerdictKind::Failed,
+        Some("rolled back: it was not confirmed in time"),
+    );
+    let ended = core.end(&update).await;
+    assert!(!ended.success, "{ended:#?}");
+    assert_eq!(story(&ended), ["Hand over", "Roll back"]);
+    let told = ended.logs.iter().find(|log| log.stage == "Database");
+    assert!(
+        told.is_some_and(|log| log.stdout.contains("komodo.db.newer-")),
+        "{ended:#?}"
+    );
+    assert!(script.kept().confirms.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_core_that_is_confirmed_keeps_what_it_wrote() {
+    let mut core = Core::start().await;
+    let (mut host, script, update) = core_replaced(&mut core).await;
+    script.cut(&mut core, &host).await;
+    let mut core = core.restart_after(Duration::from_secs(5)).await;
+    let script = script.back(&mut core, &mut host).await;
+    wait("it is confirmed", || !script.kept().confirms.is_empty()).await;
+    script.settle(core.now(), VerdictKind::Done, None);
+    let ended = core.end(&update).await;
+    assert!(ended.success, "{ended:#?}");
+    assert_eq!(story(&ended), ["Hand over", "Confirm"]);
+    core.until_settled().await;
+}

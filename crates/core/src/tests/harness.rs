@@ -2,6 +2,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -150,7 +151,16 @@ impl Core {
     }
 
     /// Ends Core in order, and starts another one on the same database later.
-    pub(super) async fn restart_after(mut self, down: Duration) -> Self {
+    pub(super) async fn restart_after(self, down: Duration) -> Self {
+        self.restart_over(down, |_| {}).await
+    }
+
+    /// Ends Core in order, and starts another one on the same database later, to which somebody did something meanwhile.
+    pub(super) async fn restart_over(
+        mut self,
+        down: Duration,
+        meanwhile: impl FnOnce(&Path),
+    ) -> Self {
         self.app.shut_down().await;
         tokio::time::advance(down).await;
         self.links.shutdown().await;
@@ -167,6 +177,7 @@ impl Core {
             "something of the old Core still runs"
         );
         drop(app);
+        meanwhile(directory.path());
         let app = open(&directory, &clock).await;
         Core {
             app,
@@ -175,6 +186,19 @@ impl Core {
             directory,
             links: JoinSet::new(),
         }
+    }
+
+    /// Waits until no snapshot of the database may be put back any more.
+    pub(super) async fn until_settled(&self) {
+        let snapshots = self.directory.path().join("snapshots");
+        wait("no snapshot is open", || {
+            let taken = std::fs::read_dir(&snapshots).expect("one was taken");
+            let open = |one: std::io::Result<std::fs::DirEntry>| {
+                one.is_ok_and(|one| one.path().join("open").exists())
+            };
+            !taken.into_iter().any(open)
+        })
+        .await;
     }
 
     pub(super) fn now(&self) -> UnixMs {

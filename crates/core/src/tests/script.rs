@@ -6,13 +6,14 @@ use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use komodo_agent_api::{
     AgentApi, AgentError, AgentErrorCode, AgentEvent, AgentHello, AgentOperation, AgentStream,
-    CoreHello, LogRequest, OperationEvent, OperationEventBody, OperationState,
+    Container, CoreHello, EventBody, LogRequest, OperationEvent, OperationEventBody,
+    OperationState, ProtectedContainer,
 };
 use komodo_api::{
     UnixMs,
     container::ContainerAction,
     live::LogLine,
-    plan::{Effect, PlanItem},
+    plan::{Effect, PlanItem, Reason, ReasonCode},
     resource::ContainerRef,
     update::{Verdict, VerdictKind},
 };
@@ -36,6 +37,8 @@ pub(super) struct Kept {
     pub(super) acknowledged: bool,
     /// Level that it says it speaks, where not the present one.
     pub(super) level: Option<u32>,
+    /// Name of the container that runs Core.
+    pub(super) core: Option<String>,
 }
 
 /// The agent on one link.
@@ -189,7 +192,22 @@ impl AgentApi for Script {
     }
 
     async fn events(&self) -> Result<AgentStream<AgentEvent>, AgentError> {
-        self.sim.events().await
+        let core = self.kept().core.clone();
+        let events = self.sim.events().await?.map(move |event| {
+            let mut event = event?;
+            if let EventBody::Snapshot(snapshot) = &mut event.body {
+                let runs = |it: &&Container| Some(&it.name) == core.as_ref();
+                let container = snapshot.containers.iter().find(runs);
+                let protected = container.map(|container| ProtectedContainer {
+                    id: container.id.clone(),
+                    name: container.name.clone(),
+                    reasons: vec![Reason::new(ReasonCode::Core)],
+                });
+                snapshot.protected.extend(protected);
+            }
+            Ok(event)
+        });
+        Ok(events.boxed())
     }
 
     async fn inspect_container(&self, container: ContainerRef) -> Result<Value, AgentError> {
@@ -209,9 +227,9 @@ impl AgentApi for Script {
         operation: AgentOperation,
     ) -> Result<AgentStream<OperationEvent>, AgentError> {
         if self.kept().operation.is_none() {
-            let first = self.sim.events().await?.next().await;
+            let first = self.events().await?.next().await;
             let Some(Ok(AgentEvent {
-                body: komodo_agent_api::EventBody::Snapshot(snapshot),
+                body: EventBody::Snapshot(snapshot),
                 at,
                 ..
             })) = first
