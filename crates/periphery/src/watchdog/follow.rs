@@ -94,14 +94,18 @@ impl Watch {
         let mut complained = None;
         loop {
             let mut connected = None;
-            let error = match self.follow_events(&mut connected).await {
+            let ended = self.follow_events(&mut connected).await;
+            let lasted = connected.is_some_and(|at: Instant| at.elapsed() >= RETRY_MAX);
+            if lasted {
+                (retry, complained) = (RETRY, None);
+            }
+            let error = match ended {
+                // A socket proxy does that whenever nothing has happened for a while.
+                Ok(()) | Err(WatchdogError::Engine(EngineError::Broken(_))) if lasted => continue,
                 Ok(()) => "it ended the stream of its events".to_owned(),
                 Err(WatchdogError::Engine(error)) => error.chain(),
                 Err(error) => return Err(error),
             };
-            if connected.is_some_and(|at: Instant| at.elapsed() >= RETRY_MAX) {
-                (retry, complained) = (RETRY, None);
-            }
             if complained.as_ref() != Some(&error) {
                 tracing::warn!(error, endpoint = %self.engine.endpoint(), "the Engine cannot be followed; trying again and again");
                 complained = Some(error);
