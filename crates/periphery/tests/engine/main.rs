@@ -13,6 +13,7 @@ mod observing;
 mod operating;
 mod own_container;
 mod recovery;
+mod recreate;
 mod trouble;
 mod watchdog;
 
