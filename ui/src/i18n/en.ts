@@ -479,6 +479,7 @@ export const en = {
     verdicts: "Containers",
     logs: "Steps",
     raw: "Raw",
+    noVerdictsYet: "Nothing is settled yet.",
     noVerdicts: "No container was touched.",
     command: "Command",
     stdout: "Output",

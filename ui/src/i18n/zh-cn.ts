@@ -459,6 +459,7 @@ export const zhCn: Words = {
     verdicts: "容器",
     logs: "步骤",
     raw: "原始数据",
+    noVerdictsYet: "尚无结果。",
     noVerdicts: "没有触及任何容器。",
     command: "命令",
     stdout: "输出",

@@ -138,7 +138,7 @@ function Detail({ update, id }: { update: Update; id: string }) {
         (state.lines.length > 0 ? (
           <VerdictList lines={state.lines} pending={words.progress.pending} />
         ) : (
-          <p className={styles.quiet}>{words.updates.noVerdicts}</p>
+          <p className={styles.quiet}>{open ? words.updates.noVerdictsYet : words.updates.noVerdicts}</p>
         ))}
       {view === "logs" &&
         update.logs.map((log, at) => (
