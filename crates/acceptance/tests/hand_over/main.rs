@@ -3,6 +3,7 @@
 //! exactly one agent runs, it is connected, and the Update tells what happened.
 
 mod core;
+mod faults;
 mod kills;
 mod recreate;
 mod restart;
