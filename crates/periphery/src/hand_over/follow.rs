@@ -88,29 +88,12 @@ pub(crate) async fn calls(means: &Means, plan: &HandOverPlan) -> Result<Calls, S
 
 /// How it says that it ended: by its exit code, and why by the last line of its log.
 async fn outcome(engine: &Engine, seen: &Inspected) -> Result<Option<Outcome>, EngineError> {
-    let code = seen.state.exit_code;
-    let told = match timeout(LOG_DEADLINE, last_line(engine, &seen.id)).await {
+    let line = match timeout(LOG_DEADLINE, last_line(engine, &seen.id)).await {
         Ok(Err(error)) if error.is_unreachable() => return Err(error),
-        Ok(Ok(line)) => line.and_then(|line| serde_json::from_str::<Outcome>(&line).ok()),
+        Ok(Ok(line)) => line,
         Ok(Err(_)) | Err(_) => None,
     };
-    Ok(match told {
-        Some(told) if i64::from(told.exit_code()) == code => Some(told),
-        _ => by_code(code),
-    })
-}
-
-/// By the exit code alone, where the log cannot be read.
-fn by_code(code: i64) -> Option<Outcome> {
-    let why = "the helper's log cannot be read".to_owned();
-    Some(match code {
-        0 => Outcome::Confirmed,
-        10 => Outcome::RolledBack { why },
-        11 => Outcome::Untouched { why },
-        12 => Outcome::Stuck { why },
-        13 => Outcome::Unconfirmed { why },
-        _ => return None,
-    })
+    Ok(Outcome::told(seen.state.exit_code, line.as_deref()))
 }
 
 async fn last_line(engine: &Engine, id: &str) -> Result<Option<String>, EngineError> {
@@ -126,28 +109,4 @@ async fn last_line(engine: &Engine, id: &str) -> Result<Option<String>, EngineEr
         last = lines.into_iter().next_back().map(|line| line.line).or(last);
     }
     Ok(last)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_outcome_is_known_by_its_exit_code() {
-        let why = String::new;
-        for outcome in [
-            Outcome::Confirmed,
-            Outcome::RolledBack { why: why() },
-            Outcome::Untouched { why: why() },
-            Outcome::Stuck { why: why() },
-            Outcome::Unconfirmed { why: why() },
-        ] {
-            let code = outcome.exit_code();
-            let known = by_code(code.into()).unwrap();
-            assert_eq!(known.exit_code(), code);
-        }
-        for code in [1, 2, 101, 137, 143] {
-            assert_eq!(by_code(code), None);
-        }
-    }
 }

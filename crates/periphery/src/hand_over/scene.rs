@@ -35,11 +35,9 @@ pub(super) async fn look(
             None => bodies.new = None,
         }
     }
-    let all = calls.engine().containers().await?;
-    let new = all
-        .iter()
-        .filter(|listed| listed.labels.get(NEW_LABEL) == Some(&plan.operation))
-        .find(|listed| listed.id != plan.container);
+    let made = calls.engine();
+    let made = made.containers_labelled(NEW_LABEL, &plan.operation).await?;
+    let new = made.iter().find(|listed| listed.id != plan.container);
     let Some(new) = new else {
         return Ok((old, None));
     };
