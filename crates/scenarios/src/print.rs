@@ -97,7 +97,8 @@ pub(crate) fn update(update: &Update) -> String {
         .verdicts
         .iter()
         .map(|verdict| {
-            let mut line = format!("  {:9} {}", word(verdict.verdict), verdict.container);
+            let container = steady(&verdict.container);
+            let mut line = format!("  {:9} {container}", word(verdict.verdict));
             if let Some(reason) = &verdict.reason {
                 line += &format!(" ({})", word(reason.code));
             }
@@ -141,7 +142,8 @@ pub(crate) fn server(server: &ServerListItem, containers: &[ContainerListItem]) 
     let mut containers: Vec<&ContainerListItem> = containers.iter().collect();
     containers.sort_by(|a, b| a.name.cmp(&b.name));
     for container in containers {
-        let mut row = format!("  {} {}", container.name, container.state.as_str());
+        let name = steady(&container.name);
+        let mut row = format!("  {name} {}", container.state.as_str());
         let reasons: Vec<String> = container
             .protected
             .iter()
@@ -164,7 +166,7 @@ pub(crate) fn protected(entries: &[Protected]) -> String {
         let reasons: Vec<String> = entry.protected.iter().map(reason_of).collect();
         line(
             &mut text,
-            &format!("  {}: {}", entry.container, reasons.join("; ")),
+            &format!("  {}: {}", steady(&entry.container), reasons.join("; ")),
         );
     }
     text

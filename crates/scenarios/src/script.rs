@@ -320,7 +320,12 @@ impl Stage {
         host: &str,
         options: &[&str],
     ) -> anyhow::Result<(Option<String>, String)> {
-        let (given, params) = params_of(host, options)?;
+        let (given, mut params) = params_of(host, options)?;
+        for value in params.values_mut() {
+            if let Some(name) = value.as_str().filter(|text| text.starts_with('#')) {
+                *value = json!(self.named(name)?);
+            }
+        }
         let answer = self
             .fleet
             .ask(&self.user, Module::Execute, name, &Value::Object(params))

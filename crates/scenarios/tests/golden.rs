@@ -46,8 +46,10 @@ scripts! {
     agent_stopped_outside
     bad_input
     core_restarts
+    detach
     engine_away
     flood
+    hand_over
     hanging_agent
     labels
     lost_answers

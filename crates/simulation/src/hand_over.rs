@@ -11,6 +11,7 @@ use komodo_api::{
     update::{Update, UpdateStatus, Verdict, VerdictKind},
 };
 use komodo_plan::hand_over::HELPER_LABEL;
+use komodo_sim::Image;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -98,6 +99,13 @@ impl Story<'_> {
         let why = verdict.error.as_deref().unwrap_or_default();
         match verdict.verdict {
             VerdictKind::Done => {
+                let image = asked.params["recreate"]["image"].as_str();
+                let works =
+                    |(name, does): &(&str, Image)| Some(*name) != image || *does == Image::Good;
+                ensure!(
+                    IMAGES.iter().all(works),
+                    "{verdict:?}: {image:?} was taken for good, and cannot work"
+                );
                 ensure!(
                     helped(ContainerAction::Stop, &verdict.id),
                     "{verdict:?}, and no helper ever stopped it"

@@ -79,3 +79,8 @@ fn a_broken_journal_is_found() {
 fn a_broken_settlement_is_found() {
     is_found(Break::Settlement, "but it was");
 }
+
+#[test]
+fn a_broken_probation_is_found() {
+    is_found(Break::Probation, "was taken for good, and cannot work");
+}

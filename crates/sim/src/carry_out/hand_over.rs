@@ -4,12 +4,9 @@
 use std::time::Duration;
 
 use komodo_agent_api::{AgentError, AgentErrorCode, Container, EngineState, OperationEventBody};
-use komodo_api::{
-    UnixMs, container::ContainerAction, engine::ContainerStateStatusEnum, plan::PlanItem,
-};
-use komodo_plan::{
-    hand_over::{HELPER_LABEL, HandOverPlan, JournalPlace, Outcome, Replace, may_confirm, verdict},
-    hand_over_deadline_ms,
+use komodo_api::{UnixMs, engine::ContainerStateStatusEnum, plan::PlanItem};
+use komodo_plan::hand_over::{
+    HELPER_LABEL, HandOverPlan, JournalPlace, Outcome, Replace, may_confirm, verdict,
 };
 use serde_json::json;
 use tokio::time::timeout;
@@ -26,6 +23,8 @@ use crate::{
 
 /// Time after its end in which a helper may still put the old container back, and tell.
 const PATIENCE_MS: i64 = 660_000;
+/// Least time between two looks at a helper that is late.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Where a real agent keeps its journal.
 const JOURNAL: &str = "/config/operations";
 
@@ -62,7 +61,7 @@ pub(super) async fn carry_out(
             NotAsked::Killed(killed) => Err(killed),
         };
     }
-    let plan = match prepare(process, operation, &now) {
+    let plan = match prepare(process, operation, &now, target.deadline) {
         Ok((helper, plan)) => {
             process.disk.keep_plan(&plan);
             let body = OperationEventBody::HandedOver {
@@ -95,6 +94,7 @@ fn prepare(
     process: &Process,
     operation: &Operation,
     now: &Container,
+    within: Duration,
 ) -> Result<(Container, HandOverPlan), String> {
     let (world, programs) = (&process.world, &process.house.programs);
     if let Some(other) = process.disk.other_plan(&operation.id) {
@@ -125,13 +125,8 @@ fn prepare(
         return Err(why);
     }
     let own = process.properties.container.as_ref();
-    let deadline_ms = hand_over_deadline_ms(
-        now.stop_timeout_s,
-        operation.time,
-        Some(operation.probation_s),
-        operation.recreate.is_some(),
-    );
-    let until = world.now().saturating_add_unsigned(deadline_ms);
+    let deadline_ms = i64::try_from(within.as_millis()).unwrap_or(i64::MAX);
+    let until = world.now().saturating_add(deadline_ms);
     let plan = HandOverPlan {
         operation: operation.id.clone(),
         container: now.id.clone(),
@@ -211,8 +206,11 @@ async fn outcome(process: &Process, operation: &str, until: UnixMs) -> Option<Ou
     let patience = until.saturating_add(PATIENCE_MS);
     loop {
         let mut changes = world.subscribe().changes;
+        let mut works = true;
         if matches!(world.engine(), EngineState::Connected { .. }) {
             let helper = helper(process, operation)?;
+            // However late it is: it tells when it is through.
+            works = helper.state == ContainerStateStatusEnum::Running;
             if let Some(outcome) = process.house.programs.outcome(&helper.id) {
                 return Some(outcome);
             }
@@ -222,11 +220,11 @@ async fn outcome(process: &Process, operation: &str, until: UnixMs) -> Option<Ou
             }
         }
         let left_ms = u64::try_from(patience - world.now()).unwrap_or_default();
-        if left_ms == 0 {
+        if left_ms == 0 && !works {
             return None;
         }
         // The clock of the host may be set meanwhile.
-        let left = Duration::from_millis(left_ms).min(Duration::from_secs(60));
+        let left = Duration::from_millis(left_ms).clamp(LOOK_EVERY, Duration::from_secs(60));
         _ = timeout(left, changes.recv()).await;
     }
 }
