@@ -33,7 +33,7 @@ impl Run {
                 named.find(|container| container.name == item.container)
             };
             let observed = match item.effect {
-                Effect::HandOver => observed.or_else(replaced),
+                Effect::HandOver => replaced().or(observed),
                 _ => observed,
             };
             let (verdict, reason, error) = match item.effect {
@@ -51,7 +51,7 @@ impl Run {
                         .and_then(|container| container.started_at)
                         .zip(self.ordered.runs.get(&item.id))
                         .map(|(now, before)| now != *before);
-                    settle_back(
+                    let settled = settle_back(
                         item.back_to,
                         action,
                         item.state,
@@ -59,7 +59,15 @@ impl Run {
                         acted,
                         why,
                         restarted,
-                    )
+                    );
+                    let same = observed.is_some_and(|now| now.id == item.id);
+                    match settled {
+                        (VerdictKind::Done, ..) if same && self.makes_anew(&item) => {
+                            let why = "it runs again, but it was not made anew";
+                            (VerdictKind::Failed, None, Some(why.to_owned()))
+                        }
+                        settled => settled,
+                    }
                 }
                 Effect::Skip | Effect::Refuse => settle_skip(&item, action, form),
             };
@@ -76,6 +84,11 @@ impl Run {
                 at,
             });
         }
+    }
+
+    /// Whether a new container is to take the place of one.
+    fn makes_anew(&self, item: &PlanItem) -> bool {
+        item.effect == Effect::HandOver && self.ordered.operation.recreate.is_some()
     }
 
     /// It was never tried, and will not be.
