@@ -239,6 +239,19 @@ impl Engine {
             .await
     }
 
+    /// Tells the helper that what it did is confirmed, by `SIGUSR1`.
+    ///
+    /// # Errors
+    /// [`EngineError::BadReference`] where it is no helper.
+    pub async fn tell_confirmed(&self, target: &HandOverTarget) -> Result<(), EngineError> {
+        if target.role != HandOverRole::Helper {
+            return Err(EngineError::BadReference(target.id.clone()));
+        }
+        let path = format!("/containers/{}/kill?signal=USR1", reference(&target.id)?);
+        let deadline = Deadline::after(CALL_DEADLINE);
+        self.call(Method::POST, &path, deadline).await.map(drop)
+    }
+
     /// Removes one that does not run; its volumes stay. One that is gone already is as good.
     pub async fn remove_target(
         &self,

@@ -125,6 +125,8 @@ pub(crate) fn helper_body(
         "Labels": labels,
         "Healthcheck": { "Test": ["NONE"] },
         "WorkingDir": "/",
+        // Where nothing is said, the Engine takes every signal that is sent for one to stop, and does not start it again.
+        "StopSignal": "SIGTERM",
         "HostConfig": host,
     }))
 }

@@ -137,6 +137,12 @@ impl Calls {
         stopped.map(drop)
     }
 
+    /// Tells the helper that what it did is confirmed.
+    pub(crate) async fn tell_confirmed(&self) -> Result<(), EngineError> {
+        let (target, _) = self.found(&self.plan().helper_name()).await?;
+        self.engine.tell_confirmed(&target).await
+    }
+
     pub(crate) async fn rename(&self, id: &str, name: &str) -> Result<(), EngineError> {
         let (target, _) = self.found(id).await?;
         let renamed = self.engine.rename_target(&self.grant, &target, name).await;

@@ -4,13 +4,17 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use futures_util::FutureExt;
 use komodo_docker::{Endpoint, Engine, EngineError, EventStream, HandOverGrant, NotOfHandOver};
 use komodo_failpoint::failpoint;
 use komodo_plan::hand_over::{
     Failure, HandOverPlan, Outcome, PLAN_VARIABLE, Scene, Step, Which, next, reason,
 };
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::{Instant, sleep, timeout},
+};
 
 use super::{
     calls::{Calls, is_confirmed, journal_file},
@@ -24,8 +28,11 @@ const TRIES_MAX: u32 = 3;
 const RETRY_PAUSE: Duration = Duration::from_millis(300);
 /// Pause before a step that counts as failed is tried once more.
 const FAILED_PAUSE: Duration = Duration::from_secs(2);
-/// Time between two looks for the confirmation while nothing happens.
+/// Time between two looks while nothing happens.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Time between two looks into the journal. The agent tells of the confirmation by a signal; this is for one that died
+/// right after it. Less than the time before the end in which no agent confirms any more.
+const JOURNAL_EVERY: Duration = Duration::from_secs(2);
 /// Pause after a look at an Engine that does not answer.
 const AWAY_PAUSE: Duration = Duration::from_millis(500);
 /// Time after the end of the plan's at which a helper gives up that cannot even look.
@@ -42,6 +49,9 @@ pub enum HelperError {
     /// What it was given is none.
     #[error("{PLAN_VARIABLE} holds no plan")]
     BadPlan(#[source] serde_json::Error),
+    /// Signals cannot be handled.
+    #[error("signals cannot be handled")]
+    Signal(#[source] std::io::Error),
     /// It is not what it was started as.
     #[error(transparent)]
     Another(#[from] NotOfHandOver),
@@ -53,6 +63,7 @@ pub struct Helper {
     calls: Calls,
     plan: HandOverPlan,
     restarts: u64,
+    told: Signal,
 }
 
 impl Helper {
@@ -61,6 +72,8 @@ impl Helper {
     /// # Errors
     /// [`HelperError`]: no plan, or not its own.
     pub async fn begin(endpoint: Endpoint, plan: Option<&str>) -> Result<Self, HelperError> {
+        // First of all, since a signal may come at once.
+        let told = signal(SignalKind::user_defined1()).map_err(HelperError::Signal)?;
         let plan = plan.ok_or(HelperError::NoPlan)?;
         let plan: HandOverPlan = serde_json::from_str(plan).map_err(HelperError::BadPlan)?;
         let engine = Engine::new(endpoint);
@@ -79,6 +92,7 @@ impl Helper {
             restarts: own.restart_count,
             calls: Calls::new(engine, HandOverGrant::of_helper(plan.clone(), &own)?),
             plan,
+            told,
         })
     }
 
@@ -88,7 +102,7 @@ impl Helper {
     }
 
     /// Carries the plan out, and tells each step.
-    pub async fn run(self, tell: impl Fn(&Value)) -> Outcome {
+    pub async fn run(mut self, tell: impl Fn(&Value)) -> Outcome {
         let outcome = self.carry_out(&tell).await;
         failpoint!("hand-over.finish");
         let name = self.plan.helper_name();
@@ -104,16 +118,21 @@ impl Helper {
         outcome
     }
 
-    async fn carry_out(&self, tell: &impl Fn(&Value)) -> Outcome {
+    async fn carry_out(&mut self, tell: &impl Fn(&Value)) -> Outcome {
         let mut events = None;
         let mut bodies = Bodies::default();
         let mut confirmed = false;
+        let mut read_at: Option<Instant> = None;
         let mut failed: BTreeMap<String, Failure> = BTreeMap::new();
         let mut why: Option<String> = None;
         let mut tries: BTreeMap<String, u32> = BTreeMap::new();
+        let mut not_begun: Option<String> = None;
         loop {
             // Before the look, so that nothing happens unseen in between.
-            let woken = self.listening(&mut events).await;
+            if events.is_none() {
+                events = self.calls.engine().events().await.ok();
+            }
+            confirmed |= self.told.recv().now_or_never().is_some();
             let (old, new) = match look(&self.calls, &self.plan, &mut bodies).await {
                 Ok(seen) => seen,
                 Err(error) => {
@@ -127,7 +146,10 @@ impl Helper {
                     continue;
                 }
             };
-            confirmed = confirmed || self.is_confirmed().await;
+            if !confirmed && read_at.is_none_or(|at| at.elapsed() >= JOURNAL_EVERY) {
+                confirmed = self.is_confirmed().await;
+                read_at = Some(Instant::now());
+            }
             let mut scene = Scene {
                 old,
                 new,
@@ -137,13 +159,17 @@ impl Helper {
                 why: why.clone(),
             };
             if why.is_none() {
-                why = reason(&self.plan, &scene);
+                // An Engine that starts it again by itself, after a start that it has refused, hides the cause.
+                why = reason(&self.plan, &scene).map(|why| match &not_begun {
+                    Some(error) if !why.contains(error.as_str()) => format!("{why}: {error}"),
+                    _ => why,
+                });
                 scene.why.clone_from(&why);
             }
             let step = next(&self.plan, &scene);
             match step {
                 Step::Finish(outcome) => return outcome,
-                Step::Await => woken.wait(&mut events).await,
+                Step::Await => confirmed |= self.wait(&mut events).await,
                 step => {
                     let key = format!("{step:?}");
                     if failed.contains_key(&key) {
@@ -156,10 +182,14 @@ impl Helper {
                     tell(&line(&step, ms, error.as_deref()));
                     match error {
                         None => {
+                            not_begun.take_if(|_| step == Step::Begin);
                             tries.remove(&key);
                             failed.remove(&key);
                         }
                         Some(error) => {
+                            if step == Step::Begin {
+                                not_begun = Some(error.clone());
+                            }
                             let tried = tries.entry(key.clone()).or_default();
                             *tried += 1;
                             if *tried >= TRIES_MAX {
@@ -258,27 +288,24 @@ impl Helper {
         }
     }
 
-    async fn listening(&self, events: &mut Option<EventStream>) -> Woken {
-        if events.is_none() {
-            *events = self.calls.engine().events().await.ok();
-        }
-        Woken
-    }
-}
-
-/// What a wait ends with.
-struct Woken;
-
-impl Woken {
-    /// Until something happens to a container, or it is time for a look.
-    async fn wait(self, events: &mut Option<EventStream>) {
-        let Some(stream) = events else {
-            return sleep(LOOK_EVERY).await;
+    /// Waits until something happens to a container, or it is time for a look; whether the confirmation was told.
+    async fn wait(&mut self, events: &mut Option<EventStream>) -> bool {
+        let happens = async {
+            match events {
+                Some(stream) => stream.next().await.ok().flatten().is_some(),
+                None => std::future::pending().await,
+            }
         };
-        if let Ok(Err(_) | Ok(None)) = timeout(LOOK_EVERY, stream.next()).await {
-            *events = None;
-            sleep(AWAY_PAUSE).await;
+        tokio::select! {
+            told = self.told.recv() => return told.is_some(),
+            happened = happens => if happened {
+                return false;
+            },
+            () = sleep(LOOK_EVERY) => return false,
         }
+        *events = None;
+        sleep(AWAY_PAUSE).await;
+        false
     }
 }
 

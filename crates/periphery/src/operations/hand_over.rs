@@ -35,6 +35,8 @@ use crate::{
 
 /// Helpers that are started for one operation, one after the other has gone without a word.
 const HELPERS_MAX: u32 = 5;
+/// Time after which a helper that still runs is told again that it is confirmed.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 /// Pause after a helper that could not be started.
 const AGAIN_PAUSE: Duration = Duration::from_secs(5);
 /// Time after the end of the plan's at which a helper that still runs is not waited for any more.
@@ -178,7 +180,7 @@ pub(super) async fn follow(
                 give_up(means, plan).await;
                 break None;
             }
-            Helper::Runs => wait(means, plan).await,
+            Helper::Runs => wait(means, plan, tell_confirmed(means, log, plan).await).await,
             Helper::Away => sleep(LOOK_PAUSE).await,
             Helper::Lost if helpers >= HELPERS_MAX => break None,
             Helper::Lost => {
@@ -239,8 +241,24 @@ async fn settled(
     verdict(item, item.state, settled, named.as_ref())
 }
 
+/// Tells the helper that what it did is confirmed, where it is; the time after which it is told again.
+async fn tell_confirmed(
+    means: &Means,
+    log: &OperationLog,
+    plan: &HandOverPlan,
+) -> Option<Duration> {
+    if !log.is_confirmed() {
+        return None;
+    }
+    if let Ok(calls) = calls(means, plan).await {
+        // One that is being started again does not hear it.
+        let _ = calls.tell_confirmed().await;
+    }
+    Some(TELL_EVERY)
+}
+
 /// Waits until something may have become of the helper.
-async fn wait(means: &Means, plan: &HandOverPlan) {
+async fn wait(means: &Means, plan: &HandOverPlan, again: Option<Duration>) {
     use komodo_api::engine::ContainerStateStatusEnum::Exited;
     let name = plan.helper_name();
     let began = Instant::now();
@@ -250,11 +268,9 @@ async fn wait(means: &Means, plan: &HandOverPlan) {
         (!runs && view.is_ready()).then_some(())
     };
     let left = u64::try_from(overdue(plan) - clock::now_ms()).unwrap_or(0);
-    let _ = timeout(
-        Duration::from_millis(left),
-        means.observatory.wait_for(over),
-    )
-    .await;
+    let left = Duration::from_millis(left);
+    let left = again.map_or(left, |again| again.min(left));
+    let _ = timeout(left, means.observatory.wait_for(over)).await;
     // One that the Engine starts again and again is not looked at all the time.
     sleep(LOOK_PAUSE.saturating_sub(began.elapsed())).await;
 }
@@ -403,6 +419,7 @@ impl Operations {
         let durable = durable.await.unwrap_or(Err(JournalError::Busy));
         durable.map_err(journal_error)?;
         failpoint!("hand-over.confirmed");
+        tell_confirmed(means, &log, &plan).await;
         tracing::info!(operation.id = id, "what was handed over is confirmed");
         Ok(())
     }
