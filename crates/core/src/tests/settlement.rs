@@ -5,7 +5,7 @@ use std::time::Duration;
 use komodo_api::{
     Module,
     container::ContainerAction,
-    update::{Update, UpdateStatus},
+    update::{Stage, Update, UpdateStatus},
 };
 use komodo_sim::{AgentOptions, Fault, KillAt, SimHost};
 use serde_json::json;
@@ -158,6 +158,49 @@ async fn an_agent_that_lost_its_journal_is_settled_by_what_is_seen() {
         );
     }
     assert_eq!(ended.verdicts.len(), HOST.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_only_runs_again_was_not_made_anew() {
+    for recreate in [false, true] {
+        let mut core = Core::start().await;
+        let mut host = core.host("alpha", HOST).await;
+        host.world
+            .set_latency(ContainerAction::Stop, Duration::from_secs(5));
+        let mut params = json!({ "server": "alpha", "container": "periphery" });
+        if recreate {
+            params["recreate"] = json!({});
+        }
+        let asked = core.execute("RestartContainer", params).await;
+        let update = asked.expect("it begins");
+        core.until_update(&update, "it is handed over", |update| {
+            update.stage == Some(Stage::HandedOver)
+        })
+        .await;
+        // The host loses its helper and the disk of its agent, and somebody restarts that.
+        host.agent.kill();
+        let containers = host.world.containers();
+        for container in containers {
+            if container.name != "periphery" && container.name.contains('-') {
+                host.world.remove(&container.name).unwrap();
+            }
+        }
+        host.world
+            .docker(ContainerAction::Restart, "periphery")
+            .unwrap();
+        core.until(&host, "it is lost", |view| !view.is_live())
+            .await;
+        let options = AgentOptions {
+            container: Some("periphery".into()),
+            host_name: "alpha".into(),
+        };
+        host.host = SimHost::new(host.world.clone(), options);
+        host.agent = host.host.start();
+        core.reconnect(&mut host).await;
+        let ended = core.end(&update).await;
+        let expected = if recreate { "failed" } else { "done" };
+        assert_eq!(verdicts(&ended), format!("periphery {expected}"));
+    }
 }
 
 /// It numbers anew what Core was told before, or ends at a number that Core has passed.
