@@ -166,7 +166,8 @@ async fn rolled_back(site: &Site, bad: BadAgent, why: &str) -> Result<(), Failur
 #[tokio::test]
 async fn an_image_that_cannot_start_is_rolled_back() -> Result<(), Failure> {
     let site = site().await?;
-    rolled_back(&site, BadAgent::CannotStart, "/nowhere").await?;
+    // The Engine's init is there, and does not find the program.
+    rolled_back(&site, BadAgent::CannotStart, "exit code 127").await?;
     rolled_back(&site, BadAgent::EndsAtOnce, "the new container").await
 }
 

@@ -126,7 +126,6 @@ impl Helper {
         let mut failed: BTreeMap<String, Failure> = BTreeMap::new();
         let mut why: Option<String> = None;
         let mut tries: BTreeMap<String, u32> = BTreeMap::new();
-        let mut not_begun: Option<String> = None;
         loop {
             // Before the look, so that nothing happens unseen in between.
             if events.is_none() {
@@ -159,11 +158,7 @@ impl Helper {
                 why: why.clone(),
             };
             if why.is_none() {
-                // An Engine that starts it again by itself, after a start that it has refused, hides the cause.
-                why = reason(&self.plan, &scene).map(|why| match &not_begun {
-                    Some(error) if !why.contains(error.as_str()) => format!("{why}: {error}"),
-                    _ => why,
-                });
+                why = reason(&self.plan, &scene);
                 scene.why.clone_from(&why);
             }
             let step = next(&self.plan, &scene);
@@ -182,14 +177,10 @@ impl Helper {
                     tell(&line(&step, ms, error.as_deref()));
                     match error {
                         None => {
-                            not_begun.take_if(|_| step == Step::Begin);
                             tries.remove(&key);
                             failed.remove(&key);
                         }
                         Some(error) => {
-                            if step == Step::Begin {
-                                not_begun = Some(error.clone());
-                            }
                             let tried = tries.entry(key.clone()).or_default();
                             *tried += 1;
                             if *tried >= TRIES_MAX {
