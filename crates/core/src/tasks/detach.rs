@@ -11,7 +11,10 @@ use komodo_api::{
 use komodo_plan::LinkState;
 use tokio::time::Instant;
 
-use super::run::{Run, note};
+use super::{
+    hand_over::runs_core,
+    run::{Run, note},
+};
 
 /// Time after the announcement within which the link has to end for that to be the success.
 const GONE_WITHIN: Duration = Duration::from_secs(60);
@@ -34,10 +37,12 @@ impl Run {
         self.announced = Some(Announced { bring_back, at });
     }
 
-    /// Whether an agent that goes is among the targets, and has no verdict yet.
-    pub(super) fn detaches(&self) -> bool {
+    /// Whether an agent that goes is among the targets, and has no verdict yet. Where it is Core that goes, the agent stays
+    /// and tells.
+    fn detaches(&self) -> bool {
         let untold = self.untold();
-        untold.iter().any(|item| item.effect == Effect::Detach)
+        let mut goes = untold.iter().filter(|item| item.effect == Effect::Detach);
+        goes.any(|item| !runs_core(item))
     }
 
     /// Whether the agent has gone as it said: it announced that, and the link has ended soon after.

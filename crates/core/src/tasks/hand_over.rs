@@ -347,9 +347,11 @@ pub(super) fn database_put_back(restored: &Restored, at: UnixMs) -> Log {
 
 /// Whether an item is Core's own container, handed over.
 pub(super) fn is_core(item: &PlanItem) -> bool {
-    item.effect == Effect::HandOver
-        && item
-            .protected
-            .iter()
-            .any(|reason| reason.code == ReasonCode::Core)
+    item.effect == Effect::HandOver && runs_core(item)
+}
+
+/// Whether an item is Core's own container.
+pub(super) fn runs_core(item: &PlanItem) -> bool {
+    let mut reasons = item.protected.iter();
+    reasons.any(|reason| reason.code == ReasonCode::Core)
 }

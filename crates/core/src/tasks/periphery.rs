@@ -10,7 +10,7 @@ use komodo_api::{
     resource::ContainerRef,
 };
 
-use super::{Ask, By, Inner, Tasks};
+use super::{Ask, By, Inner, Tasks, refuse::knows_hand_over};
 use crate::fleet::ServerView;
 
 /// Name of the request.
@@ -58,6 +58,7 @@ impl Inner {
         check_image(image.as_deref())?;
         let ready = self.ready(server)?;
         let container = own_container(&ready.name, &ready.view)?;
+        knows_hand_over(&ready)?;
         Ok(ContainerOperation {
             action: ContainerAction::Restart,
             scope: Scope::One(ContainerRef(container)),

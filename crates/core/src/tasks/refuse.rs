@@ -70,26 +70,30 @@ pub(super) fn by_plan(server: &str, by: &By, items: &[PlanItem]) -> Result<(), E
         .param("container", &item.container))
 }
 
+/// Refuses an agent that is too old to be handed over or detached.
+pub(super) fn knows_hand_over(ready: &Ready) -> Result<(), Error> {
+    if ready.level >= LEVEL_OF_HAND_OVER {
+        return Ok(());
+    }
+    let text = format!(
+        "update Periphery on '{}' first, on its host: it speaks level {}, and hand over and detach need level \
+         {LEVEL_OF_HAND_OVER}",
+        ready.name, ready.level
+    );
+    Err(Error::new(Code::Unprocessable, text)
+        .param("server", &ready.name)
+        .param("level", ready.level)
+        .param("needs_level", LEVEL_OF_HAND_OVER))
+}
+
 /// Refuses what a plan shows not to fit the request, or to be more than the agent knows how to do.
 pub(super) fn fits(
     ready: &Ready,
     operation: &AgentOperation,
     items: &[PlanItem],
 ) -> Result<(), Error> {
-    let server = &ready.name;
-    let own = items.iter().find(|item| is_own(item));
-    if own.is_some() && ready.level < LEVEL_OF_HAND_OVER {
-        return Err(Error::new(
-            Code::Unprocessable,
-            format!(
-                "update Periphery on '{server}' first, on its host: it speaks level {}, and hand over and detach need \
-                 level {LEVEL_OF_HAND_OVER}",
-                ready.level
-            ),
-        )
-        .param("server", server)
-        .param("level", ready.level)
-        .param("needs_level", LEVEL_OF_HAND_OVER));
+    if items.iter().any(is_own) {
+        knows_hand_over(ready)?;
     }
     match (&operation.recreate, items) {
         (Some(_), [item]) if !matches!(item.effect, Effect::HandOver | Effect::Refuse) => Err(Error::new(

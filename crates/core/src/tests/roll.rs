@@ -370,6 +370,11 @@ async fn an_agent_that_lies_behind_is_shown_and_one_too_old_says_so() {
     assert_eq!(agent(&listed)["skew"], "outdated");
     assert_eq!(agent(&listed)["level"], 2);
     assert_eq!(listed[0]["info"]["state"], "Ok", "it goes on working");
+    let params = json!({ "servers": ["alpha"], "image": "periphery:2" });
+    let update = core.execute("RollPeriphery", params).await;
+    let ended = core.end(&update.expect("it begins")).await;
+    assert_eq!(told(&ended), ["alpha skipped"]);
+    assert!(error_of(&ended, "alpha").contains("update Periphery on 'alpha' first"));
     script.cut(&mut core, &host).await;
     script.kept().level = Some(0);
     script.linked(&mut core, &mut host);
