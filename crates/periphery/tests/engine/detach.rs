@@ -8,59 +8,26 @@ use tokio::time::timeout;
 
 use crate::{
     core::Linked,
+    hand_over::{Heard, heard},
     harness::{PATIENCE, one, operation, shown, verdicts},
     own_container::Setting,
 };
 
 const AGENT: &str = "periphery";
 
-/// What Core heard until the link ended.
-struct Heard {
-    id: String,
-    events: Vec<OperationEvent>,
-    goodbyes: Vec<GoodbyeReason>,
-}
-
-impl Heard {
-    fn bring_back(&self) -> String {
-        let announced = self.events.iter().find_map(|event| match &event.body {
-            OperationEventBody::Detaching { bring_back } => Some(bring_back.clone()),
-            _ => None,
-        });
-        announced.expect("it is announced in the operation")
-    }
+/// The command that the agent told with its operation.
+fn bring_back(heard: &Heard) -> String {
+    let announced = heard.events.iter().find_map(|event| match &event.body {
+        OperationEventBody::Detaching { bring_back } => Some(bring_back.clone()),
+        _ => None,
+    });
+    announced.expect("it is announced in the operation")
 }
 
 async fn detach(linked: &Linked, action: ContainerAction) -> Heard {
     let mut order = operation(action, one(AGENT));
     order.detach = true;
-    let id = order.id.clone();
-    let mut told = linked.client.events().await.unwrap();
-    told.next().await.unwrap().unwrap();
-    let mut events = linked.client.operate(order).await.unwrap();
-    let (events, goodbyes) = tokio::join!(
-        async {
-            let mut heard = Vec::new();
-            while let Ok(Some(Ok(event))) = timeout(PATIENCE, events.next()).await {
-                heard.push(event);
-            }
-            heard
-        },
-        async {
-            let mut heard = Vec::new();
-            while let Ok(Some(Ok(event))) = timeout(PATIENCE, told.next()).await {
-                if let EventBody::Goodbye(reason) = event.body {
-                    heard.push(reason);
-                }
-            }
-            heard
-        }
-    );
-    Heard {
-        id,
-        events,
-        goodbyes,
-    }
+    heard(linked, order).await
 }
 
 async fn ended(linked: &Linked, id: &str) -> Vec<OperationEvent> {
@@ -91,7 +58,7 @@ async fn by_a_stop() {
     let (mut setting, linked) = agent().await;
     let mark = setting.state.join(komodo_periphery::hand_over::DETACHED);
     let heard = detach(&linked, ContainerAction::Stop).await;
-    assert_eq!(heard.bring_back(), "docker start periphery");
+    assert_eq!(bring_back(&heard), "docker start periphery");
     assert_eq!(heard.goodbyes, goodbye("docker start periphery"));
     setting
         .engine
@@ -114,7 +81,7 @@ async fn by_a_pause() {
     let (mut setting, linked) = agent().await;
     let mark = setting.state.join(komodo_periphery::hand_over::DETACHED);
     let heard = detach(&linked, ContainerAction::Pause).await;
-    assert_eq!(heard.bring_back(), "docker unpause periphery");
+    assert_eq!(bring_back(&heard), "docker unpause periphery");
     assert_eq!(heard.goodbyes, goodbye("docker unpause periphery"));
     setting
         .engine
@@ -149,7 +116,7 @@ async fn by_a_pause() {
 async fn by_a_removal() {
     let (mut setting, linked) = agent().await;
     let heard = detach(&linked, ContainerAction::Destroy).await;
-    assert_eq!(heard.goodbyes, goodbye(&heard.bring_back()));
+    assert_eq!(heard.goodbyes, goodbye(&bring_back(&heard)));
     setting
         .engine
         .wait_state(AGENT, Real::Absent)

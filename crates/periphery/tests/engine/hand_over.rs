@@ -50,8 +50,8 @@ pub async fn next_image(engine: &Engine) {
 /// What Core heard of an operation until the link ended.
 pub struct Heard {
     pub id: String,
-    events: Vec<OperationEvent>,
-    goodbyes: Vec<GoodbyeReason>,
+    pub events: Vec<OperationEvent>,
+    pub goodbyes: Vec<GoodbyeReason>,
 }
 
 impl Heard {
@@ -65,7 +65,7 @@ impl Heard {
 }
 
 /// Orders it, and listens until the agent is gone.
-pub async fn hand_over(linked: &Linked, order: AgentOperation) -> Heard {
+pub async fn heard(linked: &Linked, order: AgentOperation) -> Heard {
     let id = order.id.clone();
     let mut told = linked.client.events().await.unwrap();
     told.next().await.unwrap().unwrap();
@@ -210,7 +210,7 @@ async fn a_restart_is_handed_over_and_confirmed() {
     // As many run it: the journal is read through the mounts of the agent, this one among them.
     let container = setting.agent(AGENT).bind("/proc", "/proc");
     let (linked, before) = agent(&mut setting, container).await;
-    let heard = hand_over(&linked, restart()).await;
+    let heard = heard(&linked, restart()).await;
     assert!(
         heard.helper().starts_with("komodo-hand-over-"),
         "{}",
@@ -308,7 +308,7 @@ async fn another_image_takes_over_with_the_same_configuration() {
     let linked = setting.core.linked().await;
     let before = setting.engine.inspect(AGENT).await.unwrap();
 
-    let heard = hand_over(&linked, replace(NEXT)).await;
+    let heard = heard(&linked, replace(NEXT)).await;
     let (_, events) = ended(&mut setting.core, &heard.id, true).await;
     assert_eq!(shown(&events), ["periphery: done"], "{events:#?}");
     let after = setting.engine.inspect(AGENT).await.unwrap();
@@ -331,7 +331,7 @@ async fn an_agent_without_a_volume_keeps_its_key_and_its_journal() {
         binds.retain(|bind| !bind.ends_with(":/etc/komodo"));
     });
     let (linked, before) = agent(&mut setting, container).await;
-    let heard = hand_over(&linked, replace(NEXT)).await;
+    let heard = heard(&linked, replace(NEXT)).await;
     let (back, events) = ended(&mut setting.core, &heard.id, true).await;
     assert_eq!(shown(&events), ["periphery: done"], "{events:#?}");
     assert_eq!(back.key, linked.key);
@@ -343,7 +343,7 @@ async fn an_agent_without_a_volume_keeps_its_key_and_its_journal() {
 /// The verdict of what was rolled back, and that all is as it was.
 async fn rolled_back(setting: &mut Setting, linked: Linked, order: AgentOperation) -> String {
     let before = setting.engine.inspect(AGENT).await.unwrap();
-    let heard = hand_over(&linked, order).await;
+    let heard = heard(&linked, order).await;
     let (_, events) = ended(&mut setting.core, &heard.id, false).await;
     let told = verdicts(&events);
     assert_eq!(told[0].verdict, VerdictKind::Failed, "{events:#?}");

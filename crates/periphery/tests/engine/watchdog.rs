@@ -12,7 +12,7 @@ use komodo_testkit::engine::{
 use tokio::time::timeout;
 
 use crate::{
-    hand_over::{NEXT, ended, hand_over, next_image, replace, restart, tidy},
+    hand_over::{NEXT, ended, heard, next_image, replace, restart, tidy},
     harness::{PATIENCE, folder, one, operate, operation, shown},
     own_container::{IMAGE, Setting},
 };
@@ -212,8 +212,8 @@ async fn a_hand_over_is_not_disturbed() {
     let (mut setting, linked) = watched(&["--grace", "0"]).await;
     next_image(&setting.engine).await;
     let began = run_of(&setting.engine).await;
-    let heard = hand_over(&linked, replace(NEXT)).await;
-    let (linked, events) = ended(&mut setting.core, &heard.id, true).await;
+    let told = heard(&linked, replace(NEXT)).await;
+    let (linked, events) = ended(&mut setting.core, &told.id, true).await;
     assert_eq!(shown(&events), ["periphery: done"], "{events:#?}");
     assert_ne!(
         run_of(&setting.engine).await.0,
@@ -221,9 +221,9 @@ async fn a_hand_over_is_not_disturbed() {
         "another container"
     );
     tidy(&setting.engine).await;
-    linked.client.acknowledge(heard.id).await.unwrap();
-    let heard = hand_over(&linked, restart()).await;
-    let (_, events) = ended(&mut setting.core, &heard.id, true).await;
+    linked.client.acknowledge(told.id).await.unwrap();
+    let told = heard(&linked, restart()).await;
+    let (_, events) = ended(&mut setting.core, &told.id, true).await;
     assert_eq!(shown(&events), ["periphery: done"], "{events:#?}");
     tidy(&setting.engine).await;
 
@@ -246,16 +246,16 @@ async fn killed_between_two_agents(order: fn() -> AgentOperation) {
     engine.run(dog).await.unwrap();
     said(engine, RUNS, 1).await;
     let linked = setting.core.linked().await;
-    let heard = hand_over(&linked, order()).await;
+    let told = heard(&linked, order()).await;
     said(&setting.engine, HAND_OVER, 1).await;
     setting
         .engine
-        .signal(&heard.helper(), "SIGKILL")
+        .signal(&told.helper(), "SIGKILL")
         .await
         .unwrap();
     let log = said(&setting.engine, RESUMES, 1).await;
     assert!(!log.contains(STARTS), "{log}");
-    let (_, events) = ended(&mut setting.core, &heard.id, true).await;
+    let (_, events) = ended(&mut setting.core, &told.id, true).await;
     assert_eq!(shown(&events), ["periphery: done"], "{events:#?}");
     tidy(&setting.engine).await;
 }

@@ -35,7 +35,7 @@ async fn dies_at(point: &str, order: AgentOperation, confirm: bool, expected: &s
     let container = setting.agent(AGENT).env("KOMODO_FAILPOINT", point);
     let (linked, before) = agent(&mut setting, container).await;
     let recreates = order.recreate.is_some();
-    let heard = hand_over(&linked, order).await;
+    let heard = heard(&linked, order).await;
     let (_, events) = ended(&mut setting.core, &heard.id, confirm).await;
     assert_eq!(shown(&events), [expected], "{point}: {events:#?}");
     let after = setting.engine.inspect(AGENT).await.unwrap();
@@ -136,7 +136,7 @@ async fn a_helper_that_is_killed_by_hand_is_started_again_by_the_agent() {
     next_image(&setting.engine).await;
     let container = setting.agent(AGENT);
     let (linked, before) = agent(&mut setting, container).await;
-    let heard = hand_over(&linked, replace(NEXT)).await;
+    let heard = heard(&linked, replace(NEXT)).await;
     let back = setting.core.linked().await;
     setting
         .engine
@@ -163,7 +163,7 @@ async fn the_agent_dies_at(point: &str, expected: &str) {
     let container = setting.agent(AGENT).init().env("KOMODO_FAILPOINT", point);
     let (linked, before) = agent(&mut setting, container).await;
     let confirm = expected.ends_with("done");
-    let heard = hand_over(&linked, replace(NEXT)).await;
+    let heard = heard(&linked, replace(NEXT)).await;
     assert_eq!(heard.goodbyes, [], "it was killed");
     let (_, events) = ended(&mut setting.core, &heard.id, confirm).await;
     assert_eq!(shown(&events), [expected], "{point}: {events:#?}");
@@ -193,7 +193,7 @@ async fn what_an_agent_left_behind_is_taken_away_by_the_next() {
         .init()
         .env("KOMODO_FAILPOINT", "hand-over.settled");
     let (linked, _) = agent(&mut setting, container).await;
-    let heard = hand_over(&linked, restart()).await;
+    let heard = heard(&linked, restart()).await;
     let back = setting.core.linked().await;
     back.client.confirm(heard.id.clone()).await.unwrap();
     let (_, events) = ended(&mut setting.core, &heard.id, false).await;
