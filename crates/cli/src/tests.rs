@@ -151,7 +151,9 @@ fn every_command_in_the_guides_can_be_parsed() {
     for guide in guides {
         let text = std::fs::read_to_string(&guide).unwrap();
         for line in command_lines(&text) {
-            let words = line.replace(['"', '\''], "").replace("new servers", "new-servers");
+            let words = line
+                .replace(['"', '\''], "")
+                .replace("new servers", "new-servers");
             if let Err(error) = Km::try_parse_from(words.split_whitespace()) {
                 panic!("{guide} tells people to type what km does not know: {line}\n{error}");
             }

@@ -471,7 +471,9 @@ fn a_plan_says_what_is_done_to_the_agent_and_by_whom() {
     plan.operation = "UpdatePeriphery".into();
     plan.probation_s = Some(30);
     plan.undo = false;
-    show(&plan, &expect![[r#"
+    show(
+        &plan,
+        &expect![[r#"
         UpdatePeriphery on alpha (as seen 2 s ago)
 
         Will be updated by a helper on the host (1)
@@ -480,12 +482,15 @@ fn a_plan_says_what_is_done_to_the_agent_and_by_whom() {
         It is watched for 30 s, then confirmed; where it does not come back well, everything is put back as it was.
 
         Note: nothing else watches these containers
-    "#]]);
+    "#]],
+    );
     let bring_back = json!({ "bring_back": "docker start periphery" });
     let mut plan = plan_of(own("detach", bring_back), counts);
     plan.operation = "StopContainer".into();
     plan.undo = false;
-    show(&plan, &expect![[r#"
+    show(
+        &plan,
+        &expect![[r#"
         StopContainer on alpha (as seen 2 s ago)
 
         Will be stopped, and the server cannot be controlled until somebody brings it back (1)
@@ -494,5 +499,6 @@ fn a_plan_says_what_is_done_to_the_agent_and_by_whom() {
         This cannot be undone.
 
         Note: nothing else watches these containers
-    "#]]);
+    "#]],
+    );
 }
