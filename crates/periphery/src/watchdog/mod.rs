@@ -1,8 +1,8 @@
 //! `komodo-periphery watchdog`: brings an agent back that was stopped or paused from outside.
 //!
 //! It decides nothing: [`komodo_plan::watchdog`] does. Here the Engine is looked at when it tells that something happened
-//! ([`follow`]), what is needed for the decision is read ([`look`]), and what it says is done. An agent that is a unit of
-//! systemd is another matter ([`unit`]). It has no configuration but its arguments, no state, and no network.
+//! (`follow`), what is needed for the decision is read (`look`), and what it says is done. An agent that is a unit of
+//! systemd is another matter (`unit`). It has no configuration but its arguments, no state, and no network.
 
 mod follow;
 mod look;
