@@ -27,6 +27,8 @@ enum Dies {
 async fn killed_in_an_undo(host: &mut Host, dies: Dies) -> Result<(), Failure> {
     host.all_run().await?;
     let stopped = act_on_all(&host.core, SERVER, ContainerAction::Stop).await?;
+    // Its end is shown before it is on disk: who is to die at that must not find this one.
+    host.nothing_is_stuck().await?;
     let undo = UndoUpdate {
         id: id_of(&stopped)?,
         plan: None,
