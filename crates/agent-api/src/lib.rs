@@ -13,13 +13,14 @@ use futures_util::stream::BoxStream;
 use komodo_api::{
     UnixMs,
     live::{LogLine, LogStream},
+    periphery::Program,
     resource::ContainerRef,
 };
 use serde::{Deserialize, Serialize};
 
 pub use event::{AgentEvent, EventBody, GoodbyeReason, Snapshot};
 pub use observed::{
-    AgentProperties, Container, EngineState, HealthStatus, ProtectedContainer, depends_on,
+    AgentProperties, Container, EngineState, HealthStatus, OwnUnit, ProtectedContainer, depends_on,
     skip_label,
 };
 pub use operation::{AgentOperation, Expected, OperationEvent, OperationEventBody, OperationState};
@@ -28,7 +29,7 @@ pub use operation::{AgentOperation, Expected, OperationEvent, OperationEventBody
 ///
 /// - 1 (2026-11-23): the beginning.
 /// - 2 (2026-11-23): `cancel`; operations carry the Core's id and what their targets are expected to be.
-/// - 3 (2026-11-23): `confirm`, hand over and detach.
+/// - 3 (2026-11-23): `confirm`, hand over and detach; `receive_program`, and agents that are services of systemd.
 pub const LEVEL: u32 = 3;
 /// The oldest level of the other side that this build still speaks with.
 pub const LEVEL_MIN: u32 = 1;
@@ -150,6 +151,29 @@ pub struct LogRequest {
     pub stream: Option<LogStream>,
 }
 
+/// Bytes of a program that one request carries at most.
+pub const PART_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of a program at most.
+pub const PROGRAM_BYTES_MAX: u64 = 512 * 1024 * 1024;
+
+/// A part of a program that an agent is to run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramPart {
+    /// The whole of it.
+    pub program: Program,
+    /// Where the part begins, in bytes.
+    pub offset: u64,
+    /// The part, base64, of at most [`PART_BYTES_MAX`] bytes; empty asks only how much is there.
+    pub part: String,
+}
+
+/// What an agent has of a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramReceived {
+    /// Bytes from the beginning; all of them: it is complete, and hash and signature are right.
+    pub bytes: u64,
+}
+
 /// A stream that ends with the first error.
 pub type AgentStream<T> = BoxStream<'static, Result<T, AgentError>>;
 
@@ -195,6 +219,14 @@ pub trait AgentApi: Send + Sync + 'static {
     /// `skipped: canceled`. Durable before it is answered. One that has ended, or is canceled already, is left as it
     /// is. `by` names the user.
     async fn cancel(&self, operation: String, by: String) -> Result<(), AgentError>;
+
+    /// Takes a part of a program that a later operation will run. Parts come in order; one that does not begin where the
+    /// agent's own ends is not taken, and the answer says where to go on. Kept over restarts of the agent; the
+    /// beginning of another program takes its place.
+    ///
+    /// `invalid` where it is larger than [`PROGRAM_BYTES_MAX`], for another architecture, or its hash or signature is
+    /// wrong: what was received of it is gone then.
+    async fn receive_program(&self, part: ProgramPart) -> Result<ProgramReceived, AgentError>;
 
     /// Confirms what an operation handed over: Core has reached it for the whole probation. Durable before it is answered,
     /// and then kept; one that is confirmed already, or has ended, is left as it is.

@@ -31,6 +31,29 @@ pub struct AgentProperties {
     /// Time the agent started.
     #[serde(default)]
     pub started_at: UnixMs,
+    /// The service of systemd that it runs as, where it runs as one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<OwnUnit>,
+    /// What its programs are built for, as Rust names it: `x86_64`, `aarch64`. Empty from agents that do not say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub architecture: String,
+}
+
+/// The service of systemd that an agent runs as.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnUnit {
+    /// Name: `komodo-periphery.service`.
+    pub name: String,
+    /// Whether it is of a user's systemd, not the system's.
+    #[serde(default)]
+    pub user: bool,
+    /// Path of its program.
+    pub program: String,
+    /// SHA-256 of the program that runs, in hex.
+    pub sha256: String,
+    /// Why its program cannot be replaced, where that is known: a folder that it may not write.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fixed: Option<String>,
 }
 
 /// State of the Engine, as the agent sees it.

@@ -8,7 +8,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use komodo_agent_api::{
     AgentApi, AgentError, AgentErrorCode, AgentEvent, AgentHello, AgentOperation, AgentStream,
-    CoreHello, LogRequest, OperationEvent,
+    CoreHello, LogRequest, OperationEvent, ProgramPart, ProgramReceived,
 };
 use komodo_api::{live::LogLine, resource::ContainerRef};
 use komodo_link::{LinkBody, LinkClient, RequestError};
@@ -178,6 +178,11 @@ impl AgentApi for AgentClient {
         )
         .await
         .map(drop)
+    }
+
+    async fn receive_program(&self, part: ProgramPart) -> Result<ProgramReceived, AgentError> {
+        self.ask(path::RECEIVE_PROGRAM, &part, self.deadlines.short)
+            .await
     }
 
     async fn confirm(&self, operation: String) -> Result<(), AgentError> {

@@ -13,6 +13,7 @@ use axum::{
 use bytes::Bytes;
 use komodo_agent_api::{
     AgentApi, AgentError, AgentErrorCode, AgentOperation, AgentStream, CoreHello, LogRequest,
+    ProgramPart,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use tokio_util::task::TaskTracker;
@@ -44,6 +45,7 @@ pub fn router(api: Arc<dyn AgentApi>) -> Router {
         .route(path::OPERATE, post(operate))
         .route(path::FOLLOW, post(follow))
         .route(path::CANCEL, post(cancel))
+        .route(path::RECEIVE_PROGRAM, post(receive_program))
         .route(path::CONFIRM, post(confirm))
         .route(path::ACKNOWLEDGE, post(acknowledge))
         .fallback(async || {
@@ -90,6 +92,12 @@ async fn cancel(State(agent): State<Agent>, Json(body): Json<Cancel>) -> Answer 
     })
     .await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn receive_program(State(agent): State<Agent>, Json(part): Json<ProgramPart>) -> Answer {
+    let Agent { api, accepting } = agent;
+    let received = finish(&accepting, async move { api.receive_program(part).await });
+    json(&received.await?)
 }
 
 async fn confirm(State(agent): State<Agent>, Json(body): Json<About>) -> Answer {

@@ -13,6 +13,7 @@ pub(crate) mod path {
     pub(crate) const OPERATE: &str = "/operation/operate";
     pub(crate) const FOLLOW: &str = "/operation/follow";
     pub(crate) const CANCEL: &str = "/operation/cancel";
+    pub(crate) const RECEIVE_PROGRAM: &str = "/program/receive";
     pub(crate) const CONFIRM: &str = "/operation/confirm";
     pub(crate) const ACKNOWLEDGE: &str = "/operation/acknowledge";
 }

@@ -10,6 +10,7 @@ use crate::{
     Needs, Target, UnixMs,
     engine::{ContainerStateStatusEnum, ContainerStats, Port},
     operation::operation,
+    periphery::AgentService,
     permission::{PermissionLevel, SpecificPermission},
     plan::{Protected, Reason},
     resource::{ContainerRef, ResourceTargetVariant, ServerRef},
@@ -365,6 +366,8 @@ pub enum Scope {
     Matching(ContainerQuery),
     /// All on the server.
     All,
+    /// No container, but the server's agent as the service that it runs as.
+    Agent(AgentService),
 }
 
 /// Which containers of a server are meant; all conditions must hold, none means all.

@@ -17,6 +17,31 @@ pub const WAVE_PAUSE_S_MAX: u32 = 24 * 60 * 60;
 /// Longest name of an image, in characters.
 pub const IMAGE_CHARS_MAX: usize = 500;
 
+/// A program of the agent that Core serves, or is to be run.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct Program {
+    /// Version of the agent.
+    pub version: String,
+    /// Architecture, as Rust names it: `x86_64`, `aarch64`.
+    pub architecture: String,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// SHA-256 of the file, in hex.
+    pub sha256: String,
+    /// Ed25519 signature of the Core that serves it over all of the above, base64.
+    pub signature: String,
+}
+
+/// An agent as a service of systemd.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct AgentService {
+    /// Name of its unit: `komodo-periphery.service`.
+    pub unit: String,
+    /// The program that it is to run from then on; absent is the one that it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<Program>,
+}
+
 /// Updates the agent of a server: a helper on its host replaces its container by one with the same configuration and
 /// another image, and puts the old one back where the new one is not confirmed. Only for agents that run in a container.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]

@@ -12,7 +12,7 @@ use futures_util::{StreamExt, stream};
 use komodo_agent_api::{
     AgentApi, AgentError, AgentErrorCode, AgentEvent, AgentHello, AgentOperation, AgentProperties,
     AgentStream, CoreHello, EngineState, EventBody, GoodbyeReason, LEVEL, LEVEL_MIN, LogRequest,
-    OperationEvent,
+    OperationEvent, ProgramPart, ProgramReceived,
 };
 use komodo_api::{live::LogLine, resource::ContainerRef, stats::Timelength};
 use komodo_docker::{Endpoint, Engine, EngineError, LogOptions};
@@ -292,6 +292,8 @@ impl AgentApi for Agent {
                 container_terminals_disabled: true,
                 stats_polling_rate: self.stats_polling_rate,
                 started_at: self.started_at,
+                unit: None,
+                architecture: std::env::consts::ARCH.to_owned(),
             },
             open_operations: self.operations.open(),
         })
@@ -372,6 +374,11 @@ impl AgentApi for Agent {
 
     async fn cancel(&self, operation: String, by: String) -> Result<(), AgentError> {
         self.operations.cancel(&operation, &by).await
+    }
+
+    async fn receive_program(&self, _part: ProgramPart) -> Result<ProgramReceived, AgentError> {
+        let why = "this agent runs as no service of systemd";
+        Err(AgentError::new(AgentErrorCode::Invalid, why))
     }
 
     async fn confirm(&self, operation: String) -> Result<(), AgentError> {

@@ -26,10 +26,12 @@ use crate::{
 
 mod branch;
 mod range;
+mod service;
 #[cfg(test)]
 mod tests;
 
 use range::{Range, excluded, range};
+pub use service::UNIT_PREFIX;
 
 /// Warnings that a plan carries at most; what is left out is counted in the last one.
 pub const WARNINGS_MAX: usize = 50;
@@ -214,6 +216,9 @@ pub fn plan_containers(
     let mut containers = observed.containers;
     containers.sort_unstable_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
     containers.dedup_by(|a, b| a.id == b.id);
+    if let Scope::Agent(service) = op.scope {
+        return Ok(service::plan(op, service, &containers));
+    }
     let index = Index::new(&containers);
     let mut warnings = Warnings::default();
 

@@ -23,7 +23,7 @@ pub enum Form {
 impl From<&Scope> for Form {
     fn from(scope: &Scope) -> Self {
         match scope {
-            Scope::One(_) => Form::Named,
+            Scope::One(_) | Scope::Agent(_) => Form::Named,
             Scope::Listed(_) => Form::Listed,
             Scope::Matching(_) | Scope::All => Form::Bulk,
         }

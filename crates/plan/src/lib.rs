@@ -24,7 +24,8 @@ pub mod watchdog;
 mod table;
 
 pub use containers::{
-    ContainersPlan, Observed, PlanError, PlanInput, WARNINGS_MAX, plan_containers, plan_hash,
+    ContainersPlan, Observed, PlanError, PlanInput, UNIT_PREFIX, WARNINGS_MAX, plan_containers,
+    plan_hash,
 };
 pub use engine_request::{
     BadAddress, ContainerVerb, EngineChange, EngineRefusal, EngineRequest, Facts, Filters,

@@ -71,7 +71,7 @@ pub fn undo(action: ContainerAction, scope: &Scope, verdicts: &[Verdict]) -> Opt
     let first = expected.keys().next()?;
     let scope = match scope {
         Scope::One(_) => Scope::One(ContainerRef(first.clone())),
-        Scope::Listed(_) | Scope::Matching(_) | Scope::All => {
+        Scope::Listed(_) | Scope::Matching(_) | Scope::All | Scope::Agent(_) => {
             Scope::Listed(expected.keys().cloned().map(ContainerRef).collect())
         }
     };

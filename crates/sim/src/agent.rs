@@ -7,7 +7,7 @@ use futures_util::stream;
 use komodo_agent_api::{
     AgentApi, AgentError, AgentErrorCode, AgentEvent, AgentHello, AgentOperation, AgentProperties,
     AgentStream, Container, CoreHello, EngineState, GoodbyeReason, LEVEL, LEVEL_MIN, LogRequest,
-    OperationEvent,
+    OperationEvent, ProgramPart, ProgramReceived,
 };
 use komodo_api::{
     engine::ContainerStateStatusEnum,
@@ -39,6 +39,8 @@ impl SimAgent {
         let (world, disk) = (house.world.clone(), house.disk.clone());
         let own = container.as_ref().map(|own| own.id.clone());
         let properties = AgentProperties {
+            unit: None,
+            architecture: std::env::consts::ARCH.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             container: own.clone(),
             terminals_disabled: true,
@@ -326,6 +328,11 @@ impl AgentApi for SimAgent {
                 }
             })
             .await
+    }
+
+    async fn receive_program(&self, _part: ProgramPart) -> Result<ProgramReceived, AgentError> {
+        let why = "a simulated agent runs in a container";
+        Err(AgentError::new(AgentErrorCode::Invalid, why))
     }
 
     async fn confirm(&self, operation: String) -> Result<(), AgentError> {

@@ -10,7 +10,7 @@ use futures_util::{StreamExt, stream};
 use komodo_agent_api::{
     AgentApi, AgentError, AgentErrorCode, AgentEvent, AgentHello, AgentOperation, AgentProperties,
     AgentStream, Container, CoreHello, EventBody, LEVEL, LogRequest, OperationEvent,
-    OperationEventBody, OperationState, Snapshot,
+    OperationEventBody, OperationState, ProgramPart, ProgramReceived, Snapshot,
 };
 use komodo_api::{
     live::{LogLine, LogStream},
@@ -100,6 +100,8 @@ pub fn agent_hello() -> AgentHello {
     AgentHello {
         level: LEVEL,
         agent: AgentProperties {
+            unit: None,
+            architecture: String::new(),
             version: "0.1.0".into(),
             ..AgentProperties::default()
         },
@@ -240,6 +242,14 @@ impl AgentApi for FakeAgent {
         match operation.as_str() {
             "known" => Ok(()),
             _ => Err(error(AgentErrorCode::NotFound)),
+        }
+    }
+
+    async fn receive_program(&self, part: ProgramPart) -> Result<ProgramReceived, AgentError> {
+        self.ask(format!("receive program from {}", part.offset));
+        match part.offset {
+            0 => Ok(ProgramReceived { bytes: 7 }),
+            _ => Err(error(AgentErrorCode::Invalid)),
         }
     }
 

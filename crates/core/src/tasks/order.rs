@@ -368,6 +368,7 @@ impl Inner {
         // Until it is planned, as it was named.
         update.container = match &operation.scope {
             Scope::One(ContainerRef(name)) => Some(name.clone()),
+            Scope::Agent(service) => Some(service.unit.clone()),
             Scope::Listed(_) | Scope::Matching(_) | Scope::All => None,
         };
         let ordered = Ordered {

@@ -142,7 +142,7 @@ pub(super) fn check(operation: &ContainerOperation) -> Result<(), Error> {
         Scope::One(ContainerRef(name)) if name.is_empty() => {
             return Err(Error::invalid("the container has no name"));
         }
-        Scope::One(_) | Scope::Matching(_) | Scope::All => 1,
+        Scope::One(_) | Scope::Agent(_) | Scope::Matching(_) | Scope::All => 1,
     };
     if named > NAMES_MAX || operation.exclude.len() > NAMES_MAX {
         return Err(Error::invalid(format!(

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use komodo_agent_api::{
     AgentApi, AgentError, AgentEvent, AgentHello, AgentOperation, AgentStream, CoreHello,
-    GoodbyeReason, LogRequest, OperationEvent,
+    GoodbyeReason, LogRequest, OperationEvent, ProgramPart, ProgramReceived,
 };
 use komodo_api::{Code, Module, live::LogLine, resource::ContainerRef, server::Server};
 use komodo_plan::LinkState;
@@ -180,6 +180,10 @@ impl AgentApi for Staying {
 
     async fn cancel(&self, operation: String, by: String) -> Result<(), AgentError> {
         self.0.cancel(operation, by).await
+    }
+
+    async fn receive_program(&self, part: ProgramPart) -> Result<ProgramReceived, AgentError> {
+        self.0.receive_program(part).await
     }
 
     async fn confirm(&self, operation: String) -> Result<(), AgentError> {

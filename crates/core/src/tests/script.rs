@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream};
 use komodo_agent_api::{
     AgentApi, AgentError, AgentErrorCode, AgentEvent, AgentHello, AgentOperation, AgentStream,
     Container, CoreHello, EventBody, LogRequest, OperationEvent, OperationEventBody,
-    OperationState, ProtectedContainer,
+    OperationState, ProgramPart, ProgramReceived, ProtectedContainer,
 };
 use komodo_api::{
     UnixMs,
@@ -274,6 +274,11 @@ impl AgentApi for Script {
     async fn cancel(&self, _: String, _: String) -> Result<(), AgentError> {
         self.kept().canceled += 1;
         Ok(())
+    }
+
+    async fn receive_program(&self, part: ProgramPart) -> Result<ProgramReceived, AgentError> {
+        let why = format!("nobody is to send {}", part.program.version);
+        Err(AgentError::new(AgentErrorCode::Invalid, why))
     }
 
     async fn confirm(&self, operation: String) -> Result<(), AgentError> {

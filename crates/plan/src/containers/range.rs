@@ -70,6 +70,8 @@ pub(super) fn range(
                 .collect()
         }
         Scope::All => (0..containers.len()).collect(),
+        // It is no container, and planned by `service`.
+        Scope::Agent(_) => Vec::new(),
     };
     Ok(Range { chosen, gone })
 }

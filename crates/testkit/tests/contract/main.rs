@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use komodo_agent_api::{
     AgentApi, AgentError, AgentEvent, AgentHello, AgentOperation, AgentStream, Container,
-    CoreHello, LogRequest, OperationEvent,
+    CoreHello, LogRequest, OperationEvent, ProgramPart, ProgramReceived,
 };
 use komodo_api::{
     container::ContainerAction,
@@ -76,6 +76,10 @@ impl AgentApi for Current {
 
     async fn cancel(&self, operation: String, by: String) -> Result<(), AgentError> {
         self.now().cancel(operation, by).await
+    }
+
+    async fn receive_program(&self, part: ProgramPart) -> Result<ProgramReceived, AgentError> {
+        self.now().receive_program(part).await
     }
 
     async fn confirm(&self, operation: String) -> Result<(), AgentError> {
