@@ -11,7 +11,7 @@ use std::{
     sync::Arc,
 };
 
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject},
@@ -58,6 +58,14 @@ impl PublicKey {
     /// The SubjectPublicKeyInfo in DER.
     pub fn to_spki(&self) -> Vec<u8> {
         [SPKI_PREFIX.as_slice(), &self.0].concat()
+    }
+
+    /// Whether the owner of the key has signed a text; `signature` is base64.
+    pub fn has_signed(&self, text: &[u8], signature: &str) -> bool {
+        let key = UnparsedPublicKey::new(&ED25519, &self.0);
+        STANDARD
+            .decode(signature)
+            .is_ok_and(|signature| key.verify(text, &signature).is_ok())
     }
 }
 
@@ -183,6 +191,16 @@ impl Identity {
     /// The public part.
     pub fn public_key(&self) -> PublicKey {
         self.public
+    }
+
+    /// Signs a text that cannot be taken for one of the link's: it begins with what it is for. Base64.
+    ///
+    /// # Errors
+    /// [`IdentityError::NotAKey`], which cannot be: the key was read before.
+    pub fn sign(&self, text: &[u8]) -> Result<String, IdentityError> {
+        let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(self.pkcs8.secret_pkcs8_der())
+            .map_err(|_| IdentityError::NotAKey)?;
+        Ok(STANDARD.encode(pair.sign(text)))
     }
 
     /// Reads the key file at `path`.

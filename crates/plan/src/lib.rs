@@ -11,6 +11,7 @@ pub mod hand_over;
 mod index;
 mod objects;
 mod own_container;
+pub mod program;
 mod protected;
 mod settle;
 mod state;

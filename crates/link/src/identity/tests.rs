@@ -165,3 +165,17 @@ fn damaged_key_is_an_error_and_never_replaced() {
     let error = Identity::load_or_create(&folder.path().join("no/such/folder/key")).unwrap_err();
     assert!(matches!(error, IdentityError::Write { .. }), "{error:?}");
 }
+
+#[test]
+fn what_was_signed_is_known_by_the_key_alone() {
+    let identity = Identity::generate().unwrap();
+    let signature = identity.sign(b"program 1").unwrap();
+    let key = identity.public_key();
+    assert!(key.has_signed(b"program 1", &signature));
+    assert!(!key.has_signed(b"program 2", &signature));
+    let other = Identity::generate().unwrap().public_key();
+    assert!(!other.has_signed(b"program 1", &signature));
+    for bad in ["", "x", "AAAA", &signature[4..]] {
+        assert!(!key.has_signed(b"program 1", bad), "{bad}");
+    }
+}
