@@ -12,6 +12,7 @@ mod tests;
 
 pub use next::{next, reason};
 pub use recreate::{CannotRecreate, Recreated, carried, recreated};
+pub(crate) use settled::CONFIRM_MARGIN_MS;
 pub use settled::{may_confirm, verdict};
 
 /// Label of a helper's container; its value is the id of the operation.

@@ -17,6 +17,7 @@ mod settle;
 mod state;
 mod status;
 mod undo;
+pub mod unit_hand_over;
 mod update;
 mod view;
 pub mod watchdog;

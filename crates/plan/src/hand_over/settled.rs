@@ -7,7 +7,7 @@ use super::{HandOverPlan, Outcome};
 use crate::settle::Settled;
 
 /// Time before the end of the plan's in which nothing is confirmed any more: a helper may be about to roll back.
-const CONFIRM_MARGIN_MS: i64 = 3_000;
+pub(crate) const CONFIRM_MARGIN_MS: i64 = 3_000;
 
 /// Whether an agent may journal the confirmation of a hand over. `named` is the container that bears the plan's name.
 ///
