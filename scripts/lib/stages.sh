@@ -62,11 +62,12 @@ count_cargo() {
         END { print p + 0, f + 0, s + 0 }' "$1")
 }
 
-# count_nextest LOG: the line `Summary [...] 13 tests run: 12 passed (1 slow), 1 failed, 0 skipped`.
+# count_nextest LOG [chosen]: the line `Summary [...] 13 tests run: 12 passed (1 slow), 1 failed, 0 skipped`. Where tests were
+# chosen, those that were not are no skipped ones.
 count_nextest() {
     # shellcheck disable=SC2046 # three numbers
-    report_tests $(sed -n 's/.*Summary \[[^]]*\] *//p' "$1" | tail -n 1 | tr ',:(' '\n' | awk '
-        $2 == "passed" { p = $1 } $2 == "skipped" { s = $1 }
+    report_tests $(sed -n 's/.*Summary \[[^]]*\] *//p' "$1" | tail -n 1 | tr ',:(' '\n' | awk -v chosen="${2:-}" '
+        $2 == "passed" { p = $1 } $2 == "skipped" && !chosen { s = $1 }
         $2 == "failed" || $2 == "timed" || $2 == "exec" { f += $1 } END { print p + 0, f + 0, s + 0 }')
 }
 
