@@ -9,7 +9,7 @@ use std::{
 };
 
 use komodo_api::{UnixMs, container::ContainerAction};
-use komodo_plan::hand_over::HandOverPlan;
+use komodo_plan::{hand_over::HandOverPlan, unit_hand_over::UnitPlan};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// The folder of the plans.
@@ -72,6 +72,16 @@ impl Kept {
         read(&self.plan_path(operation))
     }
 
+    /// Keeps the plan of an operation on the agent's own service, until [`forget_plan`](Self::forget_plan).
+    pub(crate) async fn keep_unit_plan(&self, plan: &UnitPlan) -> io::Result<()> {
+        write(self.plan_path(&plan.operation), serde_json::to_vec(plan)?).await
+    }
+
+    /// The plan of an operation on the agent's own service, where one is kept.
+    pub(crate) fn unit_plan(&self, operation: &str) -> Option<UnitPlan> {
+        read(&self.plan_path(operation))
+    }
+
     /// An operation other than this one whose plan is kept.
     pub(crate) fn other_plan(&self, operation: &str) -> Option<String> {
         self.plans().into_iter().find(|other| other != operation)
@@ -100,18 +110,19 @@ impl Kept {
         remove(self.root.join(DETACHED)).await;
     }
 
-    fn plan_path(&self, operation: &str) -> PathBuf {
+    /// Where the plan of an operation is kept.
+    pub(crate) fn plan_path(&self, operation: &str) -> PathBuf {
         self.root.join(PLANS).join(format!("{operation}.json"))
     }
 }
 
-fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
+pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
     let length = fs::metadata(path).ok()?.len();
     let bytes = fs::read(path).ok().filter(|_| length <= BYTES_MAX)?;
     serde_json::from_slice(&bytes).ok()
 }
 
-async fn write(path: PathBuf, bytes: Vec<u8>) -> io::Result<()> {
+pub(super) async fn write(path: PathBuf, bytes: Vec<u8>) -> io::Result<()> {
     let work = move || {
         let folder = path.parent().unwrap_or(Path::new("/"));
         fs::create_dir_all(folder)?;
@@ -132,7 +143,7 @@ async fn write(path: PathBuf, bytes: Vec<u8>) -> io::Result<()> {
         .unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
-async fn remove(path: PathBuf) {
+pub(super) async fn remove(path: PathBuf) {
     let work = move || match fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             tracing::warn!(path = %path.display(), %error, "it cannot be removed");
