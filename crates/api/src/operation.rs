@@ -213,6 +213,7 @@ macro_rules! for_each_operation {
             $crate::permission::GetPermission,
             $crate::onboarding_key::ListOnboardingKeys,
             $crate::plan::PlanOperation,
+            $crate::periphery::ListPeripheryPrograms,
             // write
             $crate::server::CreateServer,
             $crate::server::UpdateServer,
@@ -235,6 +236,7 @@ macro_rules! for_each_operation {
             $crate::container::StopAllContainers,
             $crate::container::PruneContainers,
             $crate::container::BatchContainers,
+            $crate::periphery::RestartPeriphery,
             $crate::periphery::UpdatePeriphery,
             $crate::periphery::RollPeriphery,
             $crate::update::UndoUpdate,

@@ -42,16 +42,37 @@ pub struct AgentService {
     pub program: Option<Program>,
 }
 
+/// Lists the programs of the agent that this Core serves to agents that run as services of systemd, the newest first.
+/// They are put there with `komodo-core agents add`; what is damaged, or signed by another key, is not served.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+pub struct ListPeripheryPrograms {}
+operation!(ListPeripheryPrograms: Read -> Vec<Program>, needs Needs::User);
+
+/// Restarts the agent of a server: a helper on its host restarts its service, or its container, and Core watches that it
+/// comes back.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct RestartPeriphery {
+    /// Server, by id or name.
+    pub server: ServerRef,
+    /// Hash of the plan that was looked at; refused with `plan_drifted` when the world changed since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
+}
+operation!(RestartPeriphery: Execute -> Update, needs Needs::Target(PermissionLevel::Write, &[]),
+    guard Guard::Containers, target |op| Target::Server(op.server.0.clone()));
+
 /// Updates the agent of a server: a helper on its host replaces its container by one with the same configuration and
-/// another image, and puts the old one back where the new one is not confirmed. Only for agents that run in a container.
+/// another image, or the program of its service by another one that Core serves, and puts the old one back where the new
+/// one is not confirmed.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct UpdatePeriphery {
     /// Server, by id or name.
     pub server: ServerRef,
-    /// Image of the new container; absent is the name that the old one has, looked up anew.
+    /// For an agent in a container: image of the new one; absent is the name that the old one has, looked up anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
-    /// Version of an agent that runs natively; not built yet.
+    /// For an agent that is a service of systemd: version of a program that Core serves (`ListPeripheryPrograms`); absent
+    /// is the newest for its architecture. The one that it runs already is a restart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// Hash of the plan that was looked at; refused with `plan_drifted` when the world changed since.
@@ -62,7 +83,8 @@ operation!(UpdatePeriphery: Execute -> Update, needs Needs::Target(PermissionLev
     guard Guard::Containers, target |op| Target::Server(op.server.0.clone()));
 
 /// Updates the agents of many servers: one at first, then in waves, each only when all of the one before are confirmed.
-/// Halts at the first that is not. Servers that are away are left out, with the reason. For administrators.
+/// Halts at the first that is not. Servers that are away, or that neither `image` nor `version` is for, are left out, with
+/// the reason. For administrators.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RollPeriphery {
     /// Servers, by id or name; the first that is there goes first and alone.
@@ -71,8 +93,12 @@ pub struct RollPeriphery {
     /// Also the servers with one of these tags, by id or name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
-    /// Image of the new containers.
-    pub image: String,
+    /// For agents in containers: image of the new ones. One of `image` and `version` is needed, or both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// For agents that are services of systemd: version of the programs that they are to run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// Servers of a wave; 5 where it is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wave_size: Option<u32>,

@@ -283,12 +283,32 @@ pub struct ServerAgent {
     pub level: Option<u32>,
     /// Whether it runs in a container, which `UpdatePeriphery` can replace.
     pub in_container: bool,
+    /// The service of systemd that it runs as, whose program `UpdatePeriphery` can replace; absent where it is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServerAgentService>,
+    /// What its programs are built for, as Rust names it: `x86_64`, `aarch64`; absent where it has not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<String>,
     /// Where it lies behind: how far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skew: Option<VersionSkew>,
     /// Where it lies behind: what that means, one sentence for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+}
+
+/// The service of systemd that the agent of a server runs as.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ServerAgentService {
+    /// Name of its unit: `komodo-periphery.service`.
+    pub unit: String,
+    /// Whether it is of a user's systemd, not the system's.
+    pub user: bool,
+    /// SHA-256 of the program that runs, in hex.
+    pub sha256: String,
+    /// Why its program cannot be replaced, where that is so; it can be restarted all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fixed: Option<String>,
 }
 
 /// How far an agent lies behind Core. Stable; clients translate by it.

@@ -216,6 +216,8 @@ pub struct Run {
 pub enum Stage {
     /// Kept until its server is back (`when_back`).
     Queued,
+    /// The program that the agent is to run is sent to it.
+    Sending,
     /// The agent is asked to begin.
     Asking,
     /// The agent acts on its targets.
@@ -230,6 +232,15 @@ pub enum Stage {
     HandedOver,
     /// The new agent or Core is watched before it is confirmed.
     Probation,
+}
+
+/// How much of a program an agent has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Sent {
+    /// What it has, in bytes.
+    pub bytes: u64,
+    /// All of it, in bytes.
+    pub of: u64,
 }
 
 /// What an open Update waits for.
@@ -301,6 +312,9 @@ pub struct Update {
     /// What it is at; absent once it has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<Stage>,
+    /// While a program is sent to its agent: how much of it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<Sent>,
     /// While it is in probation: when that is over, if nothing happens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probation_until: Option<UnixMs>,

@@ -185,6 +185,14 @@ fn stage(update: &Update) -> Option<Stage> {
 fn stage_line(update: &Update, stage: Stage, now: i64) -> Option<String> {
     let waiting = update.waiting_for.as_ref();
     Some(match stage {
+        Stage::Sending => match update.sent {
+            Some(sent) => format!(
+                "sending the program: {} of {}",
+                words::bytes(sent.bytes),
+                words::bytes(sent.of)
+            ),
+            None => "sending the program".to_owned(),
+        },
         Stage::HandedOver => match waiting.and_then(|waiting| waiting.why.as_ref()) {
             Some(why) => why.clone(),
             None => "handed over to a helper on the host".to_owned(),

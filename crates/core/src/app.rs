@@ -25,6 +25,7 @@ use crate::{
     fleet::{FleetTimings, Links, Onboard},
     live::Sockets,
     ops::RefusedKeys,
+    programs::Programs,
     store::{Change, Store, StoreError, StoreOptions},
     tasks::TaskSettings,
 };
@@ -44,6 +45,8 @@ pub struct App {
     pub auth: Auth,
     /// Core's own key, which agents pin.
     pub identity: Identity,
+    /// Programs that it serves to agents.
+    pub programs: Arc<Programs>,
     /// All operations.
     pub table: Table,
     /// What goes on by itself: links with agents, operations that run.
@@ -150,7 +153,10 @@ impl App {
             limiter(),
             limiter(),
         );
-        let background = Background::start(&clock, &config, &store, &desired, fleet, tasks).await?;
+        let programs = Programs::new(&config.data_directory, identity.public_key());
+        let programs = Arc::new(programs);
+        let background =
+            Background::start(&clock, &config, &store, &desired, &programs, fleet, tasks).await?;
         let app = Arc::new(App {
             clock,
             config,
@@ -158,6 +164,7 @@ impl App {
             desired,
             auth,
             identity,
+            programs,
             table: Table::new(),
             background,
             sockets: Sockets::default(),
@@ -342,7 +349,8 @@ pub fn first_administrator(mut account: Account, now: komodo_api::UnixMs) -> Acc
     account
 }
 
-fn identity(config: &Config) -> Result<Identity, StartError> {
+/// Core's own key; made where there is none.
+pub(crate) fn identity(config: &Config) -> Result<Identity, StartError> {
     let path = config.private_key_path();
     if let Some(directory) = path.parent() {
         make_directory(directory).map_err(|source| StartError::Secret {

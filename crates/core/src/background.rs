@@ -20,6 +20,7 @@ use crate::{
     desired::{Desired, DesiredState},
     fleet::{CoreFacts, Fleet, FleetTimings, KnownServer, ViewStore},
     live::ServersFeed,
+    programs::Programs,
     store::{Store, StoreError},
     tasks::{TaskSettings, Tasks},
 };
@@ -52,6 +53,7 @@ impl Background {
         config: &Config,
         store: &Store,
         desired: &Desired,
+        programs: &Arc<Programs>,
         timings: FleetTimings,
         settings: TaskSettings,
     ) -> Result<Self, StoreError> {
@@ -79,6 +81,7 @@ impl Background {
             desired.clone(),
             Arc::clone(&fleet),
             Arc::clone(&alerts),
+            Arc::clone(programs),
             connected,
             settings,
         ));

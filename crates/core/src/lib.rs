@@ -19,6 +19,7 @@ pub mod id;
 pub mod live;
 pub mod openapi;
 mod ops;
+pub mod programs;
 pub mod store;
 pub mod tasks;
 

@@ -1,5 +1,5 @@
 // Generated from openapi/api.json by `npm run schema`; do not edit.
-// sha256 of the document: d1d80840d5a721c8ab2bf1b51a51619051ec7ae846925f7538af5d55872bd6f0
+// sha256 of the document: 46d17b0dd282008b502867dc37d146eb056c58aaa12f32815aad4526d0a3973b
 
 export interface paths {
     "/auth/login": {
@@ -274,6 +274,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/execute/RestartPeriphery": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Restarts the agent of a server: a helper on its host restarts its service, or its container, and Core watches that it
+         *     comes back.
+         */
+        post: operations["execute_restart_periphery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/execute/RollPeriphery": {
         parameters: {
             query?: never;
@@ -285,7 +305,8 @@ export interface paths {
         put?: never;
         /**
          * Updates the agents of many servers: one at first, then in waves, each only when all of the one before are confirmed.
-         *     Halts at the first that is not. Servers that are away are left out, with the reason. For administrators.
+         *     Halts at the first that is not. Servers that are away, or that neither `image` nor `version` is for, are left out, with
+         *     the reason. For administrators.
          */
         post: operations["execute_roll_periphery"];
         delete?: never;
@@ -427,7 +448,8 @@ export interface paths {
         put?: never;
         /**
          * Updates the agent of a server: a helper on its host replaces its container by one with the same configuration and
-         *     another image, and puts the old one back where the new one is not confirmed. Only for agents that run in a container.
+         *     another image, or the program of its service by another one that Core serves, and puts the old one back where the new
+         *     one is not confirmed.
          */
         post: operations["execute_update_periphery"];
         delete?: never;
@@ -837,6 +859,26 @@ export interface paths {
         put?: never;
         /** Lists the onboarding keys. */
         post: operations["read_list_onboarding_keys"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/read/ListPeripheryPrograms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Lists the programs of the agent that this Core serves to agents that run as services of systemd, the newest first.
+         *     They are put there with `komodo-core agents add`; what is damaged, or signed by another key, is not served.
+         */
+        post: operations["read_list_periphery_programs"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2650,6 +2692,11 @@ export interface components {
         };
         /** @description Lists the onboarding keys. */
         ListOnboardingKeys: Record<string, never>;
+        /**
+         * @description Lists the programs of the agent that this Core serves to agents that run as services of systemd, the newest first.
+         *     They are put there with `komodo-core agents add`; what is damaged, or signed by another key, is not served.
+         */
+        ListPeripheryPrograms: Record<string, never>;
         /** @description Lists the protected containers of a server and why each is. */
         ListProtected: {
             /** @description Server, by id or name. */
@@ -3323,6 +3370,22 @@ export interface components {
          * @enum {string}
          */
         PortTypeEnum: "" | "tcp" | "udp" | "sctp";
+        /** @description A program of the agent that Core serves, or is to be run. */
+        Program: {
+            /** @description Architecture, as Rust names it: `x86_64`, `aarch64`. */
+            architecture: string;
+            /**
+             * Format: uint64
+             * @description Length in bytes.
+             */
+            bytes: number;
+            /** @description SHA-256 of the file, in hex. */
+            sha256: string;
+            /** @description Ed25519 signature of the Core that serves it over all of the above, base64. */
+            signature: string;
+            /** @description Version of the agent. */
+            version: string;
+        };
         /** @description A protected container and why. */
         Protected: {
             /** @description Name. */
@@ -3570,6 +3633,16 @@ export interface components {
             /** @description Where the server is away: keeps the operation, and carries it out once when the server is back. */
             when_back?: boolean;
         };
+        /**
+         * @description Restarts the agent of a server: a helper on its host restarts its service, or its container, and Core watches that it
+         *     comes back.
+         */
+        RestartPeriphery: {
+            /** @description Hash of the plan that was looked at; refused with `plan_drifted` when the world changed since. */
+            plan?: string | null;
+            /** @description Server, by id or name. */
+            server: string;
+        };
         /** @description When the Engine starts a container again. */
         RestartPolicy: {
             /**
@@ -3584,11 +3657,12 @@ export interface components {
         RestartPolicyNameEnum: ("no" | "always" | "unless-stopped" | "on-failure") | "";
         /**
          * @description Updates the agents of many servers: one at first, then in waves, each only when all of the one before are confirmed.
-         *     Halts at the first that is not. Servers that are away are left out, with the reason. For administrators.
+         *     Halts at the first that is not. Servers that are away, or that neither `image` nor `version` is for, are left out, with
+         *     the reason. For administrators.
          */
         RollPeriphery: {
-            /** @description Image of the new containers. */
-            image: string;
+            /** @description For agents in containers: image of the new ones. One of `image` and `version` is needed, or both. */
+            image?: string | null;
             /**
              * Format: uint32
              * @description Seconds between two waves; none where it is not said.
@@ -3598,6 +3672,8 @@ export interface components {
             servers?: string[];
             /** @description Also the servers with one of these tags, by id or name. */
             tags?: string[];
+            /** @description For agents that are services of systemd: version of the programs that they are to run. */
+            version?: string | null;
             /**
              * Format: uint32
              * @description Servers of a wave; 5 where it is not said.
@@ -3629,6 +3705,19 @@ export interface components {
              * @default false
              */
             timestamps?: boolean;
+        };
+        /** @description How much of a program an agent has. */
+        Sent: {
+            /**
+             * Format: uint64
+             * @description What it has, in bytes.
+             */
+            bytes: number;
+            /**
+             * Format: uint64
+             * @description All of it, in bytes.
+             */
+            of: number;
         };
         /**
          * @description An error as the API answers it.
@@ -3677,6 +3766,8 @@ export interface components {
         };
         /** @description The agent of a server beside this Core. */
         ServerAgent: {
+            /** @description What its programs are built for, as Rust names it: `x86_64`, `aarch64`; absent where it has not said. */
+            architecture?: string | null;
             /** @description Whether it runs in a container, which `UpdatePeriphery` can replace. */
             in_container: boolean;
             /**
@@ -3684,12 +3775,25 @@ export interface components {
              * @description Level that it speaks; absent where it has not said so since Core knows levels.
              */
             level?: number | null;
+            /** @description The service of systemd that it runs as, whose program `UpdatePeriphery` can replace; absent where it is none. */
+            service?: components["schemas"]["ServerAgentService"] | null;
             /** @description Where it lies behind: how far. */
             skew?: components["schemas"]["VersionSkew"] | null;
             /** @description Version. */
             version: string;
             /** @description Where it lies behind: what that means, one sentence for people. */
             why?: string | null;
+        };
+        /** @description The service of systemd that the agent of a server runs as. */
+        ServerAgentService: {
+            /** @description Why its program cannot be replaced, where that is so; it can be restarted all the same. */
+            fixed?: string | null;
+            /** @description SHA-256 of the program that runs, in hex. */
+            sha256: string;
+            /** @description Name of its unit: `komodo-periphery.service`. */
+            unit: string;
+            /** @description Whether it is of a user's systemd, not the system's. */
+            user: boolean;
         };
         /** @description Levels at which alerts are sent, %. */
         ServerAlertingThresholds: {
@@ -3984,7 +4088,7 @@ export interface components {
          */
         StackState: "deploying" | "running" | "paused" | "stopped" | "created" | "restarting" | "dead" | "removing" | "unhealthy" | "down" | "unknown";
         /** @description What an open Update is at. */
-        Stage: "queued" | "asking" | "acting" | "canceling" | "waiting" | "settling" | "handed_over" | "probation";
+        Stage: "queued" | "sending" | "asking" | "acting" | "canceling" | "waiting" | "settling" | "handed_over" | "probation";
         /** @description Starts every stopped container on a server, save the protected ones. */
         StartAllContainers: {
             /** @description Containers that are left alone, by name or id. */
@@ -4317,6 +4421,8 @@ export interface components {
             probation_until?: number | null;
             /** @description Name of the request where `operation` has no value for it. Additive, as are all below. */
             request?: string | null;
+            /** @description While a program is sent to its agent: how much of it is there. */
+            sent?: components["schemas"]["Sent"] | null;
             /** @description What it is at; absent once it has ended. */
             stage?: components["schemas"]["Stage"] | null;
             /**
@@ -4436,16 +4542,20 @@ export interface components {
         };
         /**
          * @description Updates the agent of a server: a helper on its host replaces its container by one with the same configuration and
-         *     another image, and puts the old one back where the new one is not confirmed. Only for agents that run in a container.
+         *     another image, or the program of its service by another one that Core serves, and puts the old one back where the new
+         *     one is not confirmed.
          */
         UpdatePeriphery: {
-            /** @description Image of the new container; absent is the name that the old one has, looked up anew. */
+            /** @description For an agent in a container: image of the new one; absent is the name that the old one has, looked up anew. */
             image?: string | null;
             /** @description Hash of the plan that was looked at; refused with `plan_drifted` when the world changed since. */
             plan?: string | null;
             /** @description Server, by id or name. */
             server: string;
-            /** @description Version of an agent that runs natively; not built yet. */
+            /**
+             * @description For an agent that is a service of systemd: version of a program that Core serves (`ListPeripheryPrograms`); absent
+             *     is the newest for its architecture. The one that it runs already is a restart.
+             */
             version?: string | null;
         };
         /** @description Changes the configuration of a server. */
@@ -4903,7 +5013,7 @@ export interface operations {
                 "application/json": {
                     params: Record<string, never>;
                     /** @enum {string} */
-                    type: "StartContainer" | "RestartContainer" | "PauseContainer" | "UnpauseContainer" | "StopContainer" | "DestroyContainer" | "StartAllContainers" | "RestartAllContainers" | "PauseAllContainers" | "UnpauseAllContainers" | "StopAllContainers" | "PruneContainers" | "BatchContainers" | "UpdatePeriphery" | "RollPeriphery" | "UndoUpdate" | "CancelUpdate";
+                    type: "StartContainer" | "RestartContainer" | "PauseContainer" | "UnpauseContainer" | "StopContainer" | "DestroyContainer" | "StartAllContainers" | "RestartAllContainers" | "PauseAllContainers" | "UnpauseAllContainers" | "StopAllContainers" | "PruneContainers" | "BatchContainers" | "RestartPeriphery" | "UpdatePeriphery" | "RollPeriphery" | "UndoUpdate" | "CancelUpdate";
                 };
             };
         };
@@ -5151,6 +5261,37 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["RestartContainer"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Update"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Serror"];
+                };
+            };
+        };
+    };
+    execute_restart_periphery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RestartPeriphery"];
             };
         };
         responses: {
@@ -5480,7 +5621,7 @@ export interface operations {
                 "application/json": {
                     params: Record<string, never>;
                     /** @enum {string} */
-                    type: "GetVersion" | "GetCoreInfo" | "ListServers" | "ListFullServers" | "GetServer" | "GetServerState" | "GetServersSummary" | "GetServerActionState" | "GetPeripheryInformation" | "GetSystemInformation" | "GetSystemStats" | "ListContainers" | "ListAllContainers" | "GetContainersSummary" | "InspectContainer" | "GetContainerLog" | "SearchContainerLog" | "ListProtected" | "ListUpdates" | "GetUpdate" | "ListAlerts" | "GetAlert" | "ListApiKeys" | "GetUsername" | "GetPermission" | "ListOnboardingKeys" | "PlanOperation";
+                    type: "GetVersion" | "GetCoreInfo" | "ListServers" | "ListFullServers" | "GetServer" | "GetServerState" | "GetServersSummary" | "GetServerActionState" | "GetPeripheryInformation" | "GetSystemInformation" | "GetSystemStats" | "ListContainers" | "ListAllContainers" | "GetContainersSummary" | "InspectContainer" | "GetContainerLog" | "SearchContainerLog" | "ListProtected" | "ListUpdates" | "GetUpdate" | "ListAlerts" | "GetAlert" | "ListApiKeys" | "GetUsername" | "GetPermission" | "ListOnboardingKeys" | "PlanOperation" | "ListPeripheryPrograms";
                 };
             };
         };
@@ -6171,6 +6312,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OnboardingKey"][];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Serror"];
+                };
+            };
+        };
+    };
+    read_list_periphery_programs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ListPeripheryPrograms"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Program"][];
                 };
             };
             default: {

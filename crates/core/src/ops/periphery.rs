@@ -1,10 +1,10 @@
-//! Updates of agents: one, or many in waves.
+//! The agents themselves: restarts, updates, one or many, and the programs that Core serves to them.
 
 use std::sync::Arc;
 
 use komodo_api::{
-    Code, Error,
-    periphery::{RollPeriphery, UpdatePeriphery},
+    Error,
+    periphery::{ListPeripheryPrograms, Program, RestartPeriphery, RollPeriphery, UpdatePeriphery},
     resource::ResourceTarget,
     update::Update,
 };
@@ -13,7 +13,32 @@ use super::execute::by;
 use crate::{
     App,
     dispatch::{Cx, Granted, Handle, Reply},
+    tasks::Renewal,
 };
+
+impl Handle<ListPeripheryPrograms> for App {
+    async fn handle(
+        self: &Arc<Self>,
+        _: Granted<ListPeripheryPrograms>,
+        _: &Cx,
+    ) -> Result<Reply<Vec<Program>>, Error> {
+        Ok(self.programs.served().await?.into())
+    }
+}
+
+impl Handle<RestartPeriphery> for App {
+    async fn handle(
+        self: &Arc<Self>,
+        granted: Granted<RestartPeriphery>,
+        cx: &Cx,
+    ) -> Result<Reply<Update>, Error> {
+        let (server, _) = granted.server()?;
+        let by = by(cx, &ResourceTarget::Server(server.to_string()))?;
+        let (tasks, plan) = (&self.background.tasks, granted.op.plan);
+        let update = tasks.renew_periphery(server, by, &Renewal::Restart, plan);
+        Ok(update.await?.into())
+    }
+}
 
 impl Handle<UpdatePeriphery> for App {
     async fn handle(
@@ -29,9 +54,9 @@ impl Handle<UpdatePeriphery> for App {
             plan,
             ..
         } = granted.op;
-        by_image(version.as_deref())?;
+        let renewal = Renewal::Update { image, version };
         let tasks = &self.background.tasks;
-        let update = tasks.update_periphery(server, by, image, plan).await?;
+        let update = tasks.renew_periphery(server, by, &renewal, plan).await?;
         Ok(update.into())
     }
 }
@@ -44,18 +69,5 @@ impl Handle<RollPeriphery> for App {
     ) -> Result<Reply<Update>, Error> {
         let by = by(cx, &ResourceTarget::system())?;
         Ok(self.background.tasks.roll(granted.op, by).await?.into())
-    }
-}
-
-/// Agents are updated by image only.
-pub(super) fn by_image(version: Option<&str>) -> Result<(), Error> {
-    match version {
-        None => Ok(()),
-        Some(_) => Err(Error::new(
-            Code::Unprocessable,
-            "`version` is for agents that run natively, and updating those through Komodo is not built yet: give `image` \
-             for an agent in a container; else install the new komodo-periphery on its host and restart its service",
-        )
-        .param("path", "version")),
     }
 }

@@ -7,16 +7,16 @@ use komodo_api::{
     container::{ContainerOperation, ExecuteContainers},
     for_each_operation,
     id::Oid,
-    periphery::UpdatePeriphery,
+    periphery::{RestartPeriphery, UpdatePeriphery},
     plan::{Plan, PlanOperation},
     update::UndoUpdate,
 };
 use serde_json::Value;
 
-use super::periphery::by_image;
 use crate::{
     App,
     dispatch::{Cx, Granted, Handle, Reply, parse},
+    tasks::Renewal,
 };
 
 impl Handle<PlanOperation> for App {
@@ -29,7 +29,10 @@ impl Handle<PlanOperation> for App {
         let request = read(operation, &Value::Object(params.clone()))?;
         let tasks = &self.background.tasks;
         let plan = match request {
-            Request::Periphery(image) => tasks.plan_update_periphery(granted.server()?.0, image)?,
+            Request::Periphery(renewal) => {
+                let (server, _) = granted.server()?;
+                tasks.plan_renewal(server, &renewal).await?
+            }
             Request::Containers(name, operation) => {
                 let (server, _) = granted.server()?;
                 tasks.plan(name, server, *operation)?
@@ -48,8 +51,8 @@ impl Handle<PlanOperation> for App {
 enum Request {
     /// An operation on containers, with its name as it is declared.
     Containers(&'static str, Box<ContainerOperation>),
-    /// An update of an agent, to an image.
-    Periphery(Option<String>),
+    /// A restart or an update of an agent.
+    Periphery(Renewal),
     /// An undo.
     Undo,
 }
@@ -105,8 +108,10 @@ fn find(operation: &str) -> Found {
                     (Module::Execute, _, Some(read)) => Found::Plannable(read),
                     (Module::Execute, ..) if <$candidate>::NAME == UpdatePeriphery::NAME => Found::Plannable(|params| {
                         let UpdatePeriphery { image, version, .. } = parse(params)?;
-                        by_image(version.as_deref())?;
-                        Ok(Request::Periphery(image))
+                        Ok(Request::Periphery(Renewal::Update { image, version }))
+                    }),
+                    (Module::Execute, ..) if <$candidate>::NAME == RestartPeriphery::NAME => Found::Plannable(|params| {
+                        parse::<RestartPeriphery>(params).map(|_| Request::Periphery(Renewal::Restart))
                     }),
                     // The one that is planned from what another one did.
                     (Module::Execute, ..) if <$candidate>::NAME == UndoUpdate::NAME => {

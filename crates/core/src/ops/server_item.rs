@@ -10,7 +10,10 @@ use bytes::Bytes;
 use komodo_api::{
     Code, Error,
     resource::ResourceTargetVariant,
-    server::{Server, ServerAgent, ServerListItem, ServerListItemInfo, ServerReasonCode},
+    server::{
+        Server, ServerAgent, ServerAgentService, ServerListItem, ServerListItemInfo,
+        ServerReasonCode,
+    },
 };
 
 /// The list item of a server.
@@ -19,7 +22,6 @@ pub(crate) fn server_item(server: &Server, view: &ServerView) -> ServerListItem 
     let (state, reason) = view.state(config.enabled);
     let host = view.host.as_deref();
     let agent = view.agent.as_deref();
-    let filled = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let err = reason.as_ref().map(|reason| {
         let code = match reason.code {
             ServerReasonCode::Docker => Code::EngineUnreachable,
@@ -64,6 +66,10 @@ pub(crate) fn server_item(server: &Server, view: &ServerView) -> ServerListItem 
     }
 }
 
+fn filled(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
 /// The agent of a server beside this Core.
 fn agent_of(view: &ServerView) -> Option<ServerAgent> {
     let agent = view.agent.as_deref()?;
@@ -72,6 +78,13 @@ fn agent_of(view: &ServerView) -> Option<ServerAgent> {
         version: agent.version.clone(),
         level: view.level,
         in_container: agent.container.is_some(),
+        service: agent.unit.as_ref().map(|unit| ServerAgentService {
+            unit: unit.name.clone(),
+            user: unit.user,
+            sha256: unit.sha256.clone(),
+            fixed: unit.fixed.clone(),
+        }),
+        architecture: filled(&agent.architecture),
         skew,
         why,
     })

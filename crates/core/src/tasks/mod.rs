@@ -51,7 +51,7 @@ use tokio_util::{
 };
 
 pub use order::{Ask, By};
-pub(crate) use periphery::skew;
+pub(crate) use periphery::{Renewal, skew};
 
 use crate::{
     alerts::Alerts,
@@ -59,6 +59,7 @@ use crate::{
     desired::Desired,
     fleet::{Agent, Fleet},
     live::ItemsFeed,
+    programs::Programs,
     store::{OpenUpdate, Store, StoreError, list_item},
 };
 use begin::server_of;
@@ -123,6 +124,7 @@ struct Inner {
     desired: Desired,
     fleet: Arc<Fleet>,
     alerts: Arc<Alerts>,
+    programs: Arc<Programs>,
     settings: TaskSettings,
     leases: Leases,
     open: OpenUpdates,
@@ -185,6 +187,7 @@ impl Tasks {
         desired: Desired,
         fleet: Arc<Fleet>,
         alerts: Arc<Alerts>,
+        programs: Arc<Programs>,
         connected: mpsc::Receiver<Arc<Agent>>,
         settings: TaskSettings,
     ) -> Self {
@@ -196,6 +199,7 @@ impl Tasks {
             desired,
             fleet,
             alerts,
+            programs,
             settings,
             leases: Leases::default(),
             open: OpenUpdates::default(),
@@ -459,6 +463,7 @@ impl Inner {
             waiting_for: None,
             deadline: None,
             stage: None,
+            sent: None,
             probation_until: None,
             cancelable: false,
             canceled_by: None,

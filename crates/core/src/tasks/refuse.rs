@@ -119,7 +119,15 @@ pub(super) fn audited(operation: &AgentOperation) -> String {
             Some(image) => format!("recreate: {image}"),
             None => "recreate".to_owned(),
         },
-        None => String::new(),
+        None => match &operation.scope {
+            Scope::Agent(service) => service
+                .program
+                .as_ref()
+                .map_or_else(String::new, |program| {
+                    format!("version: {}", program.version)
+                }),
+            Scope::One(_) | Scope::Listed(_) | Scope::Matching(_) | Scope::All => String::new(),
+        },
     }
 }
 

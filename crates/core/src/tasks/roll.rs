@@ -8,6 +8,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use komodo_api::{
     Code, Error, UnixMs,
+    container::{ContainerOperation, Scope},
     id::{Id, Oid},
     periphery::{ROLL_SERVERS_MAX, RollPeriphery, WAVE_PAUSE_S_MAX, WAVE_SIZE_DEFAULT},
     plan::{Reason, ReasonCode},
@@ -24,7 +25,7 @@ mod one;
 use super::{
     By, Inner, Tasks,
     open::{Open, Wanted},
-    periphery::check_image,
+    periphery::{Renewal, check_image, check_version},
     run::note,
     until::due,
 };
@@ -45,7 +46,12 @@ pub(super) struct Rolling {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Roll {
-    image: String,
+    /// For agents in containers.
+    #[serde(default)]
+    image: Option<String>,
+    /// For agents that are services.
+    #[serde(default)]
+    version: Option<String>,
     wave_size: u32,
     pause_s: u32,
     username: String,
@@ -55,6 +61,24 @@ struct Roll {
     /// When the next one may begin.
     #[serde(default)]
     next_at: Option<UnixMs>,
+}
+
+impl Roll {
+    fn renewal(&self) -> Renewal {
+        Renewal::Roll {
+            image: self.image.clone(),
+            version: self.version.clone(),
+        }
+    }
+
+    /// To what it goes, as it was asked.
+    fn goal(&self) -> Vec<(&'static str, &str)> {
+        let goals = [("image", &self.image), ("version", &self.version)];
+        let given = goals.into_iter();
+        given
+            .filter_map(|(what, goal)| Some((what, goal.as_deref()?)))
+            .collect()
+    }
 }
 
 /// One server.
@@ -88,7 +112,11 @@ impl Tasks {
         let Some(Oid(id)) = update.id else {
             return Err(Error::new(Code::Internal, "an Update without an id"));
         };
-        update.other_data = format!("image: {}", roll.image);
+        let goals = roll.goal().into_iter();
+        let goals: Vec<_> = goals
+            .map(|(what, goal)| format!("{what}: {goal}"))
+            .collect();
+        update.other_data = goals.join(", ");
         update.targets = Some(u32::try_from(roll.steps.len()).unwrap_or(u32::MAX));
         (update.stage, update.cancelable) = (Some(Stage::Acting), true);
         failpoint!("roll.inserting");
@@ -108,13 +136,19 @@ impl Inner {
             servers,
             tags,
             image,
+            version,
             wave_size,
             pause_s,
         } = request;
-        check_image(Some(&image))?;
+        check_image(image.as_deref())?;
+        check_version(version.as_deref())?;
         let wrong = |path: &str, text: String| {
             Err(Error::new(Code::Unprocessable, text).param("path", path))
         };
+        if image.is_none() && version.is_none() {
+            let text = "give `image` for agents in containers, `version` for those that are services, or both";
+            return wrong("image", text.into());
+        }
         let wave_size = wave_size.unwrap_or(WAVE_SIZE_DEFAULT);
         if wave_size == 0 {
             return wrong("wave_size", "a wave has at least one server".into());
@@ -169,6 +203,7 @@ impl Inner {
         });
         Ok(Roll {
             image,
+            version,
             wave_size,
             pause_s,
             username: by.username.clone(),
@@ -288,6 +323,7 @@ impl Run {
             true => 1,
             false => usize::try_from(self.roll.wave_size).unwrap_or(usize::MAX),
         };
+        let renewal = self.roll.renewal();
         let mut wave = Vec::new();
         for at in 0..self.roll.steps.len() {
             if wave.len() == size {
@@ -297,15 +333,15 @@ impl Run {
             if self.has(&step) {
                 continue;
             }
-            match self
-                .tasks
-                .renewal(step.server, Some(self.roll.image.clone()))
-            {
+            match self.tasks.renewal(step.server, &renewal).await {
+                Ok(operation) if changes_nothing(&operation) => {
+                    self.put(&step, VerdictKind::Unchanged, None, None);
+                }
                 Ok(_) => {
                     self.roll.steps[at].update = Some(crate::id::id_by(&*self.tasks.clock));
                     wave.push(step.name);
                 }
-                // It is away, runs natively, is switched off: others are not.
+                // It is away, of another kind, switched off: others are not.
                 Err(error) => self.put(&step, VerdictKind::Skipped, None, Some(error.error)),
             }
         }
@@ -315,7 +351,8 @@ impl Run {
                 true => "Canary".to_owned(),
                 false => format!("Wave {}", self.roll.waves),
             };
-            let text = format!("{} to {}", wave.join(", "), self.roll.image);
+            let goals: Vec<_> = self.roll.goal().into_iter().map(|(_, goal)| goal).collect();
+            let text = format!("{} to {}", wave.join(", "), goals.join(" or "));
             self.update
                 .logs
                 .push(note(&stage, &text, self.tasks.clock.now()));
@@ -328,10 +365,10 @@ impl Run {
     /// Orders what is still to be ordered, and waits for the ends; `false` where Core ends.
     async fn await_all(&mut self, steps: &[Step]) -> bool {
         let (tasks, by) = (Arc::clone(&self.tasks), self.by());
-        let image = self.roll.image.clone();
+        let renewal = self.roll.renewal();
         let all = join_all(steps.iter().map(|step| {
-            let (tasks, by, image) = (Arc::clone(&tasks), &by, image.clone());
-            async move { update_one(&tasks, step, by, image).await }
+            let (tasks, by, renewal) = (Arc::clone(&tasks), &by, &renewal);
+            async move { update_one(&tasks, step, by, renewal).await }
         }));
         tokio::pin!(all);
         let went = loop {
@@ -502,7 +539,7 @@ impl Run {
         let text = format!(
             "{} updated, {} left out, {} failed",
             count(VerdictKind::Done),
-            count(VerdictKind::Skipped),
+            count(VerdictKind::Skipped) + count(VerdictKind::Unchanged),
             count(VerdictKind::Failed) + count(VerdictKind::Unknown)
         );
         let log = Log {
@@ -518,6 +555,11 @@ impl Run {
         self.tasks.open.remove(self.id);
         self.show();
     }
+}
+
+/// Whether an agent runs already what it is to run.
+fn changes_nothing(operation: &ContainerOperation) -> bool {
+    matches!(&operation.scope, Scope::Agent(service) if service.program.is_none())
 }
 
 /// Why it goes no further.

@@ -9,6 +9,8 @@ use komodo_plan::undo;
 pub(super) enum At {
     /// It has not begun: its server is away.
     Queue,
+    /// Its agent is sent the program that it is to run.
+    Sending,
     /// Its agent is asked to begin.
     Asking,
     /// Its agent acts.
@@ -34,6 +36,7 @@ pub(super) fn mark(update: &mut Update, operation: &AgentOperation, at: At) {
         At::Settling => Some(Stage::Settling),
         At::Probation => Some(Stage::Probation),
         _ if update.canceled_by.is_some() => Some(Stage::Canceling),
+        At::Sending => Some(Stage::Sending),
         At::Asking => Some(Stage::Asking),
         At::Acting => Some(Stage::Acting),
     };
@@ -41,16 +44,21 @@ pub(super) fn mark(update: &mut Update, operation: &AgentOperation, at: At) {
     if stage != Some(Stage::Probation) {
         update.probation_until = None;
     }
+    if stage != Some(Stage::Sending) {
+        update.sent = None;
+    }
     update.status = match at {
         At::Queue => UpdateStatus::Queued,
         At::End => UpdateStatus::Complete,
-        At::Asking | At::Acting | At::HandedOver | At::Probation | At::Settling => {
+        At::Sending | At::Asking | At::Acting | At::HandedOver | At::Probation | At::Settling => {
             UpdateStatus::InProgress
         }
     };
     update.cancelable = match stage {
         // What waits can be ended at once, canceled already or not.
-        Some(Stage::Queued | Stage::Asking | Stage::Acting | Stage::Waiting) => true,
+        Some(Stage::Queued | Stage::Sending | Stage::Asking | Stage::Acting | Stage::Waiting) => {
+            true
+        }
         Some(Stage::Canceling | Stage::Settling | Stage::HandedOver | Stage::Probation) | None => {
             false
         }
@@ -110,6 +118,7 @@ mod tests {
         let mut update = update();
         for (at, stage, cancelable) in [
             (At::Queue, Some(Stage::Queued), true),
+            (At::Sending, Some(Stage::Sending), true),
             (At::Asking, Some(Stage::Asking), true),
             (At::Acting, Some(Stage::Acting), true),
             (At::HandedOver, Some(Stage::HandedOver), false),

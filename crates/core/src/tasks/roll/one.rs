@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use komodo_api::{
-    Code, Error,
+    Code, Error, Operation,
     container::WhenAway,
     id::Oid,
+    periphery::UpdatePeriphery,
     update::{Update, UpdateStatus, VerdictKind},
 };
 
 use super::{STORE_RETRY_MAX, Step};
-use crate::tasks::{By, Inner, order::Wish, periphery};
+use crate::tasks::{By, Inner, order::Wish, periphery::Renewal};
 
 /// How it went with a server.
 pub(super) enum Went {
@@ -23,7 +24,12 @@ pub(super) enum Went {
 }
 
 /// Orders the Update of a server where it is not known yet, and waits for its end.
-pub(super) async fn update_one(tasks: &Arc<Inner>, step: &Step, by: &By, image: String) -> Went {
+pub(super) async fn update_one(
+    tasks: &Arc<Inner>,
+    step: &Step,
+    by: &By,
+    renewal: &Renewal,
+) -> Went {
     let Some(id) = step.update else {
         return Went::Refused(Error::new(Code::Internal, "its turn has not come"));
     };
@@ -45,10 +51,10 @@ pub(super) async fn update_one(tasks: &Arc<Inner>, step: &Step, by: &By, image: 
             // On disk, and its run is about to begin.
             Ok(Some(_)) => {}
             Ok(None) => {
-                let ordered = match tasks.renewal(step.server, Some(image.clone())) {
+                let ordered = match tasks.renewal(step.server, renewal).await {
                     Ok(operation) => {
                         let wish = Wish {
-                            request: periphery::REQUEST,
+                            request: UpdatePeriphery::NAME,
                             server: step.server,
                             by: by.clone(),
                             operation: tasks.agent_operation(operation, &by.username),
