@@ -3,7 +3,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -27,8 +27,9 @@ use crate::{
     hand_over::kept::Kept,
     host::{self, HostOptions},
     observe::{Observatory, READER_EVENTS_MAX, Timings, View, watch},
-    operations::Operations,
+    operations::{Means, Operations},
     redact::redact,
+    service::{Service, ServiceOptions},
 };
 
 /// Time a hello waits for the first look at the Engine.
@@ -45,6 +46,8 @@ pub struct AgentOptions {
     pub state_elsewhere: Vec<PathBuf>,
     /// What of the host it looks at.
     pub host: HostOptions,
+    /// By what it knows which service of systemd it is, and whose programs it takes.
+    pub service: ServiceOptions,
     /// How often it does what it does by itself.
     pub timings: Timings,
     /// Bytes that its journal may take.
@@ -61,6 +64,7 @@ impl AgentOptions {
             root: root.into(),
             state_elsewhere: Vec::new(),
             host: HostOptions::default(),
+            service: ServiceOptions::default(),
             timings: Timings::default(),
             journal_bytes_max: JOURNAL_BYTES_MAX,
             reader_events_max: READER_EVENTS_MAX,
@@ -76,6 +80,7 @@ pub struct Agent {
     observatory: Observatory,
     operations: Operations,
     departure: Departure,
+    service: Service,
     epoch: Mutex<EpochFile>,
     stats_polling_rate: Timelength,
     started_at: komodo_api::UnixMs,
@@ -112,13 +117,19 @@ impl Agent {
         let kept = Kept::new(&options.root, &options.state_elsewhere);
         kept.unmark_detached().await;
         let departure = Departure::default();
+        let (service, detection) = Service::new(kept.root(), options.service);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(detection.run());
         let operations = Operations::new(
-            engine.clone(),
-            observatory.clone(),
-            journal,
+            Means {
+                engine: engine.clone(),
+                observatory: observatory.clone(),
+                journal: Arc::new(journal),
+                kept,
+                departure: departure.clone(),
+                service: service.clone(),
+            },
             recorded,
-            kept,
-            departure.clone(),
         )
         .await?;
         let folder = options.root.join("children");
@@ -128,7 +139,6 @@ impl Agent {
                 |error| tracing::error!(cause = ?error, "no child can be started: {error}"),
             )
             .ok();
-        let mut tasks = JoinSet::new();
         let stats_polling_rate = options.host.polling_rate;
         tasks.spawn(watch(engine.clone(), observatory.clone(), options.timings));
         tasks.spawn(host::sample(options.host, observatory.clone()));
@@ -137,6 +147,7 @@ impl Agent {
             observatory,
             operations,
             departure,
+            service,
             epoch: Mutex::new(EpochFile::load(&options.root.join("core.json"))),
             stats_polling_rate,
             children,
@@ -292,7 +303,7 @@ impl AgentApi for Agent {
                 container_terminals_disabled: true,
                 stats_polling_rate: self.stats_polling_rate,
                 started_at: self.started_at,
-                unit: None,
+                unit: self.service.told().await,
                 architecture: std::env::consts::ARCH.to_owned(),
             },
             open_operations: self.operations.open(),
@@ -376,9 +387,8 @@ impl AgentApi for Agent {
         self.operations.cancel(&operation, &by).await
     }
 
-    async fn receive_program(&self, _part: ProgramPart) -> Result<ProgramReceived, AgentError> {
-        let why = "this agent runs as no service of systemd";
-        Err(AgentError::new(AgentErrorCode::Invalid, why))
+    async fn receive_program(&self, part: ProgramPart) -> Result<ProgramReceived, AgentError> {
+        self.service.receive(part).await
     }
 
     async fn confirm(&self, operation: String) -> Result<(), AgentError> {

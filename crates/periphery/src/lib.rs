@@ -13,6 +13,7 @@ pub mod hand_over;
 pub mod host;
 pub mod observe;
 pub mod operations;
+pub mod service;
 pub mod watchdog;
 
 mod clock;

@@ -19,9 +19,8 @@ use komodo_agent_api::{
     AgentError, AgentErrorCode, AgentOperation, AgentStream, EngineState, OperationEvent,
     OperationEventBody, OperationState,
 };
-use komodo_docker::Engine;
 use komodo_failpoint::failpoint;
-use komodo_journal::{Journal, JournalError, Recorded};
+use komodo_journal::{JournalError, Recorded};
 use komodo_plan::{
     ContainersPlan, Observed, PlanError, PlanInput, is_undone, operation_deadline_ms,
     plan_containers,
@@ -35,12 +34,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock,
-    departure::Departure,
-    hand_over::{
-        kept::Kept,
-        leftovers::{forget_plans, sweep},
-    },
-    observe::{Observatory, View},
+    hand_over::leftovers::{forget_plans, sweep},
+    observe::View,
     redact::redact,
 };
 use log::OperationLog;
@@ -81,21 +76,7 @@ impl Operations {
     ///
     /// # Errors
     /// [`JournalError`] where a file of the journal that is to go on cannot be opened.
-    pub(crate) async fn new(
-        engine: Engine,
-        observatory: Observatory,
-        journal: Journal,
-        recorded: Vec<Recorded>,
-        kept: Kept,
-        departure: Departure,
-    ) -> Result<Self, JournalError> {
-        let means = Means {
-            engine,
-            observatory,
-            journal: Arc::new(journal),
-            kept,
-            departure,
-        };
+    pub(crate) async fn new(means: Means, recorded: Vec<Recorded>) -> Result<Self, JournalError> {
         let mut logs = BTreeMap::new();
         let mut tasks = JoinSet::new();
         let open = recorded.iter().filter(|recorded| !recorded.has_ended());

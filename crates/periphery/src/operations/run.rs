@@ -12,7 +12,7 @@ use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{log::OperationLog, look::left_alone, target::Cx};
-use crate::{departure::Departure, hand_over::kept::Kept, observe::Observatory};
+use crate::{departure::Departure, hand_over::kept::Kept, observe::Observatory, service::Service};
 
 /// Containers acted on at the same time, where the operation does not say.
 const CONCURRENCY_DEFAULT: u32 = 16;
@@ -23,9 +23,11 @@ const CONCURRENCY_MAX: u32 = 128;
 pub(crate) struct Means {
     pub(crate) engine: Engine,
     pub(crate) observatory: Observatory,
-    pub(super) journal: Arc<Journal>,
+    pub(crate) journal: Arc<Journal>,
     pub(crate) kept: Kept,
-    pub(super) departure: Departure,
+    pub(crate) departure: Departure,
+    /// The agent as a service of systemd.
+    pub(crate) service: Service,
 }
 
 impl Means {

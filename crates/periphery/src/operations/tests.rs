@@ -10,8 +10,8 @@ use komodo_api::{
     plan::ReasonCode,
     update::{Verdict, VerdictKind},
 };
-use komodo_docker::Endpoint;
-use komodo_journal::JOURNAL_BYTES_MAX;
+use komodo_docker::{Endpoint, Engine};
+use komodo_journal::{JOURNAL_BYTES_MAX, Journal};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{UnixListener, UnixStream},
@@ -19,7 +19,13 @@ use tokio::{
 };
 
 use super::*;
-use crate::test_directory::TestDirectory;
+use crate::{
+    departure::Departure,
+    hand_over::kept::Kept,
+    observe::Observatory,
+    service::{Service, ServiceOptions},
+    test_directory::TestDirectory,
+};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -156,16 +162,15 @@ async fn host(running: &[&str]) -> Host {
     let observatory = Observatory::new(16);
     let journal = folder.path().join("journal");
     let (journal, recorded) = Journal::open(&journal, JOURNAL_BYTES_MAX).unwrap();
-    let operations = Operations::new(
+    let means = Means {
         engine,
-        observatory.clone(),
-        journal,
-        recorded,
-        Kept::new(folder.path(), &[]),
-        Departure::default(),
-    )
-    .await
-    .unwrap();
+        observatory: observatory.clone(),
+        journal: Arc::new(journal),
+        kept: Kept::new(folder.path(), &[]),
+        departure: Departure::default(),
+        service: Service::new(folder.path(), ServiceOptions::default()).0,
+    };
+    let operations = Operations::new(means, recorded).await.unwrap();
     let host = Host {
         engine: fake,
         observatory,

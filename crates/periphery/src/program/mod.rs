@@ -21,7 +21,9 @@ use komodo_link::{
         load_known_cores,
     },
 };
-use komodo_periphery::{Agent, AgentOptions, config::Config, host::HostOptions};
+use komodo_periphery::{
+    Agent, AgentOptions, config::Config, host::HostOptions, service::ServiceOptions,
+};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
@@ -92,6 +94,10 @@ async fn serve(
             include_disk_mounts: config.include_disk_mounts.clone(),
             exclude_disk_mounts: config.exclude_disk_mounts.clone(),
             ..HostOptions::default()
+        },
+        service: ServiceOptions {
+            core_keys: settings.core_keys.clone(),
+            ..ServiceOptions::default()
         },
         state_elsewhere: key_file(config).into_iter().collect(),
         ..AgentOptions::new(endpoint, &config.root_directory)
