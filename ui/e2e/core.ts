@@ -11,6 +11,8 @@ const PROGRAMS = process.env.KOMODO_PROGRAMS ?? join(PROJECT, "target/debug");
 /** Time that a program may take to be ready, ms. */
 const START_MS = 30_000;
 const POLL_MS = 50;
+/** Port of a Core in a container. */
+const CORE_PORT = 9120;
 
 export const ADMIN = { username: "admin", password: "correct horse battery" };
 
@@ -112,6 +114,14 @@ export class Core {
     return core;
   }
 
+  /** A Core in a container of an Engine, as users run it: its data in a folder of the host, a published port. */
+  static async inContainer(engine: Engine, container: string, options: CoreOptions = {}): Promise<Core> {
+    const core = new Core(CORE_PORT, { ...options, address: engine.address });
+    engine.core(container, core.directory, CORE_PORT, core.#environment("/data"));
+    await core.#answers(() => null);
+    return core;
+  }
+
   get url() {
     return `http://${this.options.address ?? "127.0.0.1"}:${this.port}`;
   }
@@ -120,31 +130,43 @@ export class Core {
     return readFileSync(join(this.directory, "core.log"), "utf8");
   }
 
+  /** Its settings, with the data in a folder as it names it. */
+  #environment(data: string): Record<string, string> {
+    const { admin = true, env = {} } = this.options;
+    return {
+      KOMODO_PORT: String(this.port),
+      KOMODO_HOST: this.url,
+      KOMODO_DATA_DIRECTORY: data,
+      KOMODO_JWT_SECRET: "a secret that outlives a restart of Core",
+      ...(admin ? { KOMODO_INIT_ADMIN_USERNAME: ADMIN.username, KOMODO_INIT_ADMIN_PASSWORD: ADMIN.password } : {}),
+      ...env,
+    };
+  }
+
   /** Starts it, also again on the same data and port. */
   async up() {
-    const { admin = true, address = "127.0.0.1", env = {} } = this.options;
-    this.#child = start(
-      "komodo-core",
-      [],
-      {
-        KOMODO_PORT: String(this.port),
-        KOMODO_BIND_IP: address,
-        KOMODO_HOST: this.url,
-        KOMODO_DATA_DIRECTORY: join(this.directory, "data"),
-        KOMODO_JWT_SECRET: "a secret that outlives a restart of Core",
-        ...(admin ? { KOMODO_INIT_ADMIN_USERNAME: ADMIN.username, KOMODO_INIT_ADMIN_PASSWORD: ADMIN.password } : {}),
-        ...env,
-      },
-      join(this.directory, "core.log"),
-    );
-    const child = this.#child;
+    const { address = "127.0.0.1" } = this.options;
+    const environment = { KOMODO_BIND_IP: address, ...this.#environment(this.data) };
+    const child = start("komodo-core", [], environment, join(this.directory, "core.log"));
+    this.#child = child;
+    await this.#answers(() => (child.exitCode === null ? null : this.log));
+  }
+
+  /** Waits until it answers; `ended` tells what it said where it has ended instead. */
+  async #answers(ended: () => string | null) {
     await until("Core answers", async () => {
-      if (child.exitCode !== null) throw new Error(`Core ended: ${this.log}`);
+      const log = ended();
+      if (log !== null) throw new Error(`Core ended: ${log}`);
       return fetch(`${this.url}/health`).then(
         (answer) => answer.ok,
         () => false,
       );
     });
+  }
+
+  /** Folder of its data. */
+  get data() {
+    return join(this.directory, "data");
   }
 
   async down(signal: NodeJS.Signals = "SIGTERM") {
@@ -274,6 +296,8 @@ export class Engine {
     readonly socket: string,
     /** Address of this machine as the Engine's containers reach it. */
     readonly hostAddress: string,
+    /** Address of the Engine, at which ports of its containers are published. */
+    readonly address: string,
   ) {}
 
   static start(): Engine {
@@ -287,7 +311,7 @@ export class Engine {
       if (!found) throw new Error(`scripts/engine start did not say ${key}: ${lines}`);
       return found;
     };
-    return new Engine(name, value("DOCKER_HOST"), value("KOMODO_ENGINE_HOST_ADDRESS"));
+    return new Engine(name, value("DOCKER_HOST"), value("KOMODO_ENGINE_HOST_ADDRESS"), value("KOMODO_ENGINE_ADDRESS"));
   }
 
   docker(...args: string[]): string {
@@ -328,6 +352,17 @@ export class Engine {
     );
   }
 
+  /** Core in a container, with its data in a folder of this machine. */
+  core(container: string, data: string, port: number, environment: Record<string, string>) {
+    this.#load("image", join(PROGRAMS, "komodo-core"), "komodo-test/core:1");
+    this.docker(
+      "run", "--detach", "--name", container, "--label", "komodo.skip=true", "--restart", "always",
+      "--publish", `${port}:${port}`, "--volume", `${data}:/data`,
+      ...Object.entries(environment).flatMap(([key, value]) => ["--env", `${key}=${value}`]),
+      "komodo-test/core:1",
+    ); // biome-ignore format: one word after the other, as in a shell
+  }
+
   /** The agent in a container, joined to Core as a server of that name. */
   agent(core: Core, server: string, key: string, container: string) {
     this.#load("image", join(PROGRAMS, "komodo-periphery"), "komodo-test/periphery:1");
@@ -335,7 +370,7 @@ export class Engine {
     writeFileSync(join(state, "key"), key, { mode: 0o600 });
     const environment = {
       PERIPHERY_ROOT_DIRECTORY: "/etc/komodo",
-      PERIPHERY_CORE_ADDRESS: `ws://${this.hostAddress}:${core.port}`,
+      PERIPHERY_CORE_ADDRESS: core.url.replace("http:", "ws:"),
       PERIPHERY_ONBOARDING_KEY_FILE: "/etc/komodo/key",
       PERIPHERY_CONNECT_AS: server,
     };

@@ -25,5 +25,5 @@ export type PlannedRequest = {
 }[PlannedExecution];
 
 /** One that names its containers and its server itself. */
-export type ContainerRequest = Exclude<PlannedRequest, { type: "UndoUpdate" | "UpdatePeriphery" }>;
+export type ContainerRequest = Exclude<PlannedRequest, { type: "UndoUpdate" | "UpdatePeriphery" | "RestartPeriphery" }>;
 export type ContainerExecution = ContainerRequest["type"];

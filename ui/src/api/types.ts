@@ -19,6 +19,9 @@ export type ServerReasonCode = Schemas["ServerReasonCode"];
 export type ServerListItemInfo = Schemas["ServerListItemInfo"];
 export type MinimalSystemStats = Schemas["MinimalSystemStats"];
 export type ServerListItem = Schemas["ResourceListItem"];
+export type ServerAgent = Schemas["ServerAgent"];
+/** A program of the agent that Core serves. */
+export type Program = Schemas["Program"];
 
 export type Plan = Schemas["Plan"];
 export type PlanItem = Schemas["PlanItem"];
@@ -30,6 +33,7 @@ export type UpdateStatus = Schemas["UpdateStatus"];
 export type Verdict = Schemas["Verdict"];
 export type VerdictKind = Schemas["VerdictKind"];
 export type UpdateStage = Schemas["Stage"];
+export type Sent = Schemas["Sent"];
 export type WaitingFor = Schemas["WaitingFor"];
 
 export type Alert = Schemas["Alert"];

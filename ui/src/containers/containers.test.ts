@@ -14,10 +14,11 @@ import {
   canWait,
   chosen,
   isOfSeveral,
-  newImage,
   onAll,
   onOne,
   onSeveral,
+  replacement,
+  restartAgent,
   undoOf,
   updateAgent,
 } from "./requests";
@@ -230,8 +231,8 @@ describe("requests", () => {
   });
 
   test("put a new container in the place of an agent, from the same name or another image", () => {
-    const same = updateAgent("nas", null);
-    const other = updateAgent("nas", "periphery:2");
+    const same = updateAgent("nas", { image: null });
+    const other = updateAgent("nas", { image: "periphery:2" });
     expect(chosen(other, { exclude: ["x"], override: "why", detach: true, plan: "h" })).toEqual({
       type: "UpdatePeriphery",
       params: { server: "nas", image: "periphery:2", plan: "h" },
@@ -239,8 +240,24 @@ describe("requests", () => {
     expect([same, undoOf("u")].some(canWait)).toBe(false);
     expect([same, undoOf("u"), onOne("stop", "nas", "db")].some(isOfSeveral)).toBe(false);
     expect([onAll("stop", "nas"), onOne("stop", "nas", "db")].every(canWait)).toBe(true);
-    expect([newImage(same), newImage(other)]).toEqual([{ image: null }, { image: "periphery:2" }]);
-    expect([newImage(onOne("restart", "nas", "periphery")), newImage(onAll("stop", "nas"))]).toEqual([null, null]);
+    expect(same).toEqual({ type: "UpdatePeriphery", params: { server: "nas" } });
+    expect([replacement(same), replacement(other)]).toEqual([{ image: null }, { image: "periphery:2" }]);
+    expect([onOne("restart", "nas", "periphery"), onAll("stop", "nas")].map(replacement)).toEqual([null, null]);
+  });
+
+  test("put another program in the place of an agent, or start it again, by the plan that was looked at", () => {
+    const program = updateAgent("nas", { version: "0.2.0" });
+    const again = restartAgent("nas");
+    const choice = { exclude: ["x"], override: "why", detach: true, plan: "h", expiresS: 60 };
+    expect(chosen(program, choice)).toEqual({
+      type: "UpdatePeriphery",
+      params: { server: "nas", version: "0.2.0", plan: "h" },
+    });
+    expect(chosen(again, choice)).toEqual({ type: "RestartPeriphery", params: { server: "nas", plan: "h" } });
+    expect([program, again].map(replacement)).toEqual([{ version: "0.2.0" }, null]);
+    expect([program, again].map(actionOf)).toEqual(["restart", "restart"]);
+    expect([program, again].some(canWait)).toBe(false);
+    expect([program, again].some(isOfSeveral)).toBe(false);
   });
 
   test("know their action", () => {

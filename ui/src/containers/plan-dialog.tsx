@@ -4,6 +4,7 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import { ApiError, call } from "../api/client";
 import type { PlannedRequest } from "../api/operations";
 import type { Plan, PlanItem, PlannedAction, Update } from "../api/types";
+import type { Words } from "../i18n/en";
 import { duration } from "../i18n/format";
 import { useWords } from "../i18n/words";
 import { useServers } from "../live/live";
@@ -25,7 +26,8 @@ import {
   endsThings,
   isOfSeveral,
   namedContainer,
-  newImage,
+  type Replacement,
+  replacement,
   takesAway,
   undoneUpdate,
 } from "./requests";
@@ -128,7 +130,7 @@ export function PlanDialog({ wish, onClose }: { wish: Wish; onClose: () => void 
   const act = shown?.counts.act ?? 0;
   const leaves = shown?.items.find((item) => item.effect === "detach");
   const handsOver = shown?.items.find((item) => item.effect === "hand-over");
-  const recreate = newImage(wish.request);
+  const replaced = replacement(wish.request);
   const many = takesAway(action) && act >= TYPE_NAME_FROM;
   const askName = many || leaves !== undefined;
   const drifted = go.error instanceof ApiError && go.error.code === "plan_drifted";
@@ -168,9 +170,7 @@ export function PlanDialog({ wish, onClose }: { wish: Wish; onClose: () => void 
                   ? words.detach.goCore
                   : words.detach.go(server)
                 : handsOver
-                  ? recreate
-                    ? words.handOver.replace(handsOver.container)
-                    : words.handOver.restart(handsOver.container)
+                  ? handOverButton(words, handsOver, replaced)
                   : words.actions[action].button(act)}
             </Button>
           )}
@@ -211,7 +211,13 @@ export function PlanDialog({ wish, onClose }: { wish: Wish; onClose: () => void 
             />
           )}
           {handsOver && write === false && <Note tone="plain">{words.detach.needsWrite}</Note>}
-          {handsOver && <HandOverNote core={runsCore(handsOver)} probationS={shown.probation_s ?? null} />}
+          {handsOver && (
+            <HandOverNote
+              core={runsCore(handsOver)}
+              restart={replaced === null}
+              probationS={shown.probation_s ?? null}
+            />
+          )}
           {shown.items.length === 0 ? (
             <p>{undone === null ? words.plan.empty : words.undo.nothing}</p>
           ) : (
@@ -222,7 +228,7 @@ export function PlanDialog({ wish, onClose }: { wish: Wish; onClose: () => void 
               changed={drifted ? drift : null}
               backTo={backTo}
               override={override}
-              recreate={recreate}
+              replaced={replaced}
             />
           )}
           {leaves && <Detach item={leaves} server={server} typed={typed} onTyped={setTyped} />}
@@ -280,8 +286,21 @@ const PlanSkeleton = ({ label }: { label: string }) => (
 
 const runsCore = (item: PlanItem) => item.protected?.some(({ reason }) => reason === "core") ?? false;
 
+/** What is pressed to hand over. */
+function handOverButton(words: Words, { container }: PlanItem, replaced: Replacement | null): string {
+  if (replaced === null) return words.handOver.restart(container);
+  return "version" in replaced ? words.handOver.exchange(replaced.version) : words.handOver.replace(container);
+}
+
+interface HandOverNoteProps {
+  core: boolean;
+  /** Whether the same is started again, so that there is nothing to go back to. */
+  restart: boolean;
+  probationS: number | null;
+}
+
 /** What a hand over is, before it is pressed. */
-function HandOverNote({ core, probationS }: { core: boolean; probationS: number | null }) {
+function HandOverNote({ core, restart, probationS }: HandOverNoteProps) {
   const words = useWords();
   const proof =
     probationS === null
@@ -291,7 +310,7 @@ function HandOverNote({ core, probationS }: { core: boolean; probationS: number 
     <Note tone="plain">
       <ul>
         <li>{proof}</li>
-        <li>{words.handOver.rollBack}</li>
+        <li>{restart ? words.handOver.noRollBack : words.handOver.rollBack}</li>
         <li>{core ? words.handOver.awayCore : words.handOver.away}</li>
       </ul>
     </Note>

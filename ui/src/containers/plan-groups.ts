@@ -31,6 +31,9 @@ export function groupOf(item: PlanItem): GroupId {
 /** Whether something is done to it, by whom ever. */
 export const acts = (item: PlanItem) => item.effect !== "refuse" && item.effect !== "skip";
 
+/** Whether it is no container, but the service of systemd that the agent runs as. */
+export const isUnit = ({ id }: Pick<PlanItem, "id">) => id.startsWith("unit:");
+
 const ORDER: readonly GroupId[] = ["refused", "protected", "handOver", "detach", "act", "excluded", "nothing"];
 
 /** The groups that have something in them: what is spared first. */

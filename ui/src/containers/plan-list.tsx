@@ -12,7 +12,8 @@ import { actionIcons } from "./actions";
 import { reasonText, StateChip } from "./chips";
 import { plannedPorts } from "./look";
 import styles from "./plan.module.css";
-import type { Change, Group, GroupId } from "./plan-groups";
+import { type Change, type Group, type GroupId, isUnit } from "./plan-groups";
+import type { Replacement } from "./requests";
 
 /** From how many rows on a filter helps. */
 const FILTER_FROM = 20;
@@ -30,8 +31,8 @@ interface PlanListProps {
   backTo?: ReadonlyMap<string, ContainerState>;
   /** Reason for which a protected one is acted on. */
   override?: string | null;
-  /** Image of the container that a helper puts in the place of the old one; null where it puts none. */
-  recreate?: { image: string | null } | null;
+  /** What a helper puts in the place of what the agent runs from; null where it puts nothing there. */
+  replaced?: Replacement | null;
 }
 
 function headWords(words: Words, action: PlannedAction, group: Group): string {
@@ -63,7 +64,7 @@ const headIcons: Record<Exclude<GroupId, "act">, ReactNode> = {
   nothing: <CircleSlash size={15} aria-hidden="true" />,
 };
 
-export function PlanList({ groups, action, onInclude, changed, backTo, override, recreate }: PlanListProps) {
+export function PlanList({ groups, action, onInclude, changed, backTo, override, replaced }: PlanListProps) {
   const words = useWords();
   const [filter, setFilter] = useState("");
   const scroll = useRef<HTMLDivElement>(null);
@@ -123,7 +124,7 @@ export function PlanList({ groups, action, onInclude, changed, backTo, override,
                     changed={marked.has(line.item.id)}
                     backTo={backTo?.get(line.item.id)}
                     override={override}
-                    recreate={recreate}
+                    replaced={replaced}
                   />
                 )}
               </div>
@@ -143,10 +144,10 @@ interface ItemLineProps {
   changed: boolean;
   backTo?: ContainerState;
   override?: string | null;
-  recreate?: { image: string | null } | null;
+  replaced?: Replacement | null;
 }
 
-function ItemLine({ item, group, action, onInclude, changed, backTo, override, recreate }: ItemLineProps) {
+function ItemLine({ item, group, action, onInclude, changed, backTo, override, replaced }: ItemLineProps) {
   const words = useWords();
   const pickable = onInclude && (group === "act" || group === "excluded");
   return (
@@ -178,7 +179,7 @@ function ItemLine({ item, group, action, onInclude, changed, backTo, override, r
           action={action}
           backTo={backTo}
           override={override}
-          recreate={recreate}
+          replaced={replaced}
         />
       </div>
       <StateChip state={item.state} />
@@ -187,9 +188,10 @@ function ItemLine({ item, group, action, onInclude, changed, backTo, override, r
 }
 
 /** What a helper does to the one that is handed over. */
-function handOverText(words: Words, recreate: { image: string | null } | null): string {
-  if (recreate === null) return words.handOver.restarts;
-  return recreate.image === null ? words.handOver.replaces : words.handOver.replacesBy(recreate.image);
+function handOverText(words: Words, replaced: Replacement | null): string {
+  if (replaced === null) return words.handOver.restarts;
+  if ("version" in replaced) return words.handOver.exchanges(replaced.version);
+  return replaced.image === null ? words.handOver.replaces : words.handOver.replacesBy(replaced.image);
 }
 
 function Consequences({
@@ -198,7 +200,7 @@ function Consequences({
   action,
   backTo,
   override,
-  recreate,
+  replaced,
 }: Omit<ItemLineProps, "onInclude" | "changed">) {
   const words = useWords();
   const facts: string[] = [];
@@ -209,7 +211,8 @@ function Consequences({
     facts.push(reasonText(words, item.reason));
   } else if (group === "handOver") {
     facts.push(...(item.protected ?? []).map((reason) => reasonText(words, reason)));
-    facts.push(handOverText(words, recreate ?? null));
+    if (isUnit(item)) facts.push(words.handOver.service);
+    facts.push(handOverText(words, replaced ?? null));
     if (item.ports?.length) facts.push(words.handOver.ports(plannedPorts(item.ports).join(", ")));
     if (item.dependants?.length) facts.push(words.plan.dependants(item.dependants.join(", ")));
     if (override) facts.push(words.plan.overridden(override));

@@ -163,6 +163,7 @@ function progressHeading(words: Words, update: Update, state: Progress, action: 
   }
   switch (update.stage) {
     case "queued":
+    case "sending":
     case "asking":
     case "handed_over":
     case "probation":

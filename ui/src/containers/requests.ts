@@ -42,19 +42,31 @@ export const onSeveral = (action: SingleAction, server: string, containers: stri
   params: { server, containers, action },
 });
 
-/** Puts a new container in the place of the one that the agent of a server runs in; without an image, from the same name. */
-export const updateAgent = (server: string, image: string | null): PlannedRequest => ({
+/** What an agent is to run from: an image, `null` for the same name looked up anew, or a program that Core serves. */
+export type Replacement = { image: string | null } | { version: string };
+
+/** Puts a new container, or another program, in the place of the one that the agent of a server runs from. */
+export const updateAgent = (server: string, by: Replacement): PlannedRequest => ({
   type: "UpdatePeriphery",
-  params: image === null ? { server } : { server, image },
+  params: "version" in by || by.image !== null ? { server, ...by } : { server },
 });
+
+/** Starts the agent of a server again, whatever it runs in. */
+export const restartAgent = (server: string): PlannedRequest => ({ type: "RestartPeriphery", params: { server } });
 
 /** Brings back what an Update changed. */
 export const undoOf = (update: string): PlannedRequest => ({ type: "UndoUpdate", params: { id: update } });
 
+/** Whether a request is about the agent of a server, whatever it runs in. */
+const isOfAgent = (
+  request: PlannedRequest,
+): request is Extract<PlannedRequest, { type: "UpdatePeriphery" | "RestartPeriphery" }> =>
+  request.type === "UpdatePeriphery" || request.type === "RestartPeriphery";
+
 /** The action of a request. */
 export function actionOf(request: PlannedRequest): PlannedAction {
   if (request.type === "UndoUpdate") return "undo";
-  if (request.type === "UpdatePeriphery") return "restart";
+  if (isOfAgent(request)) return "restart";
   if (request.type === "BatchContainers") return request.params.action;
   const found =
     singleActions.find((action) => one[action] === request.type) ??
@@ -68,18 +80,20 @@ export const namedContainer = (request: PlannedRequest): string | null =>
 
 /** Whether single containers can be left out of what a request is about. */
 export const isOfSeveral = (request: PlannedRequest) =>
-  request.type !== "UndoUpdate" && request.type !== "UpdatePeriphery" && namedContainer(request) === null;
+  request.type !== "UndoUpdate" && !isOfAgent(request) && namedContainer(request) === null;
 
 /** Whether a request can wait for a server that is away. */
-export const canWait = (request: PlannedRequest) => request.type !== "UndoUpdate" && request.type !== "UpdatePeriphery";
+export const canWait = (request: PlannedRequest) => request.type !== "UndoUpdate" && !isOfAgent(request);
 
 /** Id of the Update that a request undoes; null where it undoes none. */
 export const undoneUpdate = (request: PlannedRequest): string | null =>
   request.type === "UndoUpdate" ? request.params.id : null;
 
-/** Image of the new container that a request puts in the place of the old one; null where it puts none. */
-export function newImage(request: PlannedRequest): { image: string | null } | null {
-  return request.type === "UpdatePeriphery" ? { image: request.params.image ?? null } : null;
+/** What a request puts in the place of what the agent runs from; null where it puts nothing there. */
+export function replacement(request: PlannedRequest): Replacement | null {
+  if (request.type !== "UpdatePeriphery") return null;
+  const { image, version } = request.params;
+  return version ? { version } : { image: image ?? null };
 }
 
 /** Requests by which the agent may go on purpose. */
@@ -101,6 +115,7 @@ export function chosen(request: PlannedRequest, choice: Choice): PlannedRequest 
   const plan = choice.plan === undefined ? {} : { plan: choice.plan };
   if (request.type === "UndoUpdate") return { type: request.type, params: { ...request.params, ...plan } };
   if (request.type === "UpdatePeriphery") return { type: request.type, params: { ...request.params, ...plan } };
+  if (request.type === "RestartPeriphery") return { type: request.type, params: { ...request.params, ...plan } };
   const wait = choice.expiresS === undefined ? {} : { when_back: true, expires_s: choice.expiresS };
   const own =
     namedContainer(request) === null

@@ -169,6 +169,7 @@ export const verdicts: Record<VerdictKind, string> = {
 /** What an open operation is at. */
 export const stages: Record<UpdateStage, string> = {
   queued: "Waits for its server",
+  sending: "Sending the program to the agent",
   asking: "Asking the agent to begin",
   acting: "Under way",
   canceling: "Being canceled",
@@ -234,6 +235,7 @@ export const operations: Record<string, string> = {
   StopAllContainers: "Stop all containers",
   PruneContainers: "Prune containers",
   BatchContainers: "Act on several containers",
+  RestartPeriphery: "Restart agent",
   UpdatePeriphery: "Update agent",
   RollPeriphery: "Update agents in waves",
   UndoUpdate: "Undo",

@@ -1,5 +1,5 @@
 // The words of the pages. Every language has exactly these keys: what is missing there does not compile.
-import { agent, detach, handOver } from "./en-agent";
+import { agent, detach, handOver, roll, sending } from "./en-agent";
 import {
   actions,
   containers,
@@ -26,6 +26,8 @@ export const en = {
   handOver,
   detach,
   agent,
+  roll,
+  sending,
   errors,
   operations,
 

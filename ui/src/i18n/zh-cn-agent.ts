@@ -1,24 +1,28 @@
 // Words of operations on the agent and on Core themselves, in Chinese.
 import type { Words } from "./en";
-import { containers } from "./zh-cn-codes";
+import { containers, n } from "./zh-cn-codes";
 
 export const handOver: Words["handOver"] = {
   will: (value) => `${containers(value)}将移交给主机上的助手`,
   restarts: "助手会停止它，然后重新启动。",
+  service: "此服务器的代理以该服务运行",
+  exchanges: (version) => `助手会用版本 ${version} 的程序替换旧程序，并重新启动该服务。`,
   replaces: "助手会用新容器替换它：配置相同，镜像名称相同并重新解析。",
   replacesBy: (image) => `助手会用新容器替换它：配置相同，镜像为 ${image}。`,
   ports: (ports) => `将短暂中断的端口：${ports}`,
   proof: (time) => `只有当 Komodo Core 重新连上它并不间断地观察 ${time}之后，才算完成。`,
   proofAny: "只有当 Komodo Core 重新连上它并不间断地观察一段时间之后，才算完成。",
   rollBack: "如果未能及时得到确认，助手会将它完全恢复原状。",
+  noRollBack: "它保持不变，因此没有可以退回的东西：如果无法启动，助手会在几分钟内反复尝试，结果会说明这一点。",
   away: "期间与服务器的连接会断开，随后恢复。其他容器继续运行。",
   awayCore: "期间 Komodo Core 不可用；此页面会自动重新连接。所有容器继续运行。",
   restart: (container) => `由助手重启 ${container}`,
   replace: (container) => `由助手替换 ${container}`,
+  exchange: (version) => `由助手更新到 ${version}`,
   pending: "由助手处理",
   acts: "主机上的助手正在停止并重新启动它。期间连接会断开，随后恢复；显示的是最后已知的状态。",
-  until: (at) => `如果未得到确认，到 ${at} 它会恢复原状。`,
-  watched: "它已重新连接。Komodo Core 会观察一段时间之后才算完成；如果失败，助手会将它恢复原状。",
+  until: (at) => `如果到 ${at} 仍未得到确认，助手会把替换掉的放回去。`,
+  watched: "它已重新连接。Komodo Core 会观察一段时间之后才算完成；如果失败，助手会把替换掉的放回去。",
   left: (text) => `如无异常，将在 ${text}后确认。`,
 };
 
@@ -49,8 +53,16 @@ export const detach: Words["detach"] = {
   shown: (at) => `显示的是 ${at} 的状态`,
 };
 
+export const sending: Words["sending"] = {
+  title: "正在发送程序",
+  before: "在程序到齐并且签名检查完毕之前，主机上不会有任何改动。",
+  sent: (bytes, of) => `${bytes} / ${of}`,
+};
+
 export const agent: Words["agent"] = {
   update: "更新代理…",
+  restart: "重启代理…",
+  restartTitle: (server) => `重启 ${server} 的代理`,
   title: (server) => `更新 ${server} 的代理`,
   intro: (container, version) =>
     `代理运行在容器 ${container} 中，版本 ${version}。新容器将以相同的配置取代它；在您看过计划之前不会执行任何操作。`,
@@ -58,7 +70,52 @@ export const agent: Words["agent"] = {
   imageHint: "当前镜像会重新解析；其他名称或标签如不存在则会拉取。",
   imageWrong: "请输入镜像名称，不含空格。",
   plan: "查看计划",
-  noContainer: "此服务器的代理不在容器中运行，因此没有可用于更新的镜像。",
-  onHost:
-    "请在主机上用新程序替换旧程序，然后重启其服务：systemctl restart komodo-periphery。服务器会短暂离线，随后自动恢复。",
+  neither: "此服务器的代理既不在容器中运行，也不是 systemd 的服务：需要由启动它的人在主机上重启或更新。",
+  fixed: (why) => `其程序无法替换：${why}`,
+  introService: (unit, version) =>
+    `代理以服务 ${unit} 运行，版本 ${version}。Komodo Core 会把程序发送给它，再由助手替换旧程序；在您看过计划之前不会执行任何操作。`,
+  version: "版本",
+  versionOf: (version, size) => `${version}（${size}）`,
+  versionRuns: (version) => `${version}（正在运行）`,
+  versionHint: "Komodo Core 为此服务器保存的版本，最新的在前。",
+  runsNow: "它已经在运行这个版本：只会重新启动。",
+  noProgram: (architecture) =>
+    `Komodo Core 还没有保存适用于 ${architecture} 的代理程序。请在 Komodo Core 所在的机器上放置一个：`,
+  addCommand: "在 Komodo Core 所在的机器上执行的命令",
+  addHint: "放置之后立即列在这里，无需重启 Komodo Core。",
+  lookAgain: "重新查看",
+  loading: "正在查看 Komodo Core 保存的程序…",
+};
+
+export const roll: Words["roll"] = {
+  action: "更新代理…",
+  title: "批量更新代理",
+  intro:
+    "先单独更新一台服务器。只有当它的新代理证明自己正常之后，其他服务器才会分批跟进。遇到第一个没有得到确认的就停下，尚未开始的保持原状。",
+  servers: "服务器",
+  all: "全部所示",
+  include: (server) => `更新 ${server}`,
+  onlyAdmins: "只有管理员可以执行此操作。",
+  image: "容器中的代理所用的镜像",
+  imageHint: "留空时，容器中的代理会被略过。",
+  version: "作为服务的代理所用的版本",
+  noVersion: "无：它们会被略过",
+  first: "先行更新",
+  waveSize: "每批服务器数",
+  waveWrong: "请输入不小于 1 的整数。",
+  preview: "将会发生",
+  goesFirst: (server) => `${server} 先单独更新`,
+  wave: (at, servers) => `然后第 ${n(at)} 批：${servers}`,
+  more: (value) => `另有 ${n(value)} 台`,
+  leftOut: (value) => `略过 ${n(value)} 台`,
+  nobody: "不会更新任何服务器。",
+  why: {
+    noImage: "在容器中运行，而没有给出镜像",
+    noVersion: "作为服务运行，而没有选择版本",
+    noProgram: "Komodo Core 没有为其架构保存这个版本的程序",
+    neither: "既不在容器中运行，也不是服务",
+    old: "其代理过旧，无法从这里更新",
+  },
+  restarted: (server) => `${server} 已在运行这个版本，只会重新启动`,
+  go: (value) => `更新 ${n(value)} 个代理`,
 };

@@ -78,6 +78,7 @@ export const verdicts: Record<VerdictKind, string> = {
 
 export const stages: Record<UpdateStage, string> = {
   queued: "等待服务器恢复",
+  sending: "正在把程序发送给代理",
   asking: "正在请求代理开始",
   acting: "进行中",
   canceling: "正在取消",
@@ -140,6 +141,7 @@ export const operations: Record<string, string> = {
   StopAllContainers: "停止所有容器",
   PruneContainers: "清理容器",
   BatchContainers: "对多个容器执行操作",
+  RestartPeriphery: "重启代理",
   UpdatePeriphery: "更新代理",
   RollPeriphery: "分批更新代理",
   UndoUpdate: "撤销",

@@ -1,5 +1,5 @@
 import type { Words } from "./en";
-import { agent, detach, handOver } from "./zh-cn-agent";
+import { agent, detach, handOver, roll, sending } from "./zh-cn-agent";
 import {
   actions,
   containers,
@@ -25,6 +25,8 @@ export const zhCn: Words = {
   handOver,
   detach,
   agent,
+  roll,
+  sending,
   errors,
   operations,
 

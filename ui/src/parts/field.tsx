@@ -1,5 +1,5 @@
 import { Check, Minus, Search, X } from "lucide-react";
-import type { ReactNode, RefObject } from "react";
+import { type ReactNode, type RefObject, useId } from "react";
 import {
   Checkbox as AriaCheckbox,
   SearchField as AriaSearchField,
@@ -133,6 +133,48 @@ export const Switch = ({ label, on, onChange }: { label: string; on: boolean; on
     {label}
   </AriaSwitch>
 );
+
+interface SelectProps<T extends string> {
+  label: string;
+  value: T;
+  options: readonly { id: T; name: string }[];
+  onChange: (value: T) => void;
+  hint?: ReactNode;
+  autoFocus?: boolean;
+}
+
+/** A choice of one of several, in the list that the browser and the phone know. */
+export function Select<T extends string>({ label, value, options, onChange, hint, autoFocus }: SelectProps<T>) {
+  const id = useId();
+  return (
+    <div className={styles.field}>
+      <label htmlFor={id}>{label}</label>
+      <select
+        id={id}
+        className={styles.input}
+        value={value}
+        aria-describedby={hint ? `${id}-hint` : undefined}
+        // biome-ignore lint/a11y/noAutofocus: of a dialog that was just asked for
+        autoFocus={autoFocus}
+        onChange={(event) => {
+          const option = options[event.target.selectedIndex];
+          if (option) onChange(option.id);
+        }}
+      >
+        {options.map((option) => (
+          <option key={option.id} value={option.id}>
+            {option.name}
+          </option>
+        ))}
+      </select>
+      {hint && (
+        <span id={`${id}-hint`} className={styles.hint}>
+          {hint}
+        </span>
+      )}
+    </div>
+  );
+}
 
 interface SegmentsProps<T extends string> {
   label: string;

@@ -21,8 +21,8 @@ export interface MenuEntry {
   note?: string;
   /** A line before it. */
   apart?: boolean;
-  /** Not one of those that the head names: stands after them. */
-  beyond?: boolean;
+  /** Not one of those that the head names: stands after them, and after a line unless it goes with the one before. */
+  beyond?: boolean | "more";
   href?: string;
   act: () => void;
 }
@@ -37,7 +37,7 @@ interface EntriesProps {
 function Entries({ label, entries, head, onClose }: EntriesProps & { onClose?: () => void }) {
   const off = entries.filter((entry) => entry.off).map((entry) => entry.id);
   const item = (entry: MenuEntry) => [
-    ...(entry.apart || entry.beyond ? [<Separator key={`${entry.id} line`} className={styles.line} />] : []),
+    ...(entry.apart || entry.beyond === true ? [<Separator key={`${entry.id} line`} className={styles.line} />] : []),
     <MenuItem
       key={entry.id}
       id={entry.id}

@@ -81,8 +81,19 @@ describe("an operation that a helper carries out", () => {
       <StageNote update={update({ stage: "handed_over", waiting_for, deadline: Date.now() + 90_000 })} />,
     );
     expect(text).toContain(en.handOver.acts);
-    expect(text).toMatch(/back as it was by .+\./);
+    expect(text).toMatch(/If it is not confirmed by .+, the helper puts back what it has replaced\./);
     expect(text).not.toContain("Waiting for nas");
+  });
+  test("shows how much of a program is there, and that nothing is touched yet", () => {
+    const at = (sent: Update["sent"]) => shown(<StageNote update={update({ stage: "sending", sent })} />);
+    expect(at({ bytes: 3_000_000, of: 12_000_000 })).toBe(`${en.sending.before}3 MB of 12 MB`);
+    const bar = place.querySelector("[role=progressbar]");
+    expect([bar?.getAttribute("aria-valuenow"), bar?.getAttribute("aria-valuemax")]).toEqual(["3000000", "12000000"]);
+    expect(bar?.querySelector("span")?.style.width).toBe("25%");
+    // More than all of it there is not.
+    at({ bytes: 9, of: 6 });
+    expect(place.querySelector("[role=progressbar] span")?.getAttribute("style")).toContain("100%");
+    expect(at(null)).toBe(en.sending.before);
   });
   test("counts the probation down, and says nothing of a time that is over", () => {
     const left = (probation_until: number) =>

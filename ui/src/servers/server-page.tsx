@@ -3,12 +3,11 @@ import { ArrowUpFromLine, ChevronDown, CircleStop, ServerOff } from "lucide-reac
 import { lazy, Suspense, useState } from "react";
 import { ApiError } from "../api/client";
 import type { ServerListItem } from "../api/types";
-import { entriesForAll } from "../containers/actions";
+import { actionIcons, entriesForAll } from "../containers/actions";
 import { ContainersTab } from "../containers/containers-tab";
 import { useOperate } from "../containers/operate";
-import { type AllAction, onAll } from "../containers/requests";
+import { type AllAction, onAll, restartAgent } from "../containers/requests";
 import { useCoarseNow } from "../i18n/clock";
-import type { Words } from "../i18n/en";
 import { duration } from "../i18n/format";
 import { useWords } from "../i18n/words";
 import { useServers } from "../live/live";
@@ -16,24 +15,18 @@ import { Button } from "../parts/button";
 import { MenuButton, type MenuEntry } from "../parts/menu";
 import { Empty, Failure, pageClass, Skeleton, TitleBar, useTitle } from "../parts/page";
 import { Queue } from "../updates/queue";
+import { restartOff, updateOff } from "./agent-programs";
 import { HostTab } from "./host-tab";
 import styles from "./server.module.css";
 import { ServerSettings } from "./server-settings";
 import { SkewChip } from "./skew-chip";
 import { StaleBar } from "./stale-bar";
-import { actionsOff, isStale, serverWhy } from "./state";
+import { actionsOff, isStale } from "./state";
 import { ServerChip } from "./state-chip";
 import { StatsStrip } from "./stats-strip";
 
 const UpdateAgent = lazy(() => import("./update-agent").then(({ UpdateAgent }) => ({ default: UpdateAgent })));
 const route = getRouteApi("/_app/servers/$server");
-
-/** Why its agent cannot be updated from here; null where it can. */
-export function updateOff(words: Words, server: ServerListItem): string | null {
-  const why = serverWhy(words, server);
-  if (why !== null) return words.server.disabledBecause(why);
-  return server.info.agent?.in_container === false ? words.agent.noContainer : null;
-}
 
 /** The server that a part of the address means, by id or name. */
 export const findServer = (servers: readonly ServerListItem[] | undefined, reference: string) =>
@@ -105,10 +98,23 @@ function Bar({ server }: { server: ServerListItem }) {
   const entries: MenuEntry[] = [
     ...entriesForAll(words, off, all).filter((entry) => entry.id !== "stop"),
     {
+      id: "restart-agent",
+      label: words.agent.restart,
+      icon: actionIcons.restart,
+      beyond: true,
+      off: restartOff(words, server),
+      act: () =>
+        operate({
+          request: restartAgent(server.id),
+          serverName: server.name,
+          title: words.agent.restartTitle(server.name),
+        }),
+    },
+    {
       id: "update-agent",
       label: words.agent.update,
       icon: <ArrowUpFromLine size={15} aria-hidden="true" />,
-      beyond: true,
+      beyond: "more",
       off: updateOff(words, server),
       act: () => setUpdating(true),
     },

@@ -1,8 +1,9 @@
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { Plus, Server as ServerIcon, ServerOff } from "lucide-react";
+import { ArrowUpFromLine, Plus, Server as ServerIcon, ServerOff } from "lucide-react";
 import { lazy, Suspense, useMemo, useState } from "react";
 import { ApiError } from "../api/client";
 import type { ServerListItem } from "../api/types";
+import { useUser } from "../app/shell";
 import { useCoarseNow } from "../i18n/clock";
 import { useWords } from "../i18n/words";
 import { useServers } from "../live/live";
@@ -15,6 +16,7 @@ import { SkewChip } from "./skew-chip";
 import { byNeed, isStale, serverWhy } from "./state";
 import { ServerChip } from "./state-chip";
 
+const RollAgents = lazy(() => import("./roll-agents").then(({ RollAgents }) => ({ default: RollAgents })));
 const AddServer = lazy(() => import("./add-server").then(({ AddServer }) => ({ default: AddServer })));
 const route = getRouteApi("/_app/servers");
 
@@ -29,12 +31,14 @@ export function ServersPage() {
   const { q = "" } = route.useSearch();
   const navigate = route.useNavigate();
   const { items, error } = useServers();
-  const [adding, setAdding] = useState(false);
+  const [over, setOver] = useState<"add" | "roll" | null>(null);
+  const user = useUser().data;
+  const admin = Boolean(user?.admin || user?.super_admin);
   useTitle(words.servers.title);
   const shown = useMemo(() => (items ?? []).filter((server) => matches(server, q)).sort(byNeed), [items, q]);
   const setFilter = (next: string) => navigate({ search: { q: next || undefined }, replace: true });
   const add = (
-    <Button look="primary" icon={<Plus size={16} />} onPress={() => setAdding(true)}>
+    <Button look="primary" icon={<Plus size={16} />} onPress={() => setOver("add")}>
       {words.servers.add}
     </Button>
   );
@@ -44,6 +48,11 @@ export function ServersPage() {
         {items && items.length > 0 && (
           <>
             <SearchField label={words.servers.filter} value={q} onChange={setFilter} slash />
+            {admin && (
+              <Button icon={<ArrowUpFromLine size={15} aria-hidden="true" />} onPress={() => setOver("roll")}>
+                {words.roll.action}
+              </Button>
+            )}
             {add}
           </>
         )}
@@ -72,7 +81,10 @@ export function ServersPage() {
           ))}
         </ul>
       )}
-      <Suspense>{adding && <AddServer onClose={() => setAdding(false)} />}</Suspense>
+      <Suspense>
+        {over === "add" && <AddServer onClose={() => setOver(null)} />}
+        {over === "roll" && <RollAgents servers={shown} onClose={() => setOver(null)} />}
+      </Suspense>
     </div>
   );
 }

@@ -1,7 +1,7 @@
 // What an open operation is at, and what it waits for: since when, why, and until when at most.
-import type { Update, UpdateListItem, WaitingFor } from "../api/types";
+import type { Sent, Update, UpdateListItem, WaitingFor } from "../api/types";
 import { useCoarseNow, useNow } from "../i18n/clock";
-import { duration, exact, moment } from "../i18n/format";
+import { bytes, duration, exact, moment } from "../i18n/format";
 import { useWords } from "../i18n/words";
 import { Note } from "../parts/page";
 import styles from "./updates.module.css";
@@ -15,6 +15,7 @@ export function StageNote({ update }: { update: Update | UpdateListItem }) {
   const expires = "expires" in update ? (update.expires ?? null) : null;
   const { waiting_for: waiting, stage } = update;
   if (stage === "handed_over") return <HandedOver until={deadline} waiting={waiting ?? null} />;
+  if (stage === "sending") return <Sending sent={("sent" in update && update.sent) || null} />;
   if (stage === "probation") return <Probation until={probation} />;
   if (stage === "queued") return <Queued waiting={waiting ?? null} expires={expires} />;
   if (stage === "settling") {
@@ -40,6 +41,35 @@ function HandedOver({ until, waiting }: { until: number | null; waiting: Waiting
       {waiting?.last_contact && (
         <div className={styles.small}>
           {words.progress.lastContact(moment(words.locale, waiting.last_contact, now))}
+        </div>
+      )}
+    </Note>
+  );
+}
+
+/** The program that it is to run is on its way: how far, and that nothing is touched yet. */
+function Sending({ sent }: { sent: Sent | null }) {
+  const words = useWords();
+  const of = sent?.of ?? 0;
+  const there = Math.min(sent?.bytes ?? 0, of);
+  const text = words.sending.sent(bytes(words.locale, there), bytes(words.locale, of));
+  return (
+    <Note tone="plain">
+      <div>{words.sending.before}</div>
+      {of > 0 && (
+        <div className={styles.sending}>
+          <div
+            className={styles.track}
+            role="progressbar"
+            aria-label={words.sending.title}
+            aria-valuemin={0}
+            aria-valuemax={of}
+            aria-valuenow={there}
+            aria-valuetext={text}
+          >
+            <span style={{ width: `${(there / of) * 100}%` }} />
+          </div>
+          <span className={styles.small}>{text}</span>
         </div>
       )}
     </Note>
