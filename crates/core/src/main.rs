@@ -1,9 +1,10 @@
 //! The `komodo-core` binary: settings, logs, signals, and nothing else.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use komodo_api::periphery::Program;
 use komodo_core::{
     App,
     app::Surroundings,
@@ -11,10 +12,11 @@ use komodo_core::{
     clock::SystemClock,
     config::{Config, LogForm},
     http,
+    programs::{self, Added},
     tasks::TaskSettings,
 };
 use komodo_failpoint::failpoints;
-use tokio::{net::TcpListener, signal::unix::SignalKind};
+use tokio::{net::TcpListener, runtime::Runtime, signal::unix::SignalKind};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::{
     EnvFilter, Layer, layer::Identity, layer::SubscriberExt, util::SubscriberInitExt,
@@ -50,6 +52,32 @@ enum Command {
         /// Gives the administrator a new password.
         #[arg(long)]
         reset_password: bool,
+    },
+    /// Programs of Periphery that Core serves to agents which run as services of systemd. Core may be running.
+    Agents {
+        #[command(subcommand)]
+        command: Agents,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Agents {
+    /// Keeps a program, signed with Core's own key: from then on agents can be updated to its version.
+    Add {
+        /// The program: a `komodo-periphery` for Linux.
+        file: PathBuf,
+        /// Its version, where it is for another architecture than this and cannot be asked.
+        #[arg(long)]
+        version: Option<String>,
+    },
+    /// Shows what is kept, the newest first, and whether it is served.
+    List,
+    /// Removes the programs of a version.
+    Remove {
+        /// The version.
+        version: String,
+        /// Only the one for this architecture: `x86_64`, `aarch64`.
+        architecture: Option<String>,
     },
 }
 
@@ -98,7 +126,49 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
             println!("{}", serde_json::to_string_pretty(&prepared)?);
             Ok(())
         }
+        Some(Command::Agents { command }) => agents(&runtime, &config, command),
     }
+}
+
+fn agents(runtime: &Runtime, config: &Config, command: Agents) -> anyhow::Result<()> {
+    match command {
+        Agents::Add { file, version } => {
+            let Added { program, new } = runtime.block_on(programs::add(config, &file, version))?;
+            let is = if new {
+                "is served now"
+            } else {
+                "was served already"
+            };
+            println!(
+                "Periphery {} for {} {is}: {} bytes, SHA-256 {}",
+                program.version, program.architecture, program.bytes, program.sha256
+            );
+        }
+        Agents::List => {
+            let kept = programs::list(config)?;
+            if kept.is_empty() {
+                println!("no programs are kept; put one there with: komodo-core agents add FILE");
+            }
+            for one in kept {
+                let (version, architecture) = (one.version, one.architecture);
+                match one.program {
+                    Ok(Program { bytes, sha256, .. }) => {
+                        println!("{version}  {architecture}  {bytes} bytes  SHA-256 {sha256}");
+                    }
+                    Err(why) => println!("{version}  {architecture}  not served: {why}"),
+                }
+            }
+        }
+        Agents::Remove {
+            version,
+            architecture,
+        } => {
+            for one in programs::remove(config, &version, architecture.as_deref())? {
+                println!("Periphery {version} for {one} is removed");
+            }
+        }
+    }
+    Ok(())
 }
 
 fn log(config: &Config) -> anyhow::Result<()> {

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use futures_util::StreamExt;
 use komodo_agent_api::{
     AgentApi, AgentError, AgentErrorCode, AgentHello, AgentOperation, AgentStream, Container,
-    EngineState, EventBody, LogRequest, OperationEvent,
+    EngineState, EventBody, LogRequest, OperationEvent, ProgramPart, ProgramReceived,
 };
 use komodo_api::{Code, Error, UnixMs, id::Id, live::LogLine, resource::ContainerRef};
 use komodo_plan::LinkState;
@@ -123,6 +123,14 @@ impl Agent {
     /// Cancels an operation that the agent knows.
     pub(crate) async fn cancel(&self, operation: &str, by: &str) -> Result<(), AgentError> {
         within_raw(ACCEPT, self.api.cancel(operation.to_owned(), by.to_owned())).await
+    }
+
+    /// Sends a part of a program; the answer says how much is there.
+    pub(crate) async fn receive_program(
+        &self,
+        part: ProgramPart,
+    ) -> Result<ProgramReceived, AgentError> {
+        within_raw(ACCEPT, self.api.receive_program(part)).await
     }
 
     /// Confirms what an operation handed over.

@@ -6,6 +6,7 @@ use komodo_agent_api::{AgentError, AgentErrorCode, AgentOperation, AgentStream, 
 use komodo_api::UnixMs;
 use komodo_failpoint::failpoint;
 
+use super::send::{NotSent, Sending};
 use crate::fleet::Agent;
 
 /// What is known of an operation when its agent is asked.
@@ -33,8 +34,13 @@ pub(super) enum Asked {
     Away(String),
 }
 
-/// Asks the agent, or follows what it has.
-pub(super) async fn ask(agent: Arc<Agent>, operation: AgentOperation, known: Known) -> Asked {
+/// Asks the agent, or follows what it has. What it needs for it is sent before.
+pub(super) async fn ask(
+    agent: Arc<Agent>,
+    operation: AgentOperation,
+    known: Known,
+    sending: Option<Sending>,
+) -> Asked {
     if !known.first {
         match agent.follow(&operation.id, known.seq).await {
             Ok(events) => return Asked::Accepted(events),
@@ -46,6 +52,13 @@ pub(super) async fn ask(agent: Arc<Agent>, operation: AgentOperation, known: Kno
                 }
             }
             Err(error) => return Asked::Away(error.message),
+        }
+    }
+    if let Some(sending) = sending {
+        match sending.send(&agent).await {
+            Ok(()) => {}
+            Err(NotSent::Refused(why)) => return Asked::Refused(why),
+            Err(NotSent::Away(why)) => return Asked::Away(why),
         }
     }
     failpoint!("agent.asking");

@@ -134,6 +134,7 @@ impl Run {
             cancels: false,
             hand_over,
             watched: None,
+            sent_until: None,
             first_stream: false,
             announced: None,
             agent: None,

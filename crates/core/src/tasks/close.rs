@@ -9,7 +9,7 @@ use komodo_api::{
     update::{Log, Update, VerdictKind},
 };
 use komodo_failpoint::failpoint;
-use komodo_plan::{update_logs, update_success};
+use komodo_plan::{UNIT_PREFIX, update_logs, update_success};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
@@ -88,6 +88,8 @@ impl Run {
                     .verdicts
                     .iter()
                     .filter(|verdict| verdict.verdict == VerdictKind::Done)
+                    // No view shows a service.
+                    .filter(|verdict| !verdict.id.starts_with(UNIT_PREFIX))
                     .all(|verdict| {
                         view.container(&verdict.id).map(|container| container.state)
                             == verdict.after

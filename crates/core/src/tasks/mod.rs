@@ -19,6 +19,7 @@ mod queue;
 mod refuse;
 mod roll;
 mod run;
+mod send;
 mod settle;
 mod stage;
 mod tell;

@@ -70,6 +70,8 @@ pub(super) struct Run {
     pub(super) hand_over: Option<HandOver>,
     /// The link that is watched before that is confirmed, and since when.
     pub(super) watched: Option<(Arc<Agent>, Instant)>,
+    /// Until when the program that it takes has to be sent, where that was begun.
+    pub(super) sent_until: Option<Instant>,
     /// Whether the agent tells on the link on which it was asked to begin.
     pub(super) first_stream: bool,
     /// What an agent that goes on purpose announced.
@@ -323,10 +325,12 @@ impl Run {
         self.asked |= orderable;
         self.first_stream = known.first;
         let tasks = Arc::clone(&self.tasks);
+        let (sending, mut sent) = self.sending();
         let mut asked = pin!(ask(
             Arc::clone(agent),
             self.ordered.operation.clone(),
-            known
+            known,
+            sending
         ));
         let asked = loop {
             tokio::select! {
@@ -336,14 +340,21 @@ impl Run {
                 wanted = self.open.canceled(self.wanted) => {
                     let waits = self.update.waiting_for.is_some();
                     self.want_canceled(wanted).await;
-                    if waits {
+                    // It does not know the operation as long as its program is on the way.
+                    self.asked &= sent.borrow().is_none();
+                    if waits || !self.asked {
                         return Err(Stop::Canceled);
                     }
                 }
                 () = due(self.due_at()) => self.flush().await,
                 asked = &mut asked => break asked,
+                Ok(()) = sent.changed() => {
+                    let now = *sent.borrow_and_update();
+                    self.sent(now);
+                }
             }
         };
+        self.asked &= sent.borrow().is_none();
         match asked {
             Asked::Accepted(events) => {
                 self.accepted = true;
@@ -483,7 +494,7 @@ impl Run {
     }
 
     /// Shows what is waited for, or that nothing is; whether that is new.
-    fn wait_for(&mut self, why: Option<String>) -> bool {
+    pub(super) fn wait_for(&mut self, why: Option<String>) -> bool {
         let why = why.map(|why| self.away(why));
         let same = match (&self.update.waiting_for, &why) {
             (None, None) => true,
@@ -507,7 +518,7 @@ impl Run {
         self.tasks.publish(&self.update);
     }
 
-    fn changed(&mut self) {
+    pub(super) fn changed(&mut self) {
         let now = Instant::now();
         self.show_at.get_or_insert(now + SHOW_EVERY);
         self.save_at.get_or_insert(now + SAVE_EVERY);

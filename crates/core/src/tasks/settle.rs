@@ -8,7 +8,7 @@ use komodo_api::{
     plan::{Effect, PlanItem, Reason, ReasonCode},
     update::{Log, Verdict, VerdictKind},
 };
-use komodo_plan::{Form, settle_back, settle_skip};
+use komodo_plan::{Form, UNIT_PREFIX, settle_back, settle_skip};
 
 use super::run::Run;
 
@@ -26,6 +26,10 @@ impl Run {
         // Where the agent was never known to have it, it may have been the link that lost the answer.
         let may_have_acted = self.accepted || self.earlier;
         for item in untold {
+            if item.id.starts_with(UNIT_PREFIX) {
+                self.settle_unit(item, may_have_acted, at);
+                continue;
+            }
             let observed = by_id.get(item.id.as_str()).copied();
             // One that was replaced bears the same name.
             let replaced = || {
@@ -84,6 +88,41 @@ impl Run {
                 at,
             });
         }
+    }
+
+    /// No container tells what became of a service.
+    fn settle_unit(&mut self, item: PlanItem, may_have_acted: bool, at: UnixMs) {
+        let acted = may_have_acted || self.asked || self.begun.contains(&item.id);
+        let action = self.ordered.operation.action;
+        let (verdict, reason, error) = match item.effect {
+            Effect::Skip | Effect::Refuse => settle_skip(&item, action, Form::Named),
+            _ if !acted && self.update.canceled_by.is_some() => {
+                return self.put_canceled(item, None, at);
+            }
+            _ if acted => {
+                let why = format!(
+                    "the agent does not know it any more, and what became of the service is in no container: look at it with \
+                     `systemctl status {}` on its host",
+                    item.container
+                );
+                (VerdictKind::Unknown, None, Some(why))
+            }
+            _ => {
+                let why = "nothing was done: the server could not be asked in time";
+                (VerdictKind::Failed, None, Some(why.to_owned()))
+            }
+        };
+        self.put(Verdict {
+            container: item.container,
+            id: item.id,
+            verdict,
+            reason,
+            error,
+            before: Some(item.state),
+            after: None,
+            run: None,
+            at,
+        });
     }
 
     /// Whether a new container is to take the place of one.
