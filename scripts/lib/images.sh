@@ -57,6 +57,30 @@ busybox_archive() {
     printf '%s\n' "$archive"
 }
 
+SYSTEMD_TAG=komodo-test/systemd:1
+
+# What a container needs to run this machine's systemd as its first process, where /usr is mounted from this machine.
+systemd_archive() {
+    local archive root link
+    [ -x /usr/lib/systemd/systemd ] || die "there is no systemd" "apt-get install systemd dbus"
+    archive=$(test_cache_directory)/systemd-1.tar
+    if [ ! -e "$archive" ]; then
+        root=$(mktemp -d)
+        mkdir -p "$root"/{usr,etc/systemd/system,etc/komodo,var/{lib,log,tmp},run,tmp,proc,sys,dev,root,home}
+        for link in bin sbin lib lib64; do ln -s "usr/$link" "$root/$link"; done
+        ln -s ../run "$root/var/run"
+        chmod 1777 "$root/tmp" "$root/var/tmp"
+        printf 'root:x:0:0:root:/root:/bin/sh\nmessagebus:x:100:102::/nonexistent:/usr/sbin/nologin\nnobody:x:65534:65534::/nonexistent:/usr/sbin/nologin\n' >"$root/etc/passwd"
+        printf 'root:x:0:\nmessagebus:x:102:\nnogroup:x:65534:\n' >"$root/etc/group"
+        : >"$root/etc/machine-id"
+        ln -s /usr/lib/os-release "$root/etc/os-release"
+        # Cgroups are mounted for reading in every container that may not do everything.
+        image_archive "$SYSTEMD_TAG" '{"Cmd":["/bin/sh","-c","mount -o remount,rw /sys/fs/cgroup && exec /lib/systemd/systemd"],"Env":["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin","container=docker"],"StopSignal":"SIGRTMIN+3"}' "$root" "$archive" >/dev/null
+        rm -rf "$root"
+    fi
+    printf '%s\n' "$archive"
+}
+
 # binary_archive BINARY TAG: busybox, the program at /usr/local/bin under its own name, and the libraries it is linked with.
 binary_archive() {
     local binary=${1:-} tag=${2:-} archive root library name

@@ -4,6 +4,7 @@
 
 pub mod cut;
 pub mod hand_over;
+pub mod native;
 pub mod survival;
 pub mod truth;
 

@@ -18,6 +18,7 @@
 
 mod container;
 mod error;
+mod exec;
 mod keeper;
 pub mod proxy;
 #[cfg(test)]
@@ -34,6 +35,7 @@ use std::{
 
 pub use container::{BUSYBOX, Container, IDLE_COMMAND, Observer, Restart, State};
 pub use error::EngineError;
+pub use exec::Ended;
 pub use variant::Variant;
 
 use keeper::{Addresses, Keeper};
@@ -43,6 +45,9 @@ const START_SECONDS: u64 = 60;
 
 /// How long a daemon may take to end after SIGTERM: it gives every container its own 10 s first.
 const TERMINATE_SECONDS: u64 = 40;
+
+/// The image with systemd; `scripts/lib/images.sh` knows the same.
+const SYSTEMD: &str = "komodo-test/systemd:1";
 
 /// Where the Engine keeps images and containers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -151,6 +156,14 @@ impl Engine {
         let archive = keeper::script(["image", &binary, tag]).await?;
         self.observer.load_image(Path::new(archive.trim())).await?;
         self.observer.image_id(tag).await
+    }
+
+    /// Loads the image that runs this machine's systemd as its first process, and returns its name. A container of it
+    /// needs this machine's `/usr`.
+    pub async fn systemd_image(&self) -> Result<&'static str, EngineError> {
+        let archive = keeper::script(["systemd"]).await?;
+        self.observer.load_image(Path::new(archive.trim())).await?;
+        Ok(SYSTEMD)
     }
 
     /// Restarts the daemon in order: SIGTERM, wait until it has ended, start on the same data, wait until it answers.

@@ -7,6 +7,7 @@
 mod access;
 mod containers;
 pub mod images;
+mod machine;
 
 use std::{
     fs,
@@ -25,6 +26,7 @@ pub use access::Access;
 pub use containers::{
     AGENT_IMAGE, AgentContainer, CORE_IMAGE, CoreContainer, agent_image, forwarder,
 };
+pub use machine::{AGENT_UNIT, AgentProgram, Machine};
 
 use crate::engine::Engine;
 

@@ -1,0 +1,3 @@
+//! Agents that systemd runs, in a container with a systemd of its own: the units that we ship, hand over and updates.
+
+mod units;
