@@ -123,8 +123,8 @@ export const roll = {
     noVersion: "Runs as a service, and no version is chosen",
     noProgram: "Komodo Core keeps no program of this version for its architecture",
     neither: "Runs neither in a container nor as a service",
+    already: "Runs this version already",
     old: "Its agent is too old to be updated from here",
   },
-  restarted: (server: string) => `${server} runs this version already and is only restarted`,
   go: (n: number) => (n === 1 ? "Update 1 agent" : `Update ${number.format(n)} agents`),
 };

@@ -114,8 +114,8 @@ export const roll: Words["roll"] = {
     noVersion: "作为服务运行，而没有选择版本",
     noProgram: "Komodo Core 没有为其架构保存这个版本的程序",
     neither: "既不在容器中运行，也不是服务",
+    already: "已在运行这个版本",
     old: "其代理过旧，无法从这里更新",
   },
-  restarted: (server) => `${server} 已在运行这个版本，只会重新启动`,
   go: (value) => `更新 ${n(value)} 个代理`,
 };

@@ -94,19 +94,13 @@ describe("a roll", () => {
     expect(why({ service: service() }, { ...asked, version: null })).toBe("noVersion");
     expect(why({ service: service(), architecture: "aarch64" })).toBe("noProgram");
     expect(why({ service: service({ fixed: "read-only" }) })).toBe("fixed");
-    expect(why({ service: service({ fixed: "read-only", sha256: "0.2.0 x86_64" }) })).toBeNull();
+    expect(why({ service: service({ fixed: "read-only", sha256: "0.2.0 x86_64" }) })).toBe("already");
+    // One inside of a container is replaced with it where no version is chosen.
+    expect(why({ service: service(), in_container: true }, { ...asked, version: null })).toBeNull();
     expect(why({})).toBe("neither");
     expect(why({ in_container: true, level: 2 })).toBe("old");
     expect(why({ in_container: true, skew: "too_old" })).toBe("old");
     expect(why(null)).toBe("away");
-  });
-
-  test("says who runs the version already", () => {
-    const same = server("same", { service: service({ sha256: "0.2.0 x86_64" }) });
-    const other = server("other", { service: service() });
-    const contained = server("contained", { in_container: true });
-    expect(names(preview(choice([same, other, contained])).restarted)).toEqual(["same"]);
-    expect(preview(choice([same, other], { version: null })).restarted).toEqual([]);
   });
 
   test("of nobody is of nobody", () => {

@@ -195,7 +195,6 @@ function Preview({ plan }: { plan: RollPreview }) {
     plan.first ? words.roll.goesFirst(plan.first.name) : words.roll.nobody,
     ...plan.waves.slice(0, SHOWN_MAX).map((wave, at) => words.roll.wave(at + 2, names(wave))),
     ...(later > 0 ? [words.roll.more(later)] : []),
-    ...plan.restarted.slice(0, SHOWN_MAX).map(({ name }) => words.roll.restarted(name)),
   ];
   return (
     <section className={styles.preview} aria-label={words.roll.preview} aria-live="polite">

@@ -16,15 +16,13 @@ export interface RollChoice {
   waveSize: number;
 }
 
-export type LeftOut = "away" | "noImage" | "noVersion" | "noProgram" | "fixed" | "neither" | "old";
+export type LeftOut = "away" | "noImage" | "noVersion" | "noProgram" | "already" | "fixed" | "neither" | "old";
 
 export interface RollPreview {
   /** Goes first and alone; null where nobody is updated. */
   first: ServerListItem | null;
   waves: ServerListItem[][];
   leftOut: { server: ServerListItem; why: LeftOut }[];
-  /** Those that run the version already and are only started again. */
-  restarted: ServerListItem[];
 }
 
 /** Why a server is left out; null where it is not. */
@@ -35,10 +33,12 @@ export function leftOut(server: ServerListItem, choice: Omit<RollChoice, "server
   if (form === "neither") return "neither";
   if (agent.skew === "too_old" || (agent.level ?? HAND_OVER_LEVEL) < HAND_OVER_LEVEL) return "old";
   if (form === "container") return choice.image === null ? "noImage" : null;
-  if (choice.version === null) return "noVersion";
+  // One inside of a container can be replaced with it.
+  if (choice.version === null) return agent.in_container && choice.image !== null ? null : "noVersion";
   const fit = programsFor(choice.programs, agent.architecture ?? "").find(({ version }) => version === choice.version);
   if (!fit) return "noProgram";
-  return agent.service?.fixed && fit.sha256 !== agent.service.sha256 ? "fixed" : null;
+  if (fit.sha256 === agent.service?.sha256) return "already";
+  return agent.service?.fixed ? "fixed" : null;
 }
 
 export function preview(choice: RollChoice): RollPreview {
@@ -53,13 +53,5 @@ export function preview(choice: RollChoice): RollPreview {
   const size = Math.max(1, choice.waveSize);
   const waves: ServerListItem[][] = [];
   for (let at = 0; at < others.length; at += size) waves.push(others.slice(at, at + size));
-  const running = new Set(
-    choice.programs.filter(({ version }) => version === choice.version).map(({ sha256 }) => sha256),
-  );
-  return {
-    first,
-    waves,
-    leftOut: out,
-    restarted: meant.filter(({ info }) => info.agent?.service && running.has(info.agent.service.sha256)),
-  };
+  return { first, waves, leftOut: out };
 }
