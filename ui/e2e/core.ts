@@ -258,11 +258,9 @@ export class Core {
   }
 
   containers(server: string) {
-    return this.call<{ id: string; name: string; state: string; protected?: { reason: string }[] }[]>(
+    return this.call<{ id: string; name: string; state: string; image?: string; protected?: { reason: string }[] }[]>(
       "read/ListContainers",
-      {
-        server,
-      },
+      { server },
     );
   }
 

@@ -68,7 +68,7 @@ test("a restart of the agent is planned as a hand over, survives its own link, a
   await expect(dialog.getByRole("heading", { name: "1 handed over to a helper on the host" })).toBeVisible();
   await expect(dialog.getByText("The helper stops it and starts it again.")).toBeVisible();
   await expect(dialog.getByText(`has watched it for ${PROBATION_S} sec without a break`)).toBeVisible();
-  await expect(dialog.getByText("the helper puts it back exactly as it was")).toBeVisible();
+  await expect(dialog.getByText("there is nothing to go back to")).toBeVisible();
   await expect(dialog.getByText("has no undo")).toHaveCount(0);
   await dialog.getByRole("button", { name: `Restart ${AGENT} through a helper` }).click();
   const progress = page.getByRole("dialog", { name: `Restart ${AGENT}` });
@@ -136,6 +136,7 @@ test("update agent: from the image that is asked for, with its plan, followed to
   await page.keyboard.press("Enter");
   const dialog = page.getByRole("alertdialog", { name: `Update the agent of ${name}` });
   await expect(dialog.getByText("same configuration, from periphery:2.")).toBeVisible();
+  await expect(dialog.getByText("the helper puts it back exactly as it was")).toBeVisible();
   await expect(dialog.getByRole("checkbox")).toHaveCount(0);
   await dialog.getByRole("button", { name: `Replace ${AGENT} through a helper` }).click();
   await expect(page.getByText("Finished", { exact: true })).toBeVisible({ timeout: 30_000 });
@@ -174,7 +175,7 @@ test("an image that cannot start is put back, and the Update says why; the same 
   );
 });
 
-test("an agent that runs on the host itself is not updated from here, and why is said", async ({
+test("an agent that nobody can start again is neither restarted nor updated from here, and why is said", async ({
   core,
   signedIn: page,
 }) => {
@@ -182,9 +183,75 @@ test("an agent that runs on the host itself is not updated from here, and why is
   const id = (await core.servers()).find(({ name }) => name === "bare-0000")?.id ?? "";
   await page.goto(`${core.url}/servers/${id}`);
   await page.getByRole("button", { name: "More actions" }).click();
-  const entry = page.getByRole("menuitem", { name: "Update agent…" });
-  await expect(entry).toHaveAttribute("aria-disabled", "true");
-  await expect(entry).toContainText("does not run in a container");
+  for (const name of ["Restart agent…", "Update agent…"]) {
+    const entry = page.getByRole("menuitem", { name });
+    await expect(entry).toHaveAttribute("aria-disabled", "true");
+    await expect(entry).toContainText("neither in a container nor as a service of systemd");
+  }
+});
+
+test("restart agent: from the menu of its server, whatever the container is called", async ({
+  core,
+  signedIn: page,
+}) => {
+  const { id, name } = await contained(core, "shed");
+  const sent = planned(page);
+  await page.goto(`${core.url}/servers/${id}`);
+  await page.getByRole("button", { name: "More actions" }).click();
+  await page.getByRole("menuitem", { name: "Restart agent…" }).click();
+  const dialog = page.getByRole("alertdialog", { name: `Restart the agent of ${name}` });
+  await expect(dialog.getByText("The helper stops it and starts it again.")).toBeVisible();
+  await dialog.getByRole("button", { name: `Restart ${AGENT} through a helper` }).click();
+  await expect(page.getByText("Finished", { exact: true })).toBeVisible({ timeout: 30_000 });
+  expect(sent.map(({ hash }) => typeof hash)).toEqual(["string"]);
+  await page.goto(`${core.url}/activity`);
+  await expect(page.getByRole("row").nth(1)).toContainText("Restart agent");
+  await expect(page.getByRole("row").nth(1)).toContainText("Successful");
+});
+
+test("agents of many servers: who goes first and who is left out is seen before, and happens so", async ({
+  core,
+  signedIn: page,
+}) => {
+  for (const name of ["wing-a", "wing-b", "wing-c"]) await contained(core, name);
+  await core.simulate({ servers: 1, containers: 4, name: "wing-d-" });
+  const end = await core.simulate({ ...SERVER_OPTIONS, name: "wing-e-" });
+  await end();
+  await until("the last one is away", async () =>
+    (await core.servers()).some(({ name, info }) => name === "wing-e-0000" && info.state !== "Ok"),
+  );
+  await page.goto(`${core.url}/servers?q=wing`);
+  await page.getByRole("button", { name: "Update agents…" }).click();
+  const dialog = page.getByRole("dialog", { name: "Update agents" });
+  const preview = dialog.getByRole("region", { name: "What would happen" });
+  await expect(preview.getByText("No server would be updated.")).toBeVisible();
+  await expect(dialog.getByRole("button", { name: "Update 0 agents" })).toHaveAttribute("aria-disabled", "true");
+  await dialog.getByRole("textbox", { name: "Image for agents in containers" }).fill("periphery:2");
+  await dialog.getByRole("combobox", { name: "Goes first" }).selectOption("wing-b-0000");
+  await dialog.getByRole("checkbox", { name: "wing-c-0000" }).press("Space");
+  await expect(preview.getByText("wing-b-0000 goes first, alone")).toBeVisible();
+  await expect(preview.getByText("Then wave 2: wing-a-0000")).toBeVisible();
+  await expect(preview.getByText("2 left out")).toBeVisible();
+  await expect(preview.getByText("wing-d-0000: Runs neither in a container nor as a service")).toBeVisible();
+  await expect(preview.getByText("wing-e-0000: The agent is not connected")).toBeVisible();
+  await dialog.getByRole("button", { name: "Update 2 agents" }).click();
+  const panel = page.getByRole("complementary", { name: "What was done" });
+  await expect(panel.getByRole("heading", { name: "Update agents in waves" })).toBeVisible();
+  await expect(panel.getByText("Successful")).toBeVisible({ timeout: 30_000 });
+  await panel.getByText(/^Steps/).click();
+  await expect(panel.getByText("wing-b-0000 to periphery:2")).toBeVisible();
+  await expect(panel.getByText("wing-a-0000 to periphery:2")).toBeVisible();
+  const images = new Map<string, string | undefined>();
+  for (const { id, name } of await core.servers()) {
+    if (name.startsWith("wing")) {
+      images.set(name, (await core.containers(id)).find((one) => one.name === AGENT)?.image);
+    }
+  }
+  expect([images.get("wing-a-0000"), images.get("wing-b-0000"), images.get("wing-c-0000")]).toEqual([
+    "periphery:2",
+    "periphery:2",
+    "periphery:1",
+  ]);
 });
 
 test("detach: refused at first, then what is lost and the way back, by keys alone; the server is detached, calmly", async ({
