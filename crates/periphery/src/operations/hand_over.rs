@@ -21,6 +21,7 @@ use super::{
     log::OperationLog,
     look::{LOOK_PAUSE, Seen, canceled, observe, verdict},
     run::Means,
+    service::check_confirm,
     target::{Cx, Kept, Step, failed},
 };
 use crate::{
@@ -403,8 +404,13 @@ impl Operations {
         }
         let invalid = |text: &str| AgentError::new(AgentErrorCode::Invalid, text);
         let means = &self.shared.means;
-        let plan = log.handed_over().and_then(|_| means.kept.plan(id));
-        let plan = plan.ok_or_else(|| invalid("nothing was handed over"))?;
+        let nothing = || invalid("nothing was handed over");
+        log.handed_over().ok_or_else(nothing)?;
+        if let Some(plan) = means.kept.unit_plan(id) {
+            check_confirm(means, &plan).await?;
+            return self.keep_confirmed(id, &log).await;
+        }
+        let plan = means.kept.plan(id).ok_or_else(nothing)?;
         let looked = means.observatory.look(&means.engine, &plan.name).await;
         let named = looked.map_err(|error| {
             AgentError::new(AgentErrorCode::EngineUnreachable, redact(&error.chain()))
@@ -414,12 +420,18 @@ impl Operations {
                 "what runs is not what was asked for, or its time is over",
             ));
         }
+        self.keep_confirmed(id, &log).await?;
+        tell_confirmed(means, &log, &plan).await;
+        Ok(())
+    }
+
+    /// From here on a helper finds the confirmation in the journal.
+    async fn keep_confirmed(&self, id: &str, log: &Arc<OperationLog>) -> Result<(), AgentError> {
         failpoint!("hand-over.confirming");
-        let durable = log.append(&means.journal, [OperationEventBody::Confirmed]);
+        let durable = log.append(&self.shared.means.journal, [OperationEventBody::Confirmed]);
         let durable = durable.await.unwrap_or(Err(JournalError::Busy));
         durable.map_err(journal_error)?;
         failpoint!("hand-over.confirmed");
-        tell_confirmed(means, &log, &plan).await;
         tracing::info!(operation.id = id, "what was handed over is confirmed");
         Ok(())
     }

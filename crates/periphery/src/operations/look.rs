@@ -181,6 +181,12 @@ pub(super) fn left_alone(item: &PlanItem, settled: Settled) -> Verdict {
     told(item, item.state, settled, Some(item.state), None)
 }
 
+/// The verdict on the agent's own service, which runs as long as there is somebody to tell it.
+pub(super) fn of_service(item: &PlanItem, settled: Settled) -> Verdict {
+    let runs = ContainerStateStatusEnum::Running;
+    told(item, runs, settled, Some(runs), None)
+}
+
 /// The verdict on a target whose turn did not come before the operation was canceled.
 pub(super) fn canceled(item: &PlanItem, now: Option<&Container>) -> Verdict {
     let reason = Reason::new(ReasonCode::Canceled);

@@ -6,6 +6,7 @@ mod log;
 mod look;
 mod recover;
 mod run;
+mod service;
 mod target;
 
 use std::{
@@ -19,6 +20,7 @@ use komodo_agent_api::{
     AgentError, AgentErrorCode, AgentOperation, AgentStream, EngineState, OperationEvent,
     OperationEventBody, OperationState,
 };
+use komodo_api::container::Scope;
 use komodo_failpoint::failpoint;
 use komodo_journal::{JournalError, Recorded};
 use komodo_plan::{
@@ -330,22 +332,14 @@ impl Shared {
         operation: &AgentOperation,
     ) -> Result<(Arc<OperationLog>, ContainersPlan, Instant), AgentError> {
         let Means {
-            engine,
             observatory,
             journal,
             ..
         } = &self.means;
-        if timeout(READY_DEADLINE, observatory.ready()).await.is_err() {
-            let why = match observatory.engine() {
-                EngineState::Unreachable { why, .. } => why,
-                EngineState::Connected { .. } => "its containers are not known yet".to_owned(),
-            };
-            return Err(AgentError::new(AgentErrorCode::EngineUnreachable, why));
+        // The agent's own service is handed over whether there is an Engine or not.
+        if !matches!(operation.scope, Scope::Agent(_)) {
+            self.see_engine().await?;
         }
-        // A change of this moment may not have been told yet; a plan rests on what is.
-        observatory.refresh(engine).await.map_err(|error| {
-            AgentError::new(AgentErrorCode::EngineUnreachable, redact(&error.chain()))
-        })?;
         self.date(operation).await?;
         let plan = observatory.read(|view: &View| {
             let containers = view.containers().map(|container| &**container);
@@ -391,6 +385,26 @@ impl Shared {
 }
 
 impl Shared {
+    /// Sees what the Engine shows now.
+    async fn see_engine(&self) -> Result<(), AgentError> {
+        let Means {
+            engine,
+            observatory,
+            ..
+        } = &self.means;
+        if timeout(READY_DEADLINE, observatory.ready()).await.is_err() {
+            let why = match observatory.engine() {
+                EngineState::Unreachable { why, .. } => why,
+                EngineState::Connected { .. } => "its containers are not known yet".to_owned(),
+            };
+            return Err(AgentError::new(AgentErrorCode::EngineUnreachable, why));
+        }
+        // A change of this moment may not have been told yet; a plan rests on what is.
+        observatory.refresh(engine).await.map_err(|error| {
+            AgentError::new(AgentErrorCode::EngineUnreachable, redact(&error.chain()))
+        })
+    }
+
     /// Looks at the containers that an order brings back to what they were: only the Engine itself dates a run
     /// so exactly that it can be told from another.
     async fn date(&self, operation: &AgentOperation) -> Result<(), AgentError> {

@@ -21,6 +21,7 @@ use super::{
     log::OperationLog,
     look::{Ask, canceled, left_alone, observe, settle_by_look, tell},
     run::Means,
+    service::{self, is_unit},
 };
 
 /// How far a target had come.
@@ -46,9 +47,13 @@ pub(super) async fn recover(means: Means, recorded: Recorded, log: Arc<Operation
     let (items, steps, settled) = replay(&recorded.events);
     let operation = &recorded.operation;
     let form = Form::from(&operation.scope);
-    means.observatory.ready().await;
     for item in items {
-        if settled.contains(&(item.id.as_str(), item.container.as_str())) {
+        if is_unit(item) {
+            recover_service(&means, operation, item, &log, &settled).await;
+            continue;
+        }
+        means.observatory.ready().await;
+        if settled.contains(&key(item)) {
             if let Some(plan) = means.kept.plan(&operation.id) {
                 hand_over::tidy(&means, &plan).await;
             }
@@ -85,6 +90,34 @@ pub(super) async fn recover(means: Means, recorded: Recorded, log: Arc<Operation
     let _ = log
         .append(&means.journal, [OperationEventBody::Ended { error }])
         .await;
+}
+
+/// As with all else, but the Engine is not asked.
+async fn recover_service(
+    means: &Means,
+    operation: &AgentOperation,
+    item: &PlanItem,
+    log: &Arc<OperationLog>,
+    settled: &Settled<'_>,
+) {
+    let plan = match (item.effect, settled.contains(&key(item))) {
+        (_, true) => means.kept.unit_plan(&operation.id),
+        (Effect::HandOver, false) => {
+            let (verdict, plan) = service::recover(means, operation, item, log).await;
+            tell(means, log, verdict).await;
+            failpoint!("hand-over.unit.settled");
+            plan
+        }
+        (_, false) => {
+            let form = Form::from(&operation.scope);
+            let verdict = left_alone(item, settle_skip(item, operation.action, form));
+            tell(means, log, verdict).await;
+            None
+        }
+    };
+    if let Some(plan) = plan {
+        service::tidy(means, &plan).await;
+    }
 }
 
 /// The verdict on a target that was to be acted on.
@@ -131,11 +164,12 @@ async fn restarted_by_itself(means: &Means, item: &PlanItem) -> bool {
 
 /// What was planned, how far each target had come by its id, and which were settled by id and name: what was named and
 /// is not there has no id.
-type Replayed<'a> = (
-    &'a [PlanItem],
-    BTreeMap<&'a str, Step>,
-    BTreeSet<(&'a str, &'a str)>,
-);
+type Replayed<'a> = (&'a [PlanItem], BTreeMap<&'a str, Step>, Settled<'a>);
+type Settled<'a> = BTreeSet<(&'a str, &'a str)>;
+
+fn key(item: &PlanItem) -> (&str, &str) {
+    (&item.id, &item.container)
+}
 
 fn replay(events: &[OperationEvent]) -> Replayed<'_> {
     let mut items: &[_] = &[];

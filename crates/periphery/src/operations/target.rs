@@ -25,6 +25,7 @@ use super::{
     log::OperationLog,
     look::{Ask, LOOK_PAUSE, Seen, Settled, canceled, judge, settle_by_look, verdict},
     run::Means,
+    service::{self, is_unit},
 };
 use crate::{clock, observe::View, redact::redact};
 
@@ -110,7 +111,12 @@ impl Cx<'_> {
         let durable = self
             .log
             .append(&self.means.journal, [OperationEventBody::Verdict(verdict)]);
-        if item.effect == Effect::HandOver
+        if is_unit(item) {
+            if let Some(plan) = self.means.kept.unit_plan(&self.operation.id) {
+                let _ = durable.await;
+                service::tidy(self.means, &plan).await;
+            }
+        } else if item.effect == Effect::HandOver
             && let Some(plan) = self.means.kept.plan(&self.operation.id)
         {
             // What tells how it ended goes after that is on disk.
@@ -128,6 +134,9 @@ impl Cx<'_> {
         match self.turn(item).await {
             Ok(its) => *turn = Some(its),
             Err(verdict) => return *verdict,
+        }
+        if is_unit(item) {
+            return self.hand_over_service(item).await;
         }
         if item.effect == Effect::HandOver {
             return self.hand_over(item).await;

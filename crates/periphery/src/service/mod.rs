@@ -2,6 +2,7 @@
 //! `hand_over::unit`, and the operation that it is part of in `operations`.
 
 mod digest;
+pub(crate) mod prepare;
 mod programs;
 mod systemd;
 
@@ -28,7 +29,7 @@ use tokio::{
 pub(crate) use digest::sha256;
 pub(crate) use programs::Programs;
 pub use systemd::SystemdPrograms;
-pub(crate) use systemd::{ASK_DEADLINE, Systemd, SystemdError};
+pub(crate) use systemd::{Systemd, SystemdError};
 
 /// Time that somebody waits until it is known whether there is a service.
 const KNOWN_DEADLINE: Duration = Duration::from_secs(4);
@@ -153,6 +154,16 @@ impl Service {
             },
             Ok(Err(_)) | Err(_) => None,
         }
+    }
+
+    /// The service, when it is known at last: systemd is asked for some minutes where it does not answer.
+    pub(crate) async fn own_at_last(&self) -> Option<Arc<OwnService>> {
+        let mut found = self.found.clone();
+        // It only fails with the detection, which ends with the agent.
+        let _ = found
+            .wait_for(|found| !matches!(found, Found::Looking))
+            .await;
+        self.own().await
     }
 
     /// What Core is told.

@@ -52,6 +52,16 @@ pub(crate) enum SystemdError {
 }
 
 impl SystemdError {
+    /// Whether the program's file is open for writing somewhere at the moment.
+    pub(super) fn is_busy(&self) -> bool {
+        match self {
+            SystemdError::Ask(CommandError::Start { source, .. }) => {
+                source.kind() == std::io::ErrorKind::ExecutableFileBusy
+            }
+            SystemdError::Ask(_) | SystemdError::Refused(_) => false,
+        }
+    }
+
     /// With its causes, for people.
     pub(crate) fn chain(&self) -> String {
         match self {
