@@ -329,3 +329,6 @@ pub(super) async fn check_confirm(means: &Means, plan: &UnitPlan) -> Result<(), 
         )),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,8 @@ mod digest;
 pub(crate) mod prepare;
 mod programs;
 mod systemd;
+#[cfg(test)]
+mod tests;
 
 use std::{
     fs,
