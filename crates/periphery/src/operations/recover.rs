@@ -105,7 +105,7 @@ async fn recover_service(
         (Effect::HandOver, false) => {
             let (verdict, plan) = service::recover(means, operation, item, log).await;
             tell(means, log, verdict).await;
-            failpoint!("hand-over.unit.settled");
+            failpoint!("hand-over.settled");
             plan
         }
         (_, false) => {

@@ -66,7 +66,7 @@ impl Cx<'_> {
         let Scope::Agent(asked) = &self.operation.scope else {
             return refused("only the agent's own service can be handed over".to_owned());
         };
-        failpoint!("hand-over.unit.preparing");
+        failpoint!("hand-over.preparing");
         let order = Order {
             operation: self.operation,
             asked,
@@ -87,7 +87,7 @@ impl Cx<'_> {
         if let Err(error) = durable.await.unwrap_or(Err(JournalError::Busy)) {
             return refused(error.to_string());
         }
-        failpoint!("hand-over.unit.prepared");
+        failpoint!("hand-over.prepared");
         if let Err(why) = self.begin_service(item, &prepared).await {
             self.acted(item, Some(why.clone()));
             self.means.observatory.set_going(None);
@@ -108,15 +108,15 @@ impl Cx<'_> {
         kept.keep_unit_plan(plan)
             .await
             .map_err(|error| format!("its plan cannot be kept: {error}"))?;
-        failpoint!("hand-over.unit.kept");
+        failpoint!("hand-over.kept");
         if let Some(program) = program {
             put_beside(plan, program).await?;
         }
-        failpoint!("hand-over.unit.beside");
+        failpoint!("hand-over.beside");
         let systemd = self.means.service.systemd(plan.user);
         let handed = handed(self.means, &systemd, plan);
         handed.prepare(&own.running).await?;
-        failpoint!("hand-over.unit.made");
+        failpoint!("hand-over.made");
         let handing = OperationEventBody::HandedOver {
             id: item.id.clone(),
             helper: plan.helper_unit(),
@@ -126,10 +126,10 @@ impl Cx<'_> {
         let durable = self.log.append(journal, [handing]);
         let durable = durable.await.unwrap_or(Err(JournalError::Busy));
         durable.map_err(|error| error.to_string())?;
-        failpoint!("hand-over.unit.handed");
+        failpoint!("hand-over.handed");
         going(self.means, plan);
         let Err(why) = handed.start().await else {
-            failpoint!("hand-over.unit.started");
+            failpoint!("hand-over.started");
             return Ok(());
         };
         // The answer may have been lost, and not the request.
@@ -229,7 +229,7 @@ async fn follow(
         }
     };
     means.observatory.set_going(None);
-    failpoint!("hand-over.unit.ended");
+    failpoint!("hand-over.ended");
     settled(means, item, log, plan, outcome.as_ref()).await
 }
 
