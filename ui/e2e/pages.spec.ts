@@ -25,7 +25,7 @@ async function places(core: Core): Promise<Place[]> {
     const end = await core.simulate({ servers: 1, containers: 6, name: "lab-" });
     await end();
     const contained = { servers: 1, containers: 4, also: ["periphery running"], agentContainer: "periphery" };
-    await core.simulate({ ...contained, name: "box-" });
+    await core.simulate({ ...contained, servers: 2, name: "box-" });
     await core.simulate({ ...contained, name: "gone-" });
     const gone = (await core.servers()).find(({ name }) => name === "gone-0000")?.id ?? "";
     await core.execute("StopContainer", { server: gone, container: "periphery", detach: true });
@@ -132,6 +132,24 @@ async function places(core: Core): Promise<Place[]> {
         await page.locator("main header button").nth(1).click();
         await page.getByRole("menuitem").last().click();
         await page.getByRole("dialog").getByRole("textbox").waitFor();
+      },
+    },
+    {
+      name: "restart agent",
+      path: `/servers/${box}`,
+      prepare: async (page) => {
+        await page.locator("main header button").nth(1).click();
+        await page.getByRole("menuitem").nth(-2).click();
+        await page.getByRole("alertdialog").getByRole("listitem").first().waitFor();
+      },
+    },
+    {
+      name: "agents of many servers",
+      path: "/servers",
+      prepare: async (page) => {
+        await page.locator("main header button").nth(-2).click();
+        await page.getByRole("dialog").getByRole("textbox").first().fill("periphery:2");
+        await page.getByRole("dialog").getByRole("spinbutton").waitFor();
       },
     },
     { name: "appearance", path: "/settings/appearance" },
