@@ -32,8 +32,9 @@ struct Arguments {
 enum Command {
     /// Tells by its exit code whether the agent is linked with Core: 0 yes, 1 no, 2 it does not run.
     Healthcheck,
-    /// Restarts or replaces the container of the agent, or of Core, as the plan in KOMODO_HAND_OVER says. Started by the
-    /// agent in a container of its own; not meant to be run by hand.
+    /// Restarts or replaces the container of the agent, or of Core, as the plan in KOMODO_HAND_OVER says, or the agent's
+    /// service and its program, as the plan in the file that KOMODO_HAND_OVER_UNIT names says. Started by the agent in a
+    /// container, or a unit of systemd, of its own; not meant to be run by hand.
     #[command(hide = true)]
     HandOver,
     /// Brings an agent back that was stopped or paused from outside, unless it was detached on purpose or is being handed

@@ -148,7 +148,8 @@ pub struct UnitScene {
     pub why: Option<String>,
 }
 
-/// A step that could not be done.
+/// A step that could not be done. [`UnitStep::Start`] is one too where the service was started often enough and does not
+/// stay, and [`UnitStep::Await`] where nothing has changed for long.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UnitFailure {
     /// The step.

@@ -6,7 +6,7 @@ use komodo_agent_api::Container;
 use komodo_api::engine::ContainerStateStatusEnum::{Created, Dead, Exited};
 use komodo_plan::hand_over::{HELPER_LABEL, HandOverPlan, PLAN_VARIABLE};
 
-use super::{follow::calls, kept::Kept};
+use super::{follow::calls, kept::Kept, unit};
 use crate::{clock, operations::Means, redact::redact};
 
 /// Age from which on the helper of another agent on this Engine is nobody's any more, ms.
@@ -15,8 +15,12 @@ const FORGOTTEN_MS: i64 = 24 * 3600 * 1000;
 /// Takes away the plans of operations that are not open any more. Before any is accepted.
 pub(crate) async fn forget_plans(kept: &Kept, open: &BTreeSet<String>) {
     for operation in kept.plans() {
-        if !open.contains(&operation) {
-            kept.forget_plan(&operation).await;
+        if open.contains(&operation) {
+            continue;
+        }
+        match kept.unit_plan(&operation) {
+            Some(plan) => unit::forget(kept, &plan).await,
+            None => kept.forget_plan(&operation).await,
         }
     }
 }

@@ -1,55 +1,72 @@
-//! The watchdog of an agent that is a unit of systemd: one look for a timer, by `systemctl`.
+//! The watchdog of an agent that is a unit of systemd: one look for a timer, by `systemctl`. Where the agent is being
+//! handed over and the helper is gone, that is brought back first: it knows what is to run.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use komodo_api::UnixMs;
-use komodo_docker::{Command, OutputStream};
 use rustix::time::{ClockId, clock_gettime};
-use tokio_util::sync::CancellationToken;
 
 use super::WatchdogError;
 use crate::{
     clock,
-    hand_over::{DETACHED, Detached},
+    hand_over::{DETACHED, Detached, kept::Kept, unit::bring_back},
+    service::{Systemd, SystemdError, SystemdPrograms},
 };
 
-/// Time for a question to systemd.
-const ASK_DEADLINE: Duration = Duration::from_secs(10);
 /// Time to start a unit; systemd's own is 90 s.
 const START_DEADLINE: Duration = Duration::from_secs(120);
 /// Characters of a unit's name.
 const NAME_CHARS_MAX: usize = 255;
-/// Bytes of what systemd says that are kept.
-const SAID_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of the mark of a detach.
 const MARK_BYTES_MAX: u64 = 64 * 1024;
-/// Variables by which `systemctl --user` finds the user's systemd.
-const USER_VARIABLES: [&str; 2] = ["XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"];
+/// What is asked of the unit.
+const PROPERTIES: &str = "LoadState,ActiveState,UnitFileState,ExecMainStartTimestampMonotonic";
 
 /// Looks once, and starts the unit where that is due.
 pub(super) async fn once(unit: &str, user: bool, root: &Path) -> Result<(), WatchdogError> {
     let unit = name(unit)?;
-    let shown = systemctl(
-        user,
-        "show",
-        &unit,
-        &["--property=LoadState,ActiveState,UnitFileState,ExecMainStartTimestampMonotonic"],
-        ASK_DEADLINE,
-    )
-    .await?;
+    let systemd = Systemd::new(SystemdPrograms::default(), user);
+    let shown = systemd.show(&unit, PROPERTIES).await;
+    let shown = shown.map_err(|error| told("show", &unit, error))?;
     let state = UnitState::read(&shown, clock::now_ms(), monotonic_ms());
-    match state.verdict(detached_at(root)) {
+    let verdict = state.verdict(detached_at(root));
+    if verdict.may_be_handed_over() {
+        match bring_back(&systemd, &Kept::new(root, &[]), &unit, user).await {
+            Ok(true) => {
+                tracing::info!(unit, "left alone: it is being handed over");
+                return Ok(());
+            }
+            Ok(false) => {}
+            Err(why) => {
+                tracing::error!(unit, "the helper of a hand over cannot be started: {why}");
+            }
+        }
+    }
+    match verdict {
         UnitVerdict::Unknown => Err(WatchdogError::NoUnit(unit)),
-        UnitVerdict::Leave(why) => {
+        UnitVerdict::Leave(why) | UnitVerdict::Meant(why) => {
             tracing::info!(unit, "left alone: {why}");
             Ok(())
         }
         UnitVerdict::Start => {
             tracing::warn!(unit, "the agent does not run: starting it");
-            systemctl(user, "start", &unit, &[], START_DEADLINE).await?;
+            let started = systemd.systemctl(["start", "--", &unit], START_DEADLINE);
+            let started = started.await;
+            started.map_err(|error| told("start", &unit, error))?;
             tracing::info!(unit, "brought back");
             Ok(())
         }
+    }
+}
+
+fn told(verb: &'static str, unit: &str, error: SystemdError) -> WatchdogError {
+    match error {
+        SystemdError::Ask(error) => WatchdogError::Systemctl(error),
+        SystemdError::Refused(says) => WatchdogError::Unit {
+            verb,
+            unit: unit.to_owned(),
+            says,
+        },
     }
 }
 
@@ -67,38 +84,41 @@ struct UnitState {
 #[derive(Debug, PartialEq, Eq)]
 enum UnitVerdict {
     Unknown,
+    /// There is nothing to do now.
     Leave(&'static str),
+    /// Somebody means it to be as it is.
+    Meant(&'static str),
     Start,
+}
+
+impl UnitVerdict {
+    /// Whether a hand over that is under way is still wanted.
+    fn may_be_handed_over(&self) -> bool {
+        matches!(self, UnitVerdict::Leave(_) | UnitVerdict::Start)
+    }
 }
 
 impl UnitState {
     /// Reads what `systemctl show` writes. `now` and `monotonic_now` are the same moment by both clocks, ms.
-    fn read(shown: &str, now: UnixMs, monotonic_now: i64) -> Self {
-        let mut state = UnitState::default();
-        for (name, value) in shown.lines().filter_map(|line| line.split_once('=')) {
-            match name {
-                "LoadState" => state.load = value.to_owned(),
-                "ActiveState" => state.active = value.to_owned(),
-                "UnitFileState" => state.file = value.to_owned(),
-                "ExecMainStartTimestampMonotonic" => {
-                    let began_us = value.parse::<i64>().unwrap_or(0);
-                    if began_us > 0 {
-                        state.began = now - (monotonic_now - began_us / 1000);
-                    }
-                }
-                _ => {}
-            }
+    fn read(shown: &BTreeMap<String, String>, now: UnixMs, monotonic_now: i64) -> Self {
+        let says = |name: &str| shown.get(name).cloned().unwrap_or_default();
+        let began_us = says("ExecMainStartTimestampMonotonic").parse::<i64>();
+        let began_us = began_us.ok().filter(|began_us| *began_us > 0);
+        UnitState {
+            load: says("LoadState"),
+            active: says("ActiveState"),
+            file: says("UnitFileState"),
+            began: began_us.map_or(0, |began_us| now - (monotonic_now - began_us / 1000)),
         }
-        state
     }
 
     fn verdict(&self, detached_at: Option<UnixMs>) -> UnitVerdict {
         // Masked or disabled by hand: whoever did that does not want it.
         match (&*self.load, &*self.file) {
             ("masked", _) | (_, "masked" | "masked-runtime") => {
-                return UnitVerdict::Leave("the unit is masked");
+                return UnitVerdict::Meant("the unit is masked");
             }
-            ("loaded", "disabled") => return UnitVerdict::Leave("the unit is disabled"),
+            ("loaded", "disabled") => return UnitVerdict::Meant("the unit is disabled"),
             ("loaded", _) => {}
             _ => return UnitVerdict::Unknown,
         }
@@ -108,7 +128,7 @@ impl UnitState {
             _ => return UnitVerdict::Leave("systemd is at it"),
         }
         match detached_at {
-            Some(at) if at >= self.began => UnitVerdict::Leave("detached on purpose"),
+            Some(at) if at >= self.began => UnitVerdict::Meant("detached on purpose"),
             _ => UnitVerdict::Start,
         }
     }
@@ -158,49 +178,6 @@ fn name(text: &str) -> Result<String, WatchdogError> {
     })
 }
 
-async fn systemctl(
-    user: bool,
-    verb: &'static str,
-    unit: &str,
-    options: &[&str],
-    within: Duration,
-) -> Result<String, WatchdogError> {
-    let mut command = Command::new("systemctl", within).arguments(user.then_some("--user"));
-    if user {
-        for name in USER_VARIABLES {
-            if let Some(value) = std::env::var_os(name) {
-                command = command.variable(name, value);
-            }
-        }
-    }
-    let command = command
-        .arguments([verb])
-        .arguments(options)
-        .arguments([unit]);
-    let (mut output, mut complaint) = (String::new(), String::new());
-    let ended = command
-        .run(&CancellationToken::new(), |line| {
-            let into = match line.stream {
-                OutputStream::Stdout => &mut output,
-                OutputStream::Stderr => &mut complaint,
-            };
-            if into.len() + line.text.len() < SAID_BYTES_MAX {
-                into.push_str(&line.text);
-                into.push('\n');
-            }
-        })
-        .await
-        .map_err(WatchdogError::Systemctl)?;
-    if ended.success() {
-        return Ok(output);
-    }
-    Err(WatchdogError::Unit {
-        verb,
-        unit: unit.to_owned(),
-        says: complaint.trim().replace('\n', "; "),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,7 +185,9 @@ mod tests {
     const LOADED: &str = "LoadState=loaded\nActiveState=inactive\nUnitFileState=enabled\n";
 
     fn verdict(shown: &str, detached_at: Option<UnixMs>) -> UnitVerdict {
-        UnitState::read(shown, 1_000_000, 500_000).verdict(detached_at)
+        let lines = shown.lines().filter_map(|line| line.split_once('='));
+        let shown = lines.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        UnitState::read(&shown.collect(), 1_000_000, 500_000).verdict(detached_at)
     }
 
     #[test]
@@ -237,9 +216,9 @@ mod tests {
         for state in ["static", "linked", "transient", "enabled-runtime", ""] {
             is(&format!("UnitFileState={state}"), "Start");
         }
-        is("UnitFileState=disabled", "Leave(\"the unit is disabled\")");
-        is("UnitFileState=masked", "Leave(\"the unit is masked\")");
-        is("LoadState=masked", "Leave(\"the unit is masked\")");
+        is("UnitFileState=disabled", "Meant(\"the unit is disabled\")");
+        is("UnitFileState=masked", "Meant(\"the unit is masked\")");
+        is("LoadState=masked", "Meant(\"the unit is masked\")");
         is("LoadState=not-found", "Unknown");
         assert_eq!(verdict("", None), UnitVerdict::Unknown);
     }
@@ -248,7 +227,7 @@ mod tests {
     fn a_mark_counts_until_the_unit_has_run_again() {
         // It began 100 s ago.
         let shown = format!("{LOADED}ExecMainStartTimestampMonotonic=400000000\n");
-        let detached = UnitVerdict::Leave("detached on purpose");
+        let detached = UnitVerdict::Meant("detached on purpose");
         assert_eq!(verdict(&shown, Some(900_000)), detached);
         assert_eq!(verdict(&shown, Some(899_999)), UnitVerdict::Start);
         let never = format!("{LOADED}ExecMainStartTimestampMonotonic=0\n");

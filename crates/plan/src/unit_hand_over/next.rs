@@ -11,6 +11,8 @@ use crate::hand_over::Outcome;
 
 /// Time after the end of the plan's in which the service is still tried to be brought back.
 const PATIENCE_MS: i64 = 600_000;
+/// Times that systemd has started a service again by itself, from which on it is not believed to stay.
+const RESTARTS_MAX: u64 = 3;
 
 /// The next step. One that fails is told as [`UnitScene::failed`] at the next look.
 pub fn next(plan: &UnitPlan, scene: &UnitScene) -> UnitStep {
@@ -54,7 +56,8 @@ enum Stage {
 impl Stage {
     fn of(service: &Service) -> Self {
         match (service.active, service.job) {
-            (Active::Activating, _) if service.auto_restart => Stage::Down,
+            (Active::Activating, true) if service.auto_restart => Stage::Going,
+            (Active::Activating, false) if service.auto_restart => Stage::Down,
             (Active::Active, false) => Stage::Up,
             (Active::Activating, _) => Stage::Starting,
             (Active::Inactive | Active::Failed, false) => Stage::Down,
@@ -73,6 +76,14 @@ impl Look<'_> {
     /// The same program is stopped and started.
     fn restart(&self) -> UnitStep {
         let auto_restart = self.service().auto_restart;
+        if self.scene.program == Content::Absent {
+            if (self.stage(), self.again()) == (Stage::Up, false) {
+                let path = &self.plan.program;
+                let why = format!("there is no program at {path} that could be started");
+                return finish(Outcome::Untouched { why });
+            }
+            return self.insist(UnitStep::Restore, "the program was removed meanwhile");
+        }
         match (self.stage(), self.again()) {
             (Stage::Up, false) => match self.failed(&UnitStep::Restart) {
                 Some(failure) => finish(Outcome::Untouched { why: told(failure) }),
@@ -82,10 +93,15 @@ impl Look<'_> {
                 None => UnitStep::Restart,
             },
             (Stage::Up | Stage::Starting, true) => self.watch("there is nothing to go back to"),
-            (Stage::Down, true) if auto_restart => match self.is_over() {
-                true => stuck(format!("the service {} again and again", self.ended())),
-                false => UnitStep::Await,
-            },
+            (Stage::Down, true) if auto_restart => {
+                let does_not_stay = self.service().restarts >= RESTARTS_MAX;
+                match does_not_stay && self.is_over() {
+                    // Once by us, since what was in the way may be away.
+                    true if self.may(&UnitStep::Start) => UnitStep::Start,
+                    true => stuck(format!("the service {} again and again", self.ended())),
+                    false => self.wait(None),
+                }
+            }
             (Stage::Down, _) => self.start(None),
             (Stage::Going | Stage::Starting, _) => self.wait(None),
         }
@@ -199,7 +215,12 @@ impl Look<'_> {
             }),
             (Stage::Up | Stage::Starting, Content::New) => self.insist(UnitStep::Restart, &why),
             (Stage::Down, _) => self.start(Some(&why)),
-            // Between the start of a process and that of its program it is neither.
+            // Between the start of a process and that of its program it is neither, but not for long.
+            (Stage::Up, Content::Else | Content::Absent)
+                if self.failed(&UnitStep::Await).is_some() =>
+            {
+                self.insist(UnitStep::Restart, &why)
+            }
             (Stage::Up | Stage::Starting | Stage::Going, _) => self.wait(Some(&why)),
         }
     }
@@ -215,7 +236,7 @@ impl Look<'_> {
             (Stage::Up, true) if self.scene.confirmed && self.runs_new() => {
                 self.tidied(Outcome::Confirmed)
             }
-            (Stage::Up, true) if self.runs_new() && !self.is_over() => UnitStep::Await,
+            (Stage::Up, true) if !self.is_over() => UnitStep::Await,
             (Stage::Up, true) => stuck(why()),
             (Stage::Down, _) => self.start(Some(&why())),
             (Stage::Starting | Stage::Going, _) => self.wait(Some(&why())),
@@ -235,27 +256,23 @@ impl Look<'_> {
 
     /// Starts what has to run, again and again for a while.
     fn start(&self, why: Option<&str>) -> UnitStep {
-        if self.is_past_patience() {
-            let because = match self.failed(&UnitStep::Start) {
-                Some(failure) => Some(told(failure)),
-                // A clock that was set, or a host that slept, makes it late before it was ever tried.
-                None => self.again().then(|| format!("it {}", self.ended())),
-            };
-            if let Some(because) = because {
-                return stuck(also(why, &format!("the service does not run: {because}")));
+        match self.failed(&UnitStep::Start) {
+            Some(failure) if self.is_past_patience() => {
+                let because = told(failure);
+                stuck(also(why, &format!("the service does not run: {because}")))
             }
+            _ => UnitStep::Start,
         }
-        UnitStep::Start
     }
 
     /// Waits for systemd to come to an end with what it does.
     fn wait(&self, why: Option<&str>) -> UnitStep {
-        match self.is_past_patience() {
-            true => stuck(also(
+        match self.failed(&UnitStep::Await) {
+            Some(failure) if self.is_past_patience() => stuck(also(
                 why,
-                "systemd does not come to an end with the service",
+                &format!("systemd is not through with the service: {}", failure.why),
             )),
-            false => UnitStep::Await,
+            _ => UnitStep::Await,
         }
     }
 

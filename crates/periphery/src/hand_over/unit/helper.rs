@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use komodo_agent_api::OperationEventBody;
 use komodo_failpoint::failpoint;
 use komodo_plan::{
     hand_over::Outcome,
@@ -23,7 +24,7 @@ use tokio::{
 };
 
 use super::{
-    super::{calls::is_confirmed, kept},
+    super::kept,
     files::{self, Contents},
     outcome_path, systemd,
 };
@@ -43,6 +44,10 @@ const RETRY_PAUSE: Duration = Duration::from_millis(300);
 const FAILED_PAUSE: Duration = Duration::from_secs(2);
 /// Time between two starts of a service that does not stay.
 const START_EVERY: Duration = Duration::from_secs(5);
+/// Times that a service is started that does not stay, before that counts as failed.
+const STARTS_MAX: u32 = 3;
+/// Time without a change after which waiting counts as failed.
+const AWAIT_MAX: Duration = Duration::from_secs(120);
 /// Time between two looks while nothing happens.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Pause after a look that came to nothing.
@@ -149,6 +154,8 @@ impl UnitHelper {
         let mut confirmed = false;
         let mut started: Option<Instant> = None;
         let mut last = None;
+        let mut starts = 0;
+        let mut seen: Option<(UnitScene, Instant)> = None;
         loop {
             let looked = self.look(confirmed).await;
             let mut scene = match looked {
@@ -165,6 +172,21 @@ impl UnitHelper {
                 }
             };
             confirmed = scene.confirmed;
+            // The time, which changes all the time, and what is ours are not filled in yet.
+            let since = match &seen {
+                Some((before, since)) if is_same(before, &scene) => *since,
+                _ => Instant::now(),
+            };
+            seen = Some((scene.clone(), since));
+            let waiting = format!("{:?}", UnitStep::Await);
+            match since.elapsed() >= AWAIT_MAX {
+                true => {
+                    let why = format!("nothing has changed for {} s", AWAIT_MAX.as_secs());
+                    let step = UnitStep::Await;
+                    failed.insert(waiting, UnitFailure { step, why });
+                }
+                false => _ = failed.remove(&waiting),
+            }
             scene.failed = failed.values().cloned().collect();
             scene.why.clone_from(&why);
             if why.is_none() {
@@ -183,8 +205,8 @@ impl UnitHelper {
                     if failed.contains_key(&key) {
                         sleep(FAILED_PAUSE).await;
                     }
-                    let starts = matches!(step, UnitStep::Restart | UnitStep::Start);
-                    if starts && last.as_ref() == Some(&step) {
+                    let is_start = matches!(step, UnitStep::Restart | UnitStep::Start);
+                    if is_start && last.as_ref() == Some(&step) {
                         let since = started.map_or(START_EVERY, |at| at.elapsed());
                         sleep(START_EVERY.saturating_sub(since)).await;
                     }
@@ -193,11 +215,16 @@ impl UnitHelper {
                     let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
                     let error = done.err().map(|error| redact(&error));
                     tell(&line(&step, ms, error.as_deref()));
-                    if starts {
+                    if is_start {
                         started = Some(Instant::now());
+                        starts += u32::from(step == UnitStep::Start);
                     }
                     last = Some(step.clone());
                     match error {
+                        None if starts >= STARTS_MAX && step == UnitStep::Start => {
+                            let why = format!("it was started {starts} times and did not stay");
+                            failed.insert(key, UnitFailure { step, why });
+                        }
                         None => {
                             tries.remove(&key);
                             failed.remove(&key);
@@ -234,7 +261,7 @@ impl UnitHelper {
                 let other = contents.at(&plan, Path::new(&plan.other()))?;
                 Ok::<_, io::Error>((runs, program, other))
             })();
-            let confirmed = confirmed || journal_confirms(Path::new(&plan.journal));
+            let confirmed = confirmed || journal_holds(Path::new(&plan.journal), is_confirmed);
             (contents, found, confirmed)
         });
         let (contents, found, confirmed) = looked.await.map_err(|error| error.to_string())?;
@@ -315,16 +342,32 @@ impl UnitHelper {
     }
 }
 
-/// Whether the journal holds the confirmation. One that cannot be read does not.
-fn journal_confirms(path: &Path) -> bool {
+/// Whether a journal's file holds an event. One that cannot be read holds none.
+pub(super) fn journal_holds(path: &Path, is: impl Fn(&OperationEventBody) -> bool) -> bool {
     let length = fs::metadata(path).map_or(0, |metadata| metadata.len());
-    length <= JOURNAL_FILE_BYTES_MAX && fs::read(path).is_ok_and(|file| is_confirmed(&file))
+    if length > JOURNAL_FILE_BYTES_MAX {
+        return false;
+    }
+    let recorded = fs::read(path)
+        .ok()
+        .and_then(|file| komodo_journal::read_recorded(&file));
+    recorded.is_some_and(|recorded| recorded.events.iter().any(|event| is(&event.body)))
+}
+
+fn is_confirmed(event: &OperationEventBody) -> bool {
+    *event == OperationEventBody::Confirmed
 }
 
 async fn on_disk(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> Result<(), String> {
     let done = spawn_blocking(work).await;
     let done = done.unwrap_or_else(|error| Err(io::Error::other(error)));
     done.map_err(|error| error.to_string())
+}
+
+/// Whether nothing has changed but the time.
+fn is_same(before: &UnitScene, now: &UnitScene) -> bool {
+    (before.program, before.other, before.confirmed) == (now.program, now.other, now.confirmed)
+        && before.service == now.service
 }
 
 /// A step as the log has it.

@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use komodo_agent_api::OperationEventBody;
 use komodo_docker::Command;
 use komodo_failpoint::failpoint;
 use komodo_plan::{
@@ -240,8 +241,11 @@ fn outcome_path(plan: &Path) -> PathBuf {
     plan.with_extension(OUTCOME)
 }
 
-/// Brings a helper back that is gone though its plan is there and nothing was told, for a unit whose agent does not run;
-/// whether one is at it.
+fn is_handed_over(event: &OperationEventBody) -> bool {
+    matches!(event, OperationEventBody::HandedOver { .. })
+}
+
+/// Brings a helper back that is gone though the unit was handed over and nothing was told; whether one is at it.
 ///
 /// # Errors
 /// Why none could be started, for people.
@@ -254,7 +258,12 @@ pub(crate) async fn bring_back(
     let plans = kept.plans().into_iter();
     let plans = plans.filter_map(|operation| kept.unit_plan(&operation));
     for plan in plans.filter(|plan| plan.unit == unit && plan.user == user) {
-        let plan = &plan;
+        let (plan, journal) = (&plan, PathBuf::from(&plan.journal));
+        let is_handed = spawn_blocking(move || helper::journal_holds(&journal, is_handed_over));
+        if !is_handed.await.unwrap_or(false) {
+            // The agent is about to begin, or ended before it had.
+            continue;
+        }
         let handed = Handed {
             systemd,
             kept,
