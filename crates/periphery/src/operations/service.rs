@@ -42,6 +42,7 @@ use crate::{
     service::{
         OwnService, Systemd,
         prepare::{Order, Prepared, prepare},
+        sha256,
     },
 };
 
@@ -264,10 +265,33 @@ async fn settled(
         }
         (own, outcome) => verdict(plan, outcome, confirmed, running(own.as_deref())),
     };
+    if let (Some(own), None | Some(Outcome::Stuck { .. })) = (own, outcome) {
+        put_back(plan, own).await;
+    }
     if settled.0 == VerdictKind::Done {
         means.service.programs().clear().await;
     }
     of_service(item, settled)
+}
+
+/// Where no helper could, and the old program still runs: so that it is what is started next time too.
+async fn put_back(plan: &UnitPlan, own: Arc<OwnService>) {
+    if own.unit.sha256 != plan.old_sha256 || plan.new_program().is_none() {
+        return;
+    }
+    let (place, new) = (PathBuf::from(&plan.program), plan.new_sha256.clone());
+    let back = spawn_blocking(move || match sha256(&place).ok() == new {
+        true => beside(&place, &place, &own.running),
+        false => Ok(()),
+    });
+    let back = back.await.unwrap_or_else(|error| Err(error.into()));
+    if let Err(error) = back {
+        tracing::error!(
+            operation.id = plan.operation,
+            "the old program cannot be put back to {}: {error}",
+            plan.program
+        );
+    }
 }
 
 fn running(own: Option<&OwnService>) -> Running<'_> {

@@ -69,7 +69,7 @@ impl Host {
             "systemd-run",
             "#!/bin/sh\nfolder=${0%/*}\necho \"$*\" >>\"$folder/ran\"\n[ \"$1\" = --version ] && exit 0\n\
              test -e \"$folder/fails\" && { echo no room >&2; exit 1; }\n\
-             cp \"$folder/ends\" \"$folder/hand-over/op1.outcome\"\n",
+             test ! -e \"$folder/ends\" || cp \"$folder/ends\" \"$folder/hand-over/op1.outcome\"\n",
         );
         host.write("helper", "LoadState=not-found\nActiveState=inactive\n");
         host.write(
@@ -421,6 +421,34 @@ async fn what_cannot_work_is_refused_while_nothing_is_touched() {
     fs::remove_file(host.path("hand-over/another.json")).unwrap();
 
     assert!(host.helpers().is_empty(), "{:?}", host.helpers());
+    host.is_tidy();
+}
+
+#[tokio::test]
+async fn a_program_that_no_helper_can_put_back_is_put_back_by_the_agent() {
+    let host = Host::new();
+    let agent = host.agent("aa").await;
+    let new = text("2.0.0");
+    let program = host.signed("2.0.0", &new);
+    agent.send(&program, &new).await;
+    host.write("helper", "LoadState=loaded\nActiveState=active\n");
+    fs::remove_file(host.path("ends")).unwrap();
+    // The program is held by what runs, whatever is at its path.
+    fs::hard_link(host.path("agent"), host.path("runs")).unwrap();
+    let events = agent.operations.operate(restart(Some(program)));
+    let events = events.await.unwrap();
+    host.has_helper().await;
+    fs::remove_file(host.path("exe")).unwrap();
+    symlink(host.path("runs"), host.path("exe")).unwrap();
+    // The helper dies between two of its steps, and no other one comes to anything.
+    fs::rename(host.path("agent.komodo-other"), host.path("agent")).unwrap();
+    host.write("helper", "LoadState=not-found\nActiveState=inactive\n");
+    let verdict = verdict_of(&to_the_end(events).await);
+    assert_eq!(verdict.verdict, VerdictKind::Failed);
+    let why = verdict.error.unwrap();
+    assert!(why.contains("still runs as before"), "{why}");
+    let path = host.path("agent");
+    assert_eq!(fs::read_to_string(path).unwrap(), text("1.0.0"));
     host.is_tidy();
 }
 
