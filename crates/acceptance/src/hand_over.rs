@@ -336,7 +336,7 @@ pub async fn closed(core: &Access, id: &str) -> Result<Update, Failure> {
 }
 
 /// Whether Core has nothing open any more.
-async fn nothing_is_open(core: &Access) -> Result<(), Failure> {
+pub(crate) async fn nothing_is_open(core: &Access) -> Result<(), Failure> {
     let ask = GetServerActionState {
         server: SERVER.into(),
     };

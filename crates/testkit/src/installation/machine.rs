@@ -253,7 +253,7 @@ pub enum AgentProgram {
     DiesWhenConfirmed,
 }
 
-/// What the changed programs read.
+/// What the changed programs read. The name of a setting is `PERIPHERY_` and its key, in capitals.
 const FLAWS: [(&str, &str); 3] = [
     ("PERIPHERY_CORE_ADDRES1", "no address at all"),
     // A port that nobody listens on.
@@ -299,9 +299,9 @@ impl AgentProgram {
             _ => vec![format!("s/{built}/{}/g", self.version())],
         };
         let flaw = match self {
-            AgentProgram::EndsAtOnce => Some(("PERIPHERY_CORE_ADDRESS", FLAWS[0].0)),
-            AgentProgram::CannotReachCore => Some(("PERIPHERY_CORE_ADDRESS", FLAWS[1].0)),
-            AgentProgram::DiesWhenConfirmed => Some(("KOMODO_FAILPOINT", FLAWS[2].0)),
+            AgentProgram::EndsAtOnce => Some(("core_address", "core_addres1")),
+            AgentProgram::CannotReachCore => Some(("core_address", "core_addres2")),
+            AgentProgram::DiesWhenConfirmed => Some(("KOMODO_FAILPOINT", "KOMODO_FAILPOIN3")),
             AgentProgram::Same | AgentProgram::Good | AgentProgram::Better => None,
         };
         changes.extend(flaw.map(|(was, is)| format!("s/{was}/{is}/g")));
