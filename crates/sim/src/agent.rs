@@ -27,6 +27,7 @@ use crate::{
     image::Image,
     inspect,
     process::{Process, lost, share_fate},
+    service::Service,
     world::World,
 };
 
@@ -38,10 +39,12 @@ impl SimAgent {
     pub(crate) fn start(house: Arc<House>, container: Option<Container>, image: Image) -> Self {
         let (world, disk) = (house.world.clone(), house.disk.clone());
         let own = container.as_ref().map(|own| own.id.clone());
+        let (unit, invocation) = house.service.as_ref().map(Service::own_unit).unzip();
+        let version = house.service.as_ref().and_then(Service::version);
         let properties = AgentProperties {
-            unit: None,
+            unit,
             architecture: std::env::consts::ARCH.to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: version.unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned()),
             container: own.clone(),
             terminals_disabled: true,
             container_terminals_disabled: true,
@@ -66,6 +69,7 @@ impl SimAgent {
             house,
             reaches_core: image != Image::NeverConnects,
             properties,
+            invocation: invocation.unwrap_or_default(),
             host,
             alive: CancellationToken::new(),
             link: Mutex::new(CancellationToken::new()),
@@ -112,6 +116,17 @@ impl SimAgent {
             signal: "SIGTERM".to_owned(),
         });
         self.0.die();
+    }
+
+    /// As [`SimAgent::terminate`]; where that is a part of a hand over, it says so.
+    pub(crate) fn terminate_in_order(&self) {
+        self.0.say_goodbye(self.0.last_word());
+        self.0.die();
+    }
+
+    /// Waits until the process has ended.
+    pub(crate) async fn died(&self) {
+        self.0.alive.cancelled().await;
     }
 
     /// Says goodbye and goes on, as when the Engine tells that the own container is being paused.
@@ -330,9 +345,17 @@ impl AgentApi for SimAgent {
             .await
     }
 
-    async fn receive_program(&self, _part: ProgramPart) -> Result<ProgramReceived, AgentError> {
-        let why = "a simulated agent runs in a container";
-        Err(AgentError::new(AgentErrorCode::Invalid, why))
+    async fn receive_program(&self, part: ProgramPart) -> Result<ProgramReceived, AgentError> {
+        let take = async {
+            match &self.0.house.service {
+                Some(service) => service.receive(&part),
+                None => Err(AgentError::new(
+                    AgentErrorCode::Invalid,
+                    "this agent is no service of systemd",
+                )),
+            }
+        };
+        self.0.answer(take).await
     }
 
     async fn confirm(&self, operation: String) -> Result<(), AgentError> {

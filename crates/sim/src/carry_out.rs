@@ -8,12 +8,13 @@ use komodo_agent_api::{Container, EngineState, Expected, OperationEventBody};
 use komodo_api::{
     container::{ContainerAction, Recreate},
     engine::ContainerStateStatusEnum,
+    periphery::AgentService,
     plan::{Effect, PlanItem, Reason, ReasonCode},
     update::{Run, Verdict, VerdictKind},
 };
 use komodo_plan::{
-    Decision, Form, Lift, changed_since, guard, reached, second_step, settle, settle_skip,
-    state_effect, target_deadline_ms,
+    Decision, Form, Lift, UNIT_PREFIX, changed_since, guard, reached, second_step, settle,
+    settle_skip, state_effect, target_deadline_ms,
 };
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
@@ -25,6 +26,7 @@ mod detach;
 mod hand_over;
 mod look;
 mod read;
+mod service;
 
 use crate::{engine::ActError, journal::Killed, process::Process};
 pub(crate) use hand_over::{confirm, tidy};
@@ -45,6 +47,8 @@ struct Operation {
     time: Option<i32>,
     /// Where a new container is made.
     recreate: Option<Recreate>,
+    /// The agent's own service, where it is about that.
+    service: Option<AgentService>,
     /// Seconds that what is handed over is watched.
     probation_s: u32,
     operator: String,
@@ -162,6 +166,9 @@ async fn run(
         };
         let done = match turn {
             Some(turn) => match target.item.effect {
+                Effect::HandOver if is_unit(&target.item) => {
+                    service::carry_out(process, operation, target).await
+                }
                 Effect::HandOver => hand_over::carry_out(process, operation, target).await,
                 Effect::Detach => detach::carry_out(process, operation, target).await,
                 _ => act(process, operation, target, turn.ok()).await,
@@ -381,6 +388,11 @@ fn permit(
     Err(Kept::Settled(settled, Some(Box::new(now))))
 }
 
+/// Whether it is no container but the agent's own service.
+fn is_unit(item: &PlanItem) -> bool {
+    item.id.starts_with(UNIT_PREFIX)
+}
+
 fn failed(why: String) -> Settled {
     (VerdictKind::Failed, None, Some(why))
 }
@@ -408,6 +420,10 @@ async fn settle_all(
     write_skips(process, operation, skips)?;
     let work = targets.iter().map(|target| async {
         let item = &target.item;
+        if is_unit(item) {
+            let begun = target.begun.as_ref();
+            return service::settle_left_open(process, operation, item, begun).await;
+        }
         let Some(begun) = &target.begun else {
             if operation.canceled.is_cancelled() {
                 return cancel(process, operation, item);

@@ -19,6 +19,7 @@ use crate::{
     image::{HelperDies, Image},
     journal::{Disk, KillAt},
     programs::Programs,
+    service::{self, Service, ServiceOptions},
     world::World,
 };
 
@@ -54,11 +55,22 @@ pub(crate) struct House {
     pub(crate) options: AgentOptions,
     pub(crate) broken: Arc<Broken>,
     pub(crate) programs: Programs,
+    /// Where the agent is a service of systemd.
+    pub(crate) service: Option<Service>,
 }
 
 impl SimHost {
     /// A host whose disk is empty, and whose agent keeps its journal in memory.
     pub fn new(world: World, options: AgentOptions) -> Self {
+        SimHost::made(world, options, None)
+    }
+
+    /// One whose agent is a service of systemd, which starts it again whenever it ends.
+    pub fn with_service(world: World, options: AgentOptions, service: ServiceOptions) -> Self {
+        SimHost::made(world, options, Some(Service::new(service)))
+    }
+
+    fn made(world: World, options: AgentOptions, service: Option<Service>) -> Self {
         SimHost {
             world: world.clone(),
             house: Arc::new(House {
@@ -67,6 +79,7 @@ impl SimHost {
                 options,
                 broken: Arc::default(),
                 programs: Programs::default(),
+                service,
             }),
             tasks: Arc::default(),
         }
@@ -86,6 +99,18 @@ impl SimHost {
     /// runs in a container, and was started with that already, this is the one. One whose journal cannot be read ends
     /// at once. Must be called within a tokio runtime.
     pub fn start(&self) -> SimAgent {
+        if let Some(service) = &self.house.service {
+            let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(jobs) = service.jobs() {
+                tasks.spawn(service::look_after(jobs));
+            }
+            drop(tasks);
+            let now = self.agent().filter(SimAgent::is_alive);
+            let begin = || SimAgent::start(self.house.clone(), None, Image::Good);
+            return now
+                .or_else(|| service.start(&self.house))
+                .unwrap_or_else(begin);
+        }
         let own = self.house.own_container();
         let agent = self.house.begin_agent(own.as_deref());
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -118,6 +143,32 @@ impl SimHost {
     /// What an agent does that is made from an image; an image of which nothing is said is good.
     pub fn set_image(&self, name: &str, image: Image) {
         self.house.programs.set_image(name, image);
+    }
+
+    /// What a program of a version does that an agent as a service is to run; one of which nothing is said is good.
+    pub fn set_program(&self, version: &str, does: Image) {
+        if let Some(service) = &self.house.service {
+            service.set_program(version, does);
+        }
+    }
+
+    /// Version and SHA-256 of the program that is installed, where the agent is a service.
+    pub fn installed(&self) -> Option<(String, String)> {
+        self.house.service.as_ref().map(Service::installed)
+    }
+
+    /// What a hand over has left on the disk: a program beside the installed one, and the bytes of one that was sent.
+    pub fn left(&self) -> (bool, Option<u64>) {
+        self.house
+            .service
+            .as_ref()
+            .map(Service::left)
+            .unwrap_or_default()
+    }
+
+    /// Bytes that the agent has taken of programs, in all.
+    pub fn taken(&self) -> u64 {
+        self.house.service.as_ref().map_or(0, Service::taken)
     }
 
     /// At which of its next steps a helper dies, once. Its Engine starts it again.

@@ -17,7 +17,7 @@ use komodo_agent_api::{
 };
 use komodo_api::{UnixMs, plan::PlanItem, update::Run};
 use komodo_journal::{JournalError, JournalFile};
-use komodo_plan::{ContainersPlan, hand_over::HandOverPlan};
+use komodo_plan::{ContainersPlan, hand_over::HandOverPlan, unit_hand_over::UnitPlan};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -127,6 +127,8 @@ struct Contents {
     detached: bool,
     /// Plans of what was handed over, by operation.
     plans: BTreeMap<String, HandOverPlan>,
+    /// The same of the agent's own service.
+    unit_plans: BTreeMap<String, UnitPlan>,
     kill: Option<KillAt>,
 }
 
@@ -408,12 +410,23 @@ impl Disk {
         self.contents().plans.get(operation).cloned()
     }
 
+    /// As [`Disk::keep_plan`], of a service.
+    pub(crate) fn keep_unit_plan(&self, plan: &UnitPlan) {
+        let mut contents = self.contents();
+        let operation = plan.operation.clone();
+        contents.unit_plans.insert(operation, plan.clone());
+    }
+
+    pub(crate) fn unit_plan(&self, operation: &str) -> Option<UnitPlan> {
+        self.contents().unit_plans.get(operation).cloned()
+    }
+
     /// Another operation that has not ended and hands something over.
     pub(crate) fn other_plan(&self, operation: &str) -> Option<String> {
         let contents = self.contents();
         let open = |id: &&String| contents.operations.get(*id).is_some_and(|it| !it.ended());
-        let mut others = contents.plans.keys().filter(|id| *id != operation);
-        others.find(open).cloned()
+        let plans = contents.plans.keys().chain(contents.unit_plans.keys());
+        plans.filter(|id| *id != operation).find(open).cloned()
     }
 
     /// Whether the mark of a detach is there.
@@ -439,6 +452,7 @@ impl Disk {
                 }
                 contents.operations.remove(id);
                 contents.plans.remove(id);
+                contents.unit_plans.remove(id);
                 Ok(())
             }
             None => Ok(()),

@@ -23,6 +23,8 @@ mod log;
 mod process;
 mod programs;
 mod seed;
+mod service;
+mod unit_helper;
 mod world;
 
 pub use agent::SimAgent;
@@ -35,4 +37,5 @@ pub use history::{Act, Hand};
 pub use host::{AgentOptions, SimHost};
 pub use image::{HelperDies, Image};
 pub use journal::{KillAt, OPERATIONS_MAX};
+pub use service::ServiceOptions;
 pub use world::{EVENTS_BUFFER_MAX, World};

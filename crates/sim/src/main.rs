@@ -8,7 +8,9 @@ use clap::Parser;
 use komodo_agent_api::Container;
 use komodo_api::container::ContainerAction;
 use komodo_link::{JoinString, agent::CoreAddress, agent::LinkState};
-use komodo_sim::{AgentOptions, DialOptions, Fault, Image, SimHost, World, dial, parse_container};
+use komodo_sim::{
+    AgentOptions, DialOptions, Fault, Image, ServiceOptions, SimHost, World, dial, parse_container,
+};
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +36,15 @@ struct Options {
     /// Name of the container that the agent of each runs in; it is one of theirs.
     #[arg(long)]
     agent_container: Option<String>,
+    /// Name of the unit that the agent of each is a service as, in place of a container.
+    #[arg(long, conflicts_with = "agent_container")]
+    service: Option<String>,
+    /// Why the program of those services cannot be replaced, where it is not to be.
+    #[arg(long, requires = "service")]
+    fixed: Option<String>,
+    /// What a program of a version does that such a service is updated to, in the words of `--image`.
+    #[arg(long, value_parser = image, requires = "service")]
+    program: Vec<(String, Image)>,
     /// What an agent does that is made from an image: `agent:2=absent`, `=cannot-start`, `=never-connects` or
     /// `=dies-after-MS`. Can be said more than once; any other image is good.
     #[arg(long, value_parser = image)]
@@ -90,6 +101,8 @@ enum FaultKind {
     Slow,
 }
 
+/// What the program of a service has for a hash before its first update.
+const INSTALLED: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 /// Time in which Core gets to know a server before it is in trouble.
 const SOUND: Duration = Duration::from_secs(1);
 /// Bursts of a flood a second.
@@ -151,13 +164,25 @@ async fn run(options: Options) -> anyhow::Result<()> {
                 world.set_latency(action, Duration::from_millis(options.latency));
             }
         }
-        let host = SimHost::new(
-            world.clone(),
-            AgentOptions {
-                container: options.agent_container.clone(),
-                host_name: name.clone(),
-            },
-        );
+        let agent = AgentOptions {
+            container: options.agent_container.clone(),
+            host_name: name.clone(),
+        };
+        let host = match &options.service {
+            None => SimHost::new(world.clone(), agent),
+            Some(unit) => {
+                let service = ServiceOptions {
+                    unit: unit.clone(),
+                    core_key: dialling.join.core_key,
+                    sha256: INSTALLED.to_owned(),
+                    fixed: options.fixed.clone(),
+                };
+                SimHost::with_service(world.clone(), agent, service)
+            }
+        };
+        for (version, does) in &options.program {
+            host.set_program(version, *does);
+        }
         for (image, does) in &options.image {
             host.set_image(image, *does);
         }

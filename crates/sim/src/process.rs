@@ -10,10 +10,10 @@ use komodo_agent_api::{
     AgentError, AgentErrorCode, AgentOperation, AgentProperties, AgentStream, Container,
     EngineState, GoodbyeReason, OperationEvent, ProtectedContainer,
 };
-use komodo_api::{engine::ContainerStateStatusEnum, stats::SystemInformation};
+use komodo_api::{container::Scope, engine::ContainerStateStatusEnum, stats::SystemInformation};
 use komodo_plan::{
-    ControlPath, Observed, PlanError, PlanInput, operation_deadline_ms, plan_containers,
-    protected_set,
+    ControlPath, Observed, PlanError, PlanInput, UNIT_PREFIX, operation_deadline_ms,
+    plan_containers, protected_set,
 };
 use serde::Serialize;
 use tokio::{sync::watch, task::JoinSet};
@@ -23,6 +23,7 @@ use crate::{
     fault::{Broken, Fault},
     host::House,
     journal::{Disk, Next},
+    service::Service,
     world::World,
 };
 
@@ -32,6 +33,8 @@ pub(crate) struct Process {
     pub(crate) disk: Disk,
     pub(crate) broken: Arc<Broken>,
     pub(crate) properties: AgentProperties,
+    /// `InvocationID` of the run of its service; empty where it is none.
+    pub(crate) invocation: String,
     pub(crate) host: SystemInformation,
     /// Whether it finds its way to Core.
     pub(crate) reaches_core: bool,
@@ -94,9 +97,11 @@ impl Process {
     }
 
     /// What it says when it is stopped.
-    fn last_word(&self) -> GoodbyeReason {
-        let own = self.properties.container.as_deref();
-        match own.and_then(|own| self.disk.hands_over(own)) {
+    pub(crate) fn last_word(&self) -> GoodbyeReason {
+        let unit = self.properties.unit.as_ref();
+        let unit = unit.map(|unit| format!("{UNIT_PREFIX}{}", unit.name));
+        let own = self.properties.container.clone().or(unit);
+        match own.and_then(|own| self.disk.hands_over(&own)) {
             Some(operation) => GoodbyeReason::HandedOver { operation },
             None => GoodbyeReason::Signal {
                 signal: "SIGTERM".to_owned(),
@@ -251,6 +256,12 @@ impl Process {
                 AgentErrorCode::EngineUnreachable,
                 format!("the Docker Engine does not answer: {why}; nothing was done"),
             ));
+        }
+        if let Scope::Agent(asked) = &operation.scope
+            && self.house.service.as_ref().map(Service::unit) != Some(asked.unit.as_str())
+        {
+            let why = format!("this agent is not the service {}", asked.unit);
+            return Err(AgentError::new(AgentErrorCode::Invalid, why));
         }
         let containers = self.world.containers();
         let protected = self.protected(&containers);

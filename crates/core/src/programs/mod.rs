@@ -4,8 +4,6 @@
 mod add;
 mod elf;
 mod looked;
-#[cfg(test)]
-pub(crate) mod tests;
 
 use std::{
     cmp::Reverse,

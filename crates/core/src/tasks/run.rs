@@ -23,6 +23,7 @@ use super::{
     open::{Open, Wanted},
     order::Ordered,
     overdue::Overdue,
+    send::OnItsWay,
     stage::{At, mark},
     tell::Tell,
     until::{changed, due, expired, expiry},
@@ -341,7 +342,7 @@ impl Run {
                     let waits = self.update.waiting_for.is_some();
                     self.want_canceled(wanted).await;
                     // It does not know the operation as long as its program is on the way.
-                    self.asked &= sent.borrow().is_none();
+                    self.asked &= *sent.borrow() == OnItsWay::No;
                     if waits || !self.asked {
                         return Err(Stop::Canceled);
                     }
@@ -354,7 +355,7 @@ impl Run {
                 }
             }
         };
-        self.asked &= sent.borrow().is_none();
+        self.asked &= *sent.borrow() == OnItsWay::No;
         match asked {
             Asked::Accepted(events) => {
                 self.accepted = true;

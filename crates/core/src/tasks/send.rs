@@ -24,7 +24,18 @@ pub(super) struct Sending {
     programs: Arc<Programs>,
     program: Program,
     until: Instant,
-    progress: watch::Sender<Option<Sent>>,
+    progress: watch::Sender<OnItsWay>,
+}
+
+/// How far a program is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnItsWay {
+    /// It is not on its way: not yet, not any more, or there is none.
+    No,
+    /// How much of it is there is asked.
+    Begun,
+    /// So much is there.
+    Sent(Sent),
 }
 
 /// Why a program is not there.
@@ -43,7 +54,7 @@ impl Sending {
             let what = format!("nothing was done: the program of version {version}");
             NotSent::Refused(format!("{what} could not be sent: {why}"))
         };
-        self.show(Some(0));
+        self.progress.send_replace(OnItsWay::Begun);
         failpoint!("program.sending");
         let open = self.programs.open(&self.program).await;
         let open = open.map_err(|why| refused(why.to_string()))?;
@@ -53,7 +64,11 @@ impl Sending {
             .map_err(|why| why.but(refused))?;
         let mut in_vain = 0;
         while at < *bytes {
-            self.show(Some(at));
+            let sent = Sent {
+                bytes: at,
+                of: *bytes,
+            };
+            self.progress.send_replace(OnItsWay::Sent(sent));
             if Instant::now() >= self.until {
                 let minutes = SENDING_MAX.as_secs() / 60;
                 return Err(refused(format!(
@@ -66,7 +81,7 @@ impl Sending {
                 .put(agent, at, &part)
                 .await
                 .map_err(|why| why.but(refused))?;
-            failpoint!("program.part");
+            failpoint!("program.part_sent");
             in_vain = if there > at { 0 } else { in_vain + 1 };
             if in_vain > IN_VAIN_MAX {
                 return Err(refused("its agent takes nothing of it".into()));
@@ -77,7 +92,7 @@ impl Sending {
             return Err(refused(format!("its agent has {at} bytes of {bytes}")));
         }
         failpoint!("program.sent");
-        self.show(None);
+        self.progress.send_replace(OnItsWay::No);
         Ok(())
     }
 
@@ -98,12 +113,6 @@ impl Sending {
             }),
         }
     }
-
-    fn show(&self, bytes: Option<u64>) {
-        let of = self.program.bytes;
-        let sent = bytes.map(|bytes| Sent { bytes, of });
-        self.progress.send_replace(sent);
-    }
 }
 
 impl NotSent {
@@ -118,8 +127,8 @@ impl NotSent {
 
 impl Run {
     /// What has to be sent before the agent is asked to begin, and how far that has come while it is sent.
-    pub(super) fn sending(&mut self) -> (Option<Sending>, watch::Receiver<Option<Sent>>) {
-        let (progress, shown) = watch::channel(None);
+    pub(super) fn sending(&mut self) -> (Option<Sending>, watch::Receiver<OnItsWay>) {
+        let (progress, shown) = watch::channel(OnItsWay::No);
         let Scope::Agent(service) = &self.ordered.operation.scope else {
             return (None, shown);
         };
@@ -136,15 +145,16 @@ impl Run {
     }
 
     /// Shows how far it has come.
-    pub(super) fn sent(&mut self, sent: Option<Sent>) {
-        let Some(sent) = sent else {
-            self.is_at(At::Asking);
-            return;
+    pub(super) fn sent(&mut self, now: OnItsWay) {
+        let sent = match now {
+            OnItsWay::No => return self.is_at(At::Asking),
+            OnItsWay::Begun => None,
+            OnItsWay::Sent(sent) => Some(sent),
         };
         // Sending is not what its time was for.
         let left = self.tasks.clock.now().saturating_add(LEFT_FOR_THE_REST_MS);
         self.update.deadline = self.update.deadline.map(|deadline| deadline.max(left));
-        self.update.sent = Some(sent);
+        self.update.sent = sent;
         let begins = self.at != At::Sending;
         self.at = At::Sending;
         if !self.wait_for(None) && begins {

@@ -11,6 +11,7 @@ mod harness;
 mod isolation;
 mod lists;
 mod live;
+mod native;
 mod neighbours;
 mod operations;
 mod queue;

@@ -116,12 +116,12 @@ async fn what_cannot_be_updated_by_image_says_what_to_do() {
         (
             ask("native", json!({ "image": "x" })),
             Code::Unprocessable,
-            "restart its service",
+            "neither in a container nor as a service",
         ),
         (
             ask("native", json!({ "version": "2" })),
             Code::Unprocessable,
-            "`version`",
+            "neither in a container nor as a service",
         ),
         (
             ask("native", json!({ "image": " " })),

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::{
     Begun, Kept, NotAsked, Operation, Settled, Step, Target, canceled, failed, observe, permit,
-    write, write_verdict,
+    service, write, write_verdict,
 };
 use crate::{
     image::Image,
@@ -254,6 +254,11 @@ fn remove_helper(process: &Process, operation: &str) {
 /// Removes helpers that are through, or never began, and whose operation has ended.
 pub(crate) fn tidy(process: &Process) {
     let open = process.disk.open();
+    if open.is_empty()
+        && let Some(service) = &process.house.service
+    {
+        service.tidy();
+    }
     for id in process.house.programs.helpers() {
         let plan = process.house.programs.plan(&id);
         if let Some(plan) = plan
@@ -282,6 +287,9 @@ pub(crate) fn confirm(process: &Process, id: &str) -> Result<(), AgentError> {
         Some((true, _)) => return Ok(()),
         Some((false, true)) => {}
         Some((false, false)) => return invalid("nothing was handed over"),
+    }
+    if let Some(plan) = process.disk.unit_plan(id) {
+        return service::confirm(process, &plan);
     }
     let Some(plan) = process.disk.plan(id) else {
         return invalid("nothing was handed over");

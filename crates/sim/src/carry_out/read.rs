@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use komodo_agent_api::{OperationEventBody, PROBATION_S_DEFAULT};
-use komodo_api::plan::PlanItem;
+use komodo_api::{container::Scope, plan::PlanItem};
 use komodo_plan::{Form, Lift};
 
 use super::{Begun, DEADLINE_MS_DEFAULT, Operation, Target};
@@ -80,6 +80,10 @@ pub(super) fn read(
             },
             time: asked.time,
             recreate: asked.recreate.clone(),
+            service: match &asked.scope {
+                Scope::Agent(service) => Some(service.clone()),
+                Scope::One(_) | Scope::Listed(_) | Scope::Matching(_) | Scope::All => None,
+            },
             probation_s: asked.probation_s.unwrap_or(PROBATION_S_DEFAULT),
             operator: asked.operator.clone(),
             canceled: record.canceled.clone(),
