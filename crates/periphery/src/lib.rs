@@ -1,7 +1,8 @@
 //! The agent: [`AgentApi`](komodo_agent_api::AgentApi) on a Docker Engine, with a journal.
 //!
-//! It observes (`observe`, `host`), acts (`operations`, on `komodo-journal`) and answers ([`agent`]). It decides nothing that
-//! `komodo-plan` decides, speaks to the Engine only through `komodo-docker`, and knows nothing of how Core is reached.
+//! It observes (`observe`, `host`), acts (`operations`, on `komodo-journal`), knows what it is itself (`observe`, `service`)
+//! and answers ([`agent`]). It decides nothing that `komodo-plan` decides, speaks to the Engine only through
+//! `komodo-docker`, and knows nothing of how Core is reached.
 //! Samples of what containers use are not taken: with a hundred containers they would cost the Engine more than all
 //! else together, and nobody looks most of the time; `stats` of a container stays empty until they are asked for.
 
