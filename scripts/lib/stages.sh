@@ -69,9 +69,11 @@ count_nextest() {
     report_tests $(sed -n 's/.*Summary \[[^]]*\] *//p' "$1" | tail -n 1 | tr ',:(' '\n' | awk '
         $2 == "passed" { p = $1 } $2 == "skipped" { s = $1 }
         $2 == "failed" || $2 == "timed" || $2 == "exec" { f += $1 } END { print p + 0, f + 0, s + 0 }')
-    # Each is told twice: when it fails, and at the end.
-    sed -nE 's/^ *(FAIL|TIMEOUT|ABORT|SIG[A-Z]+) \[[^]]*\] *(\([^)]*\))? *//p' "$1" | sort -u >>"$LOGS/failed"
-    [ ! -s "$LOGS/failed" ] || failures "$1"
+    # Whatever was not good at once is listed below the summary.
+    sed -n '/^ *Summary \[/,$p' "$1" |
+        sed -nE 's/^ *(TRY [0-9]+ )?(FAIL|TIMEOUT|ABORT|SIG[A-Z]+) \[[^]]*\] *(\([^)]*\))? *//p' >>"$LOGS/failed"
+    sed -n '/^ *Summary \[/,$p' "$1" | sed -nE 's/^ *FLAKY [0-9/]+ \[[^]]*\] *(\([^)]*\))? *//p' >>"$LOGS/flaky"
+    failures "$1"
 }
 
 FAILURE_LOG_LINES=60 FAILURE_LINE_CHARS=300
@@ -79,8 +81,9 @@ FAILURE_LOG_LINES=60 FAILURE_LINE_CHARS=300
 # failures LOG: what each test that failed under nextest printed, as the end of the stage's log.
 failures() {
     awk -v most="$FAILURE_LOG_LINES" -v wide="$FAILURE_LINE_CHARS" '
-        /^ *(PASS|SLOW|START|RUN|Summary|SETUP)[ ]*\[/ || /^ *Summary / { shown = 0 }
-        /^ *(FAIL|TIMEOUT|ABORT|SIG[A-Z]+) \[/ && !/Summary/ { shown = told[$NF]++ ? 0 : most }
+        /^ *(TRY [0-9]+ )?(PASS|SLOW|START|RUN|SETUP|DELAY|FLAKY) / || /^ *Summary \[/ { shown = 0 }
+        /^ *Summary \[/ { over = 1 }
+        /^ *(TRY [0-9]+ )?(FAIL|TIMEOUT|ABORT|SIG[A-Z]+) \[/ { shown = over ? 0 : most }
         shown > 0 { print substr($0, 1, wide); shown-- }' "$1"
 }
 
