@@ -289,7 +289,15 @@ engine_remove() {
     else
         unshare --mount --propagation private "$PROJECT_ROOT/scripts/engine" __cgroups "${directory##*/}" || true
     fi
+    engine_keep_log "$directory" || true
     rm -rf --one-file-system "$directory"
+}
+
+# What the daemon said during a run of all tests is kept beside their logs: a failure may have been the Engine's.
+engine_keep_log() {
+    [ -n "${KOMODO_TEST_ENGINE_LOG:-}" ] && [ -e "$1/dockerd.log" ] || return 0
+    mkdir -p "$KOMODO_TEST_ENGINE_LOG.d"
+    { cat "$1/network" 2>/dev/null && tail -c 1000000 "$1/dockerd.log"; } >"$KOMODO_TEST_ENGINE_LOG.d/${1##*/}.log"
 }
 
 # engine_remove_cgroups NAME [MOUNT]: MOUNT is what mounted the Engine's cgroups.

@@ -60,6 +60,7 @@ count_cargo() {
     report_tests $(awk '/^test result: / { for (i = 1; i < NF; i++) { n = $i + 0
             if ($(i + 1) ~ /^passed/) p += n; if ($(i + 1) ~ /^failed/) f += n; if ($(i + 1) ~ /^ignored/) s += n } }
         END { print p + 0, f + 0, s + 0 }' "$1")
+    sed -n 's/^test \(.*\) \.\.\. FAILED$/\1/p' "$1" >>"$LOGS/failed"
 }
 
 # count_nextest LOG [chosen]: the line `Summary [...] 13 tests run: 12 passed (1 slow), 1 failed, 0 skipped`. Where tests were
@@ -69,6 +70,22 @@ count_nextest() {
     report_tests $(sed -n 's/.*Summary \[[^]]*\] *//p' "$1" | tail -n 1 | tr ',:(' '\n' | awk -v chosen="${2:-}" '
         $2 == "passed" { p = $1 } $2 == "skipped" && !chosen { s = $1 }
         $2 == "failed" || $2 == "timed" || $2 == "exec" { f += $1 } END { print p + 0, f + 0, s + 0 }')
+    # Whatever was not good at once is listed below the summary.
+    sed -n '/^ *Summary \[/,$p' "$1" |
+        sed -nE 's/^ *(TRY [0-9]+ )?(FAIL|TIMEOUT|ABORT|SIG[A-Z]+) \[[^]]*\] *(\([^)]*\))? *//p' >>"$LOGS/failed"
+    sed -n '/^ *Summary \[/,$p' "$1" | sed -nE 's/^ *FLAKY [0-9/]+ \[[^]]*\] *(\([^)]*\))? *//p' >>"$LOGS/flaky"
+    failures "$1"
+}
+
+FAILURE_LOG_LINES=60 FAILURE_LINE_CHARS=300
+
+# failures LOG: what each test that failed under nextest printed, as the end of the stage's log.
+failures() {
+    awk -v most="$FAILURE_LOG_LINES" -v wide="$FAILURE_LINE_CHARS" '
+        /^ *(TRY [0-9]+ )?(PASS|SLOW|START|RUN|SETUP|DELAY|FLAKY) / || /^ *Summary \[/ { shown = 0 }
+        /^ *Summary \[/ { over = 1 }
+        /^ *(TRY [0-9]+ )?(FAIL|TIMEOUT|ABORT|SIG[A-Z]+) \[/ { shown = over ? 0 : most }
+        shown > 0 { print substr($0, 1, wide); shown-- }' "$1"
 }
 
 # count_seeds LOG: the line `100 seeds of 300 steps from 0 in 27.0 s: 0 failed [] ...`; each seed is a test.

@@ -10,7 +10,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use komodo_api::{
     container::StopAllContainers,
     server::GetServersSummary,
-    update::{GetUpdate, Update, UpdateStatus},
+    update::{GetUpdate, Stage, Update, UpdateStatus},
 };
 use komodo_testkit::installation::{Core, Failure, program, wait_for};
 use tokio::{
@@ -136,11 +136,16 @@ async fn order(core: &Core) -> Result<Vec<String>, Failure> {
     {
         return Err(format!("it is over before Core dies: {ended:?}").into());
     }
-    begun
-        .into_iter()
-        .map(|update| {
-            let id = update.id.ok_or("an Update without an id")?;
-            Ok(id.0.to_string())
+    let mut ids = Vec::with_capacity(begun.len());
+    for update in begun {
+        let id = update.id.ok_or("an Update without an id")?.0.to_string();
+        // What Core had no time to ask is only begun later: that would measure the simulated Engines.
+        wait_for("its agent to have it", || async {
+            let update = core.client.call(&GetUpdate { id: id.clone() }).await.ok()?;
+            (update.stage == Some(Stage::Acting)).then_some(())
         })
-        .collect()
+        .await?;
+        ids.push(id);
+    }
+    Ok(ids)
 }

@@ -18,8 +18,8 @@ pub(super) struct Known {
     pub(super) orderable: bool,
     /// Whether the agent cannot know it yet.
     pub(super) first: bool,
-    /// When it was ordered.
-    pub(super) ordered_at: UnixMs,
+    /// Start of the agent that it was ordered of.
+    pub(super) agent_started_at: Option<UnixMs>,
 }
 
 /// What comes of it.
@@ -44,10 +44,10 @@ pub(super) async fn ask(
     if !known.first {
         match agent.follow(&operation.id, known.seq).await {
             Ok(events) => return Asked::Accepted(events),
-            // An agent that started after the operation may have lost its journal, and with it the knowledge that it
-            // acted.
+            // An agent that was started since may have lost its journal, and with it the knowledge that it acted.
             Err(error) if error.code == AgentErrorCode::NotFound => {
-                if !known.orderable || agent.hello().agent.started_at > known.ordered_at {
+                let started_at = Some(agent.hello().agent.started_at);
+                if !known.orderable || known.agent_started_at != started_at {
                     return Asked::Forgotten;
                 }
             }

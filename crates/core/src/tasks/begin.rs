@@ -124,8 +124,8 @@ impl Run {
             seq: 0,
             from: 0,
             accepted: false,
-            // What waited for its server is begun, also where Core ended just before it asked.
-            orderable: new || ordered.ordered_at.is_some(),
+            // It is begun also where Core ended just before it asked, as long as its time is not over.
+            orderable: new || hand_over.is_none(),
             asked: !new,
             earlier: !new,
             ordered,

@@ -69,6 +69,9 @@ pub(super) struct Ordered {
     /// When it was planned, where it had waited for its server before.
     #[serde(default)]
     pub(super) ordered_at: Option<UnixMs>,
+    /// Start of the agent that it was planned for, as that agent told it.
+    #[serde(default)]
+    pub(super) agent_started_at: Option<UnixMs>,
 }
 
 impl Ordered {
@@ -90,6 +93,7 @@ impl Ordered {
         self.runs = runs(view, &plan);
         self.items = plan.items;
         self.ordered_at = self.queued.then_some(now);
+        self.agent_started_at = view.agent.as_ref().map(|agent| agent.started_at);
     }
 
     /// As it is kept.
@@ -377,6 +381,7 @@ impl Inner {
             runs: BTreeMap::new(),
             queued: false,
             ordered_at: None,
+            agent_started_at: None,
         };
         Ok((id, update, ordered))
     }

@@ -317,7 +317,7 @@ impl Run {
             seq: self.seq,
             orderable,
             first: orderable && !self.asked,
-            ordered_at: self.since(),
+            agent_started_at: self.ordered.agent_started_at,
         };
         self.from = self.seq;
         if orderable && let Err(why) = self.snapshot().await {

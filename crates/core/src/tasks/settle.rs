@@ -42,14 +42,18 @@ impl Run {
             };
             let (verdict, reason, error) = match item.effect {
                 Effect::Act | Effect::HandOver | Effect::Detach => {
-                    let acted = may_have_acted || self.begun.contains(&item.id);
+                    let begun = self.begun.contains(&item.id);
+                    let acted = may_have_acted || begun;
                     if !acted && self.update.canceled_by.is_some() {
                         self.put_canceled(item, observed, at);
                         continue;
                     }
-                    let why = match acted {
-                        true => None,
-                        false => Some("the server could not be asked in time"),
+                    let why = match (begun, may_have_acted) {
+                        (true, _) => None,
+                        (false, true) => Some(
+                            "its agent knows nothing of it, and nobody can tell whether the Engine was asked",
+                        ),
+                        (false, false) => Some("the server could not be asked in time"),
                     };
                     let restarted = observed
                         .and_then(|container| container.started_at)

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{
-    harness::{Core, Host, verdicts, wait},
+    harness::{Core, Host, pass, verdicts, wait},
     script::Script,
 };
 
@@ -69,7 +69,7 @@ async fn the_end_of_the_link_after_the_announcement_is_the_success() {
         if says {
             host.agent.goodbye(goodbye());
         }
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        pass(Duration::from_secs(1)).await;
         assert!(
             core.update(&update).await.end_ts.is_none(),
             "its link is up"
@@ -96,7 +96,7 @@ async fn the_end_of_the_link_after_the_announcement_is_the_success() {
         .await;
         assert_eq!(state(&core).await["reason"]["code"], "detached");
         assert_eq!(state(&core).await["status"], "NotOk");
-        tokio::time::sleep(Duration::from_secs(3_600)).await;
+        pass(Duration::from_secs(3_600)).await;
         let alerts = core.read("ListAlerts", json!({})).await;
         assert_eq!(alerts["alerts"], json!([]), "nothing is wrong");
 
@@ -137,7 +137,7 @@ async fn an_agent_that_announces_it_and_stays_is_judged_by_what_it_sees() {
     let mut core = Core::start().await;
     let (mut host, script, update) = begun(&mut core).await;
     script.tell(core.now(), detaching());
-    tokio::time::sleep(Duration::from_secs(61)).await;
+    pass(Duration::from_secs(61)).await;
     script.cut(&mut core, &host).await;
     let shown = core
         .until_update(&update, "it waits", |update| update.waiting_for.is_some())
@@ -166,7 +166,7 @@ async fn a_link_that_ends_without_an_announcement_is_no_detach() {
     let script = script.back(&mut core, &mut host).await;
     script.tell(core.now(), detaching());
     let begun = Instant::now();
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    pass(Duration::from_secs(1)).await;
     script.cut(&mut core, &host).await;
     let ended = core.end(&update).await;
     assert!(ended.success && begun.elapsed() < Duration::from_secs(10));
@@ -200,6 +200,6 @@ async fn a_server_that_is_handed_over_says_so_and_not_for_ever() {
     assert_eq!(state(&core).await["reason"]["code"], "handed_over");
     let core = core.restart().await;
     assert_eq!(state(&core).await["reason"]["code"], "handed_over");
-    tokio::time::sleep(Duration::from_secs(16 * 60)).await;
+    pass(Duration::from_secs(16 * 60)).await;
     assert_eq!(state(&core).await["reason"]["code"], "unreachable");
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::{
-    harness::{Core, Host, verdicts, wait},
+    harness::{Core, Host, pass, verdicts, wait},
     script::Script,
 };
 
@@ -89,7 +89,7 @@ async fn what_is_handed_over_is_watched_without_a_break_and_then_confirmed() {
         .await;
     let left = shown.probation_until.unwrap_or_default() - core.now();
     assert!((29_000..=30_000).contains(&left), "{left} ms");
-    tokio::time::sleep(Duration::from_secs(20)).await;
+    pass(Duration::from_secs(20)).await;
     assert!(script.kept().confirms.is_empty());
     // A break begins it anew.
     script.cut(&mut core, &host).await;
@@ -154,7 +154,7 @@ async fn a_confirmation_that_comes_too_early_is_given_again_but_not_for_ever() {
     wait("its time is over", || core.now() > until + 1_000).await;
     let tried = script.kept().confirms.len();
     assert!(tried < 30, "{tried} times in a minute");
-    tokio::time::sleep(Duration::from_secs(20)).await;
+    pass(Duration::from_secs(20)).await;
     assert_eq!(script.kept().confirms.len(), tried, "it is over");
     script.settle(
         core.now(),
@@ -188,7 +188,7 @@ async fn a_core_that_restarts_meanwhile_goes_on_with_it() {
         update.stage == Some(Stage::Probation)
     })
     .await;
-    tokio::time::sleep(Duration::from_secs(10)).await;
+    pass(Duration::from_secs(10)).await;
     // And once more, in the middle of the probation.
     script.cut(&mut core, &host).await;
     let mut core = core.restart().await;
@@ -223,7 +223,7 @@ async fn a_server_that_a_helper_does_not_bring_back_is_waited_for_like_any_other
     script.cut(&mut core, &host).await;
     let begun = Instant::now();
     let alerts = || core.read("ListAlerts", json!({}));
-    tokio::time::sleep(Duration::from_secs(100)).await;
+    pass(Duration::from_secs(100)).await;
     let shown = core.update(&update).await;
     assert_eq!(shown.stage, Some(Stage::HandedOver), "its time is not over");
     assert_eq!(alerts().await["alerts"], json!([]), "nothing is wrong yet");
@@ -240,7 +240,7 @@ async fn a_server_that_a_helper_does_not_bring_back_is_waited_for_like_any_other
     assert!(shown.cancelable, "nobody has to wait for it for ever");
     let why = shown.waiting_for.and_then(|it| it.why).unwrap_or_default();
     assert!(!why.contains("handed over"), "{why}");
-    tokio::time::sleep(Duration::from_secs(30)).await;
+    pass(Duration::from_secs(30)).await;
     assert_eq!(alerts().await["alerts"].as_array().map(Vec::len), Some(1));
     let script = script.back(&mut core, &mut host).await;
     script.settle(core.now(), VerdictKind::Failed, Some("rolled back: late"));
@@ -309,6 +309,7 @@ async fn who_may_only_execute_restarts_containers_but_neither_the_agent_nor_what
         )
         .await;
     assert_eq!(plan["items"][0]["effect"], "hand-over");
+    assert_eq!(plan["probation_s"], 30, "how long it will be watched");
     let plan = core
         .read(
             "PlanOperation",

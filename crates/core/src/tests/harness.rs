@@ -564,6 +564,11 @@ impl Host {
     }
 }
 
+/// Lets time go on in a test whose clock is paused: what is due meanwhile happens, and nobody waits.
+pub(super) async fn pass(time: Duration) {
+    tokio::time::sleep(time).await;
+}
+
 /// Waits until something is so.
 pub(super) async fn wait(what: &str, is: impl Fn() -> bool) {
     let end = Instant::now() + DEADLINE;

@@ -16,7 +16,7 @@ use tokio::{
     time::{Duration, Instant, timeout},
 };
 
-use super::harness::{Core, wait};
+use super::harness::{Core, pass, wait};
 use crate::live::test::subscription;
 
 struct Feed {
@@ -113,7 +113,7 @@ async fn figures_of_the_host_send_nothing_about_containers() {
     .await;
     let mut feed = Feed::open(&core, core.admin, containers("alpha"), None, 16);
     feed.next_of("snapshot").await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    pass(Duration::from_secs(1)).await;
     assert!(feed.is_silent(), "one snapshot says it all");
     host.world.stop("web").expect("it stops");
     feed.next_of("delta").await;
@@ -238,7 +238,7 @@ async fn servers_come_go_and_change() {
             .unwrap_or_default();
         seen = items.iter().any(|item| item["name"] == "beta");
     }
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    pass(Duration::from_secs(1)).await;
     assert!(own.is_silent(), "what may not be read is not told");
     core.grant(reader, beta, PermissionLevel::Read, &[]).await;
     let names = own.next_of("snapshot").await;
@@ -432,14 +432,14 @@ async fn a_log_whose_reader_takes_nothing_for_20_s_ends_with_a_gap() {
     let mut feed = Feed::open(&core, core.admin, log, None, 1);
     for _ in 0..3 {
         feed.next_of("lines").await;
-        tokio::time::sleep(Duration::from_secs(19)).await;
+        pass(Duration::from_secs(19)).await;
         assert_eq!(
             alpha.world.log_readers("web"),
             1,
             "a reader may be slow, as long as he takes something"
         );
     }
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    pass(Duration::from_secs(2)).await;
     assert_eq!(
         alpha.world.log_readers("web"),
         0,
@@ -498,7 +498,7 @@ async fn an_open_update_that_nobody_runs_is_told_once() {
     let topic = Topic::Update { update: id };
     let mut feed = Feed::open(&core, core.admin, topic, None, 16);
     feed.next_of("snapshot").await;
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    pass(Duration::from_secs(60)).await;
     assert!(
         feed.is_silent(),
         "it is not sent again while nothing changes"

@@ -4,7 +4,7 @@
 use komodo_api::{id::Id, plan::ReasonCode};
 use komodo_sim::{AgentOptions, Fault, SimHost};
 
-use super::harness::{Core, Host, wait};
+use super::harness::{Core, Host, pass, wait};
 
 fn protects(core: &Core, host: &Host, container: &str) -> bool {
     core.view(host).protected.iter().any(|one| {
@@ -39,7 +39,7 @@ async fn an_agent_that_did_not_hear_of_another_is_told_again() {
     })
     .await;
     // The hello that tells of it is given up before the agent listens again.
-    tokio::time::sleep(std::time::Duration::from_secs(12)).await;
+    pass(std::time::Duration::from_secs(12)).await;
     host.agent.set_fault(Fault::None);
     core.until(&host, "it protects its neighbour", |_| {
         protects(&core, &host, "second")

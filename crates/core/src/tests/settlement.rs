@@ -283,6 +283,58 @@ async fn core_is_restarted() {
     assert_eq!(verdicts(&ended), STOPPED);
 }
 
+/// Core ended after it had said that it would, and before the agent had it.
+#[tokio::test(start_paused = true)]
+async fn core_is_restarted_before_the_agent_has_it() {
+    enum Then {
+        InTime,
+        TooLate,
+        AgentBeganAnew,
+    }
+    const FAILED: &str = "a failed, b failed, c failed, d failed, periphery skipped (Agent)";
+    for (then, expected) in [
+        (Then::InTime, STOPPED),
+        (Then::TooLate, FAILED),
+        (Then::AgentBeganAnew, FAILED),
+    ] {
+        let mut core = Core::start().await;
+        let mut host = core.host("alpha", HOST).await;
+        host.agent.set_fault(Fault::Hang);
+        let update = core
+            .execute("StopAllContainers", json!({ "server": "alpha" }))
+            .await
+            .expect("it begins");
+        let mut core = core.restart().await;
+        host.agent.set_fault(Fault::None);
+        match then {
+            Then::InTime => host.agent.cut(),
+            Then::TooLate => {
+                tokio::time::advance(Duration::from_secs(60 * 60)).await;
+                host.agent.cut();
+            }
+            Then::AgentBeganAnew => {
+                host.agent.kill();
+                tokio::time::advance(Duration::from_secs(2)).await;
+                host.agent = host.host.start();
+            }
+        }
+        core.reconnect(&mut host).await;
+        let ended = core.end(&update).await;
+        assert_eq!(verdicts(&ended), expected);
+        for verdict in ended
+            .verdicts
+            .iter()
+            .filter(|it| it.container != "periphery")
+        {
+            let why = verdict
+                .error
+                .as_deref()
+                .unwrap_or("its agent knows nothing of it");
+            assert!(why.starts_with("its agent knows nothing of it"), "{why}");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_lease_holds_over_a_restart_of_core() {
     let (core, mut host, update) = stopping().await;

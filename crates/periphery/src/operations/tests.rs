@@ -278,13 +278,16 @@ impl Host {
     }
 }
 
+/// By container: targets that are under way at the same time end in any order.
 async fn verdicts(events: AgentStream<OperationEvent>) -> Vec<Verdict> {
     let events: Vec<_> = timeout(SOON, events.collect()).await.expect("it ends");
     let verdict = |event: Result<OperationEvent, AgentError>| match event.unwrap().body {
         OperationEventBody::Verdict(verdict) => Some(verdict),
         _ => None,
     };
-    events.into_iter().filter_map(verdict).collect()
+    let mut verdicts: Vec<_> = events.into_iter().filter_map(verdict).collect();
+    verdicts.sort_by(|one, other| one.container.cmp(&other.container));
+    verdicts
 }
 
 fn print(verdicts: &[Verdict]) -> Vec<String> {
