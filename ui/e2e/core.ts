@@ -11,6 +11,11 @@ const PROGRAMS = process.env.KOMODO_PROGRAMS ?? join(PROJECT, "target/debug");
 /** Time that a program may take to be ready, ms. */
 const START_MS = 30_000;
 const POLL_MS = 50;
+/** Numbers of architectures in the head of a program. */
+const MACHINES = { x86_64: 62, aarch64: 183 } as const;
+export type Architecture = keyof typeof MACHINES;
+/** That of simulated agents: this machine's. */
+export const ARCHITECTURE: Architecture = process.arch === "arm64" ? "aarch64" : "x86_64";
 /** Port of a Core in a container. */
 const CORE_PORT = 9120;
 
@@ -81,6 +86,12 @@ export interface SimOptions {
   also?: readonly string[];
   /** The container that the agent runs in; one of those in `also`. */
   agentContainer?: string;
+  /** The unit of systemd that the agent runs as, in place of a container. */
+  service?: string;
+  /** Why the program of that service cannot be replaced. */
+  fixed?: string;
+  /** What programs of a version do that such an agent is updated to, `0.2.0=cannot-start`. */
+  programs?: readonly string[];
   /** What agents do that are made from an image, `agent:2=cannot-start`. */
   images?: readonly string[];
   /** How long each action on a container takes, ms. */
@@ -216,6 +227,7 @@ export class Core {
   /** Simulated servers that dial this Core; returns how to end them. */
   async simulate(options: SimOptions): Promise<() => Promise<void>> {
     const { servers, containers, name = "sim-", also = [], agentContainer, images = [], latency = 0 } = options;
+    const { service, fixed, programs = [] } = options;
     const key = options.key ?? (await this.joinKey());
     const child = start(
       "komodo-sim",
@@ -235,6 +247,9 @@ export class Core {
         String(latency),
         ...also.flatMap((line) => ["--container", line]),
         ...(agentContainer ? ["--agent-container", agentContainer] : []),
+        ...(service ? ["--service", service] : []),
+        ...(fixed ? ["--fixed", fixed] : []),
+        ...programs.flatMap((line) => ["--program", line]),
         ...images.flatMap((line) => ["--image", line]),
       ],
       { KOMODO_SIM_ONBOARDING_KEY: key },
@@ -253,8 +268,23 @@ export class Core {
     };
   }
 
+  /** Puts a program of the agent there, as an administrator does; what it does is up to who pretends to run it. */
+  addProgram(version: string, architecture: Architecture = ARCHITECTURE, bytes = 2_000_000) {
+    const file = join(this.directory, `program-${version}`);
+    // The head of a program for Linux, 64 bit, little endian.
+    const content = Buffer.alloc(bytes, version);
+    content.write("\x7fELF\x02\x01\x01", 0, "latin1");
+    content.writeUInt16LE(MACHINES[architecture], 18);
+    writeFileSync(file, content);
+    execFileSync(join(PROGRAMS, "komodo-core"), ["agents", "add", file, "--version", version], {
+      timeout: START_MS,
+      env: { KOMODO_DATA_DIRECTORY: this.data },
+    });
+    rmSync(file);
+  }
+
   servers() {
-    return this.call<{ id: string; name: string; info: { state: string } }[]>("read/ListServers", {});
+    return this.call<{ id: string; name: string; info: { state: string; version?: string } }[]>("read/ListServers", {});
   }
 
   containers(server: string) {

@@ -18,10 +18,13 @@ export function agentForm(agent: Pick<ServerAgent, "in_container" | "service">):
 export const programsFor = (programs: readonly Program[], architecture: string): Program[] =>
   programs.filter((program) => program.architecture === architecture);
 
-/** The versions of all of them, each once, the newest first. */
-export const versions = (programs: readonly Program[]): string[] => [
-  ...new Set(programs.map(({ version }) => version)),
-];
+/** The versions that one of these servers could run as a service, each once, the newest first. */
+export function versionsFor(programs: readonly Program[], servers: readonly ServerListItem[]): string[] {
+  const agents = servers.flatMap(({ info }) => (info.agent?.service ? [info.agent] : []));
+  const architectures = new Set(agents.map(({ architecture }) => architecture));
+  const fit = programs.filter(({ architecture }) => architectures.has(architecture));
+  return [...new Set(fit.map(({ version }) => version))];
+}
 
 /** Why its agent cannot be restarted from here; null where it can. */
 export function restartOff(words: Words, server: ServerListItem): string | null {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Program, ServerAgent, ServerListItem } from "../api/types";
 import { en } from "../i18n/en";
-import { agentForm, programsFor, restartOff, updateOff, versions } from "./agent-programs";
+import { agentForm, programsFor, restartOff, updateOff, versionsFor } from "./agent-programs";
 import { leftOut, preview, type RollChoice } from "./roll";
 
 const program = (version: string, architecture = "x86_64"): Program => ({
@@ -59,7 +59,21 @@ describe("the agent of a server", () => {
     const all = [program("0.3.0", "aarch64"), program("0.3.0"), program("0.2.0")];
     expect(programsFor(all, "x86_64").map(({ version }) => version)).toEqual(["0.3.0", "0.2.0"]);
     expect(programsFor(all, "riscv64")).toEqual([]);
-    expect(versions(all)).toEqual(["0.3.0", "0.2.0"]);
+  });
+
+  test("of many servers are offered the versions that one of the services can run", () => {
+    const all = [
+      program("0.4.0", "riscv64"),
+      program("0.3.0", "aarch64"),
+      program("0.2.0", "aarch64"),
+      program("0.2.0"),
+    ];
+    const one = server("one", { service: service() });
+    const other = server("other", { service: service(), architecture: "aarch64" });
+    const contained = server("contained", { in_container: true, architecture: "riscv64" });
+    expect(versionsFor(all, [one, contained])).toEqual(["0.2.0"]);
+    expect(versionsFor(all, [one, other])).toEqual(["0.3.0", "0.2.0"]);
+    expect(versionsFor(all, [contained])).toEqual([]);
   });
 });
 

@@ -10,7 +10,7 @@ import { Button } from "../parts/button";
 import { Dialog } from "../parts/dialog";
 import { Checkbox, Select, TextField } from "../parts/field";
 import { Failure, Note } from "../parts/page";
-import { agentForm, versions } from "./agent-programs";
+import { agentForm, versionsFor } from "./agent-programs";
 import { type LeftOut, preview, type RollPreview } from "./roll";
 import styles from "./roll.module.css";
 import { serverWhy } from "./state";
@@ -44,7 +44,7 @@ export function RollAgents({ servers, onClose }: RollAgentsProps) {
   const services = has(chosen, "service");
   const programs = usePrograms(services);
   const kept = programs.data ?? [];
-  const offered = versions(kept);
+  const offered = versionsFor(kept, chosen);
   // The newest, until somebody chooses; the empty one leaves services out.
   const asked = version ?? offered[0] ?? "";
   const waveSize = /^\d+$/.test(wave.trim()) ? Number(wave) : 0;
