@@ -26,6 +26,8 @@ async function places(core: Core): Promise<Place[]> {
     await end();
     const contained = { servers: 1, containers: 4, also: ["periphery running"], agentContainer: "periphery" };
     await core.simulate({ ...contained, servers: 2, name: "box-" });
+    await core.simulate({ servers: 1, containers: 4, service: "komodo-periphery.service", name: "unit-" });
+    core.addProgram("0.2.0");
     await core.simulate({ ...contained, name: "gone-" });
     const gone = (await core.servers()).find(({ name }) => name === "gone-0000")?.id ?? "";
     await core.execute("StopContainer", { server: gone, container: "periphery", detach: true });
@@ -34,6 +36,7 @@ async function places(core: Core): Promise<Place[]> {
   const nas = servers.find(({ name }) => name === "nas-0000")?.id ?? "";
   const lab = servers.find(({ name }) => name === "lab-0000")?.id ?? "";
   const box = servers.find(({ name }) => name === "box-0000")?.id ?? "";
+  const unit = servers.find(({ name }) => name === "unit-0000")?.id ?? "";
   const gone = servers.find(({ name }) => name === "gone-0000")?.id ?? "";
   await core.execute("StartAllContainers", { server: nas });
   const stopped = await core.execute("StopAllContainers", { server: nas });
@@ -144,6 +147,26 @@ async function places(core: Core): Promise<Place[]> {
       },
     },
     {
+      name: "update agent that is a service",
+      path: `/servers/${unit}`,
+      prepare: async (page) => {
+        await page.locator("main header button").nth(1).click();
+        await page.getByRole("menuitem").last().click();
+        await page.getByRole("dialog").getByRole("combobox").waitFor();
+      },
+    },
+    {
+      name: "plan for an agent that is a service",
+      path: `/servers/${unit}`,
+      prepare: async (page) => {
+        await page.locator("main header button").nth(1).click();
+        await page.getByRole("menuitem").last().click();
+        await page.getByRole("dialog").getByRole("combobox").waitFor();
+        await page.getByRole("dialog").locator("button").last().click();
+        await page.getByRole("alertdialog").getByRole("listitem").first().waitFor();
+      },
+    },
+    {
       name: "agents of many servers",
       path: "/servers",
       prepare: async (page) => {
@@ -193,7 +216,7 @@ const settled = async (page: Page) => {
 for (const theme of themes) {
   for (const language of languages) {
     test(`axe finds nothing: ${theme}, ${language}`, async ({ core, signedIn: page }) => {
-      test.setTimeout(180_000);
+      test.setTimeout(300_000);
       await page.emulateMedia({ reducedMotion: "reduce" });
       await page.addInitScript((choice) => localStorage.setItem("komodo-preferences", JSON.stringify(choice)), {
         theme,

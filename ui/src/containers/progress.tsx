@@ -107,7 +107,7 @@ export function ProgressDialog({ update, plan, action, title, serverName, onClos
         <strong role="status">{progressHeading(words, now, state, action)}</strong>
         <Summary state={state} action={action} />
       </div>
-      {now.stage !== "queued" && (
+      {now.stage !== "queued" && now.stage !== "sending" && (
         <div
           className={styles.progress}
           role="progressbar"

@@ -173,8 +173,8 @@ export function RollAgents({ servers, onClose }: RollAgentsProps) {
 }
 
 function runsText(words: Words, server: ServerListItem): string {
-  const { version, agent } = server.info;
-  return serverWhy(words, server) ?? agent?.service?.unit ?? (version ? words.servers.agent(version) : "");
+  const { version } = server.info;
+  return serverWhy(words, server) ?? (version ? words.servers.agent(version) : "");
 }
 
 function whyText(words: Words, server: ServerListItem, why: LeftOut): string {
