@@ -29,8 +29,8 @@ pub struct Site {
     pub core: Core,
     /// The machine.
     pub machine: Machine,
-    /// The Engine that the agent manages, which knows nothing of the machine.
-    pub engine: Engine,
+    /// The Engine that the agent manages, which knows nothing of the machine; none: that of the machine.
+    pub engine: Option<Engine>,
 }
 
 /// What runs as the agent.
@@ -50,8 +50,20 @@ impl Site {
     /// # Errors
     /// When something does not come up.
     pub async fn start() -> Result<Self, Failure> {
-        let engine = Engine::start().await?;
-        let machine = Machine::start(&[engine.directory()]).await?;
+        Site::of(Some(Engine::start().await?)).await
+    }
+
+    /// As [`Site::start`], on a machine that is a container of the Engine which the agent manages.
+    ///
+    /// # Errors
+    /// When something does not come up.
+    pub async fn start_in_its_own_engine() -> Result<Self, Failure> {
+        Site::of(None).await
+    }
+
+    async fn of(engine: Option<Engine>) -> Result<Self, Failure> {
+        let mounted: Vec<_> = engine.iter().map(Engine::directory).collect();
+        let machine = Machine::start(&mounted).await?;
         // What is armed is taken once, and told to have been taken by that it is gone.
         let drop_ins = [
             (HELPER_DROP_INS.to_owned(), "helper"),
@@ -68,7 +80,8 @@ impl Site {
         }
         let probation = [("KOMODO_PROBATION_SECONDS", PROBATION_SECONDS)];
         let core = Core::start_with(machine.host.host_address().into(), &probation).await?;
-        core.agent_service(&machine, &engine, SERVER, &[]).await?;
+        let managed = engine.as_ref().unwrap_or(&machine.host);
+        core.agent_service(&machine, managed, SERVER, &[]).await?;
         let site = Site {
             core,
             machine,

@@ -443,6 +443,7 @@ macro_rules! contract_tests {
             confirmed_is_only_what_was_handed_over
             recreated_is_only_the_branch
             detach_of_an_ordinary_container
+            only_its_own_service_is_handed_over
             hand_over_and_detach_are_planned_by_name_only
             log_lines
             log_followed

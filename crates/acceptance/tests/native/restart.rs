@@ -5,6 +5,7 @@ use komodo_acceptance::{
     native::{SERVER, Site},
 };
 use komodo_api::{
+    container::ContainerListItem,
     plan::{Effect, PlanOperation},
     update::VerdictKind,
 };
@@ -12,7 +13,27 @@ use komodo_testkit::installation::{AGENT_UNIT, Failure};
 
 #[tokio::test]
 async fn the_service_is_restarted_and_confirmed() -> Result<(), Failure> {
-    let site = Site::start().await?;
+    restarts(&Site::start().await?).await
+}
+
+/// It is both a service and in a container: the service is what is restarted.
+#[tokio::test]
+async fn the_service_in_a_container_is_restarted_and_confirmed() -> Result<(), Failure> {
+    let site = Site::start_in_its_own_engine().await?;
+    let knows = |list: &[ContainerListItem]| {
+        let mut own = list.iter().filter(|item| item.name == "machine");
+        own.any(|item| !item.protected.is_empty())
+    };
+    site.core
+        .wait_containers(SERVER, "the agent to know its container", knows)
+        .await?;
+    let began = site.machine.began().await?;
+    restarts(&site).await?;
+    assert_eq!(began, site.machine.began().await?, "the container was");
+    Ok(())
+}
+
+async fn restarts(site: &Site) -> Result<(), Failure> {
     let plan = PlanOperation {
         operation: "RestartPeriphery".into(),
         params: serde_json::from_value(serde_json::json!({ "server": SERVER }))?,

@@ -1,10 +1,11 @@
 //! Hand over and detach, as far as any agent can play them, also one that runs in no container: what is not handed over
 //! cannot be confirmed, and what does not run the agent is not made anew, and goes as it always went.
 
-use komodo_agent_api::AgentErrorCode;
+use komodo_agent_api::{AgentErrorCode, ProgramPart};
 use komodo_api::{
     container::{ContainerAction, Recreate},
     engine::ContainerStateStatusEnum::*,
+    periphery::{AgentService, Program},
     plan::Effect,
 };
 
@@ -108,6 +109,47 @@ pub async fn detach_of_an_ordinary_container(world: &dyn ContractWorld) {
             }
         }
     }
+}
+
+/// A service that the agent does not run as is not touched, and a program that no Core has signed is not taken.
+pub async fn only_its_own_service_is_handed_over(world: &dyn ContractWorld) {
+    let id = world.create(spec("komodo-other.service", Running)).await;
+    let talk = Talk::begin(world, &[]).await;
+    let program = Program {
+        version: "99.0.0".to_owned(),
+        architecture: std::env::consts::ARCH.to_owned(),
+        bytes: 3,
+        sha256: "ab".repeat(32),
+        signature: "bm9uZQ==".to_owned(),
+    };
+    for (offset, part) in [(0, ""), (0, "YWJj"), (3, "YWJj")] {
+        let part = ProgramPart {
+            program: program.clone(),
+            offset,
+            part: part.to_owned(),
+        };
+        let refused = soon("an answer", talk.agent.receive_program(part)).await;
+        let code = refused.err().map(|error| error.code);
+        assert_eq!(code, Some(AgentErrorCode::Invalid));
+    }
+    for (name, program) in [("restart", None), ("update", Some(program))] {
+        let unit = "komodo-other.service".to_owned();
+        let scope = Scope::Agent(AgentService { unit, program });
+        let order = operation(name, ContainerAction::Restart, scope);
+        let told = talk.operate(order).await.expect("accepted");
+        told.assert_whole(1);
+        assert_eq!(told.summary(), "komodo-other.service failed", "{name}");
+        let verdict = told.verdict("komodo-other.service");
+        assert_eq!(verdict.id, "unit:komodo-other.service");
+        let handed_over =
+            |event: &OperationEvent| matches!(event.body, OperationEventBody::HandedOver { .. });
+        assert!(!told.events.iter().any(handed_over), "{:?}", told.events);
+        assert_eq!(confirm(&talk, name).await, Ok(()), "it has ended");
+    }
+    let watch = talk.watch().await;
+    let other = watch.view.container("komodo-other.service");
+    let other = other.expect("a container of that name has no part in it");
+    assert_eq!((&other.id, other.state), (&id, Running));
 }
 
 /// What runs Core, while the agent runs elsewhere: alone and by name it is planned to be handed over, or to go; in every

@@ -31,7 +31,7 @@ const MASKED: [&str; 8] = [
     "dev-hugepages.mount",
 ];
 
-/// A container that systemd runs, on an Engine of its own: whoever is in it manages another Engine.
+/// A container that systemd runs, on an Engine of its own.
 #[derive(Debug)]
 pub struct Machine {
     /// The Engine that the machine is a container of.
@@ -40,8 +40,8 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Starts it, in the network of its host, and waits until systemd has started everything; `mounted` is to be found in
-    /// it under the same path.
+    /// Starts it, in the network of its host, and waits until systemd has started everything; `mounted`, and the folder of
+    /// its own Engine, are to be found in it under the same path.
     ///
     /// # Errors
     /// When it does not come up; the error holds what was printed.
@@ -76,7 +76,8 @@ impl Machine {
             .bind(machine.programs(), PROGRAMS)
             .bind(machine.units(), "/etc/systemd/system")
             .bind(machine.komodo(), "/etc/komodo");
-        let container = mounted.iter().fold(container, |container, path| {
+        let mounted = mounted.iter().copied().chain([machine.host.directory()]);
+        let container = mounted.fold(container, |container, path| {
             container.bind(path, &path.display().to_string())
         });
         machine.host.run(container.with(of_systemd)).await?;
@@ -162,6 +163,15 @@ impl Machine {
         self.host.wait_state(MACHINE, State::Exited).await?;
         self.host.start_container(MACHINE).await?;
         self.wait_booted().await
+    }
+
+    /// When its container was started.
+    ///
+    /// # Errors
+    /// When its Engine does not answer.
+    pub async fn began(&self) -> Result<Option<String>, Failure> {
+        let seen = self.host.inspect(MACHINE).await?;
+        Ok(seen.state.and_then(|state| state.started_at))
     }
 
     async fn wait_booted(&self) -> Result<(), Failure> {
@@ -285,7 +295,7 @@ impl AgentProgram {
     /// When it cannot be made.
     pub fn write(self, path: &Path) -> Result<(), Failure> {
         let copy = Command::new("strip")
-            .arg("--strip-debug")
+            .arg("--strip-all")
             .arg("-o")
             .arg(path)
             .arg(program(PERIPHERY)?)
