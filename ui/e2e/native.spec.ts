@@ -136,7 +136,7 @@ test("agents of many servers: services and containers in one go, each from what 
 }) => {
   core.addProgram("0.5.0");
   await service(core, "roll-a");
-  await service(core, "roll-b", { fixed: "it is a link" });
+  await service(core, "roll-b", { fixed: "it is mounted there by itself" });
   const agent = "periphery";
   const contained = { servers: 1, containers: 2, also: [`${agent} running image=periphery:1`], agentContainer: agent };
   await core.simulate({ ...contained, name: "roll-c-" });
@@ -146,7 +146,7 @@ test("agents of many servers: services and containers in one go, each from what 
   const preview = dialog.getByRole("region", { name: "What would happen" });
   await expect(dialog.getByRole("combobox", { name: "Version for agents that are services" })).toHaveValue("0.5.0");
   await expect(preview.getByText("roll-c-0000: Runs in a container, and no image is named")).toBeVisible();
-  await expect(preview.getByText("roll-b-0000: Its program cannot be replaced: it is a link")).toBeVisible();
+  await expect(preview.getByText("roll-b-0000: Its program cannot be replaced: it is mounted there by itself")).toBeVisible();
   await dialog.getByRole("textbox", { name: "Image for agents in containers" }).fill("periphery:2");
   await expect(preview.getByText("roll-a-0000 goes first, alone")).toBeVisible();
   await expect(preview.getByText("Then wave 2: roll-c-0000")).toBeVisible();
