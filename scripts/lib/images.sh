@@ -70,8 +70,8 @@ systemd_archive() {
         for link in bin sbin lib lib64; do ln -s "usr/$link" "$root/$link"; done
         ln -s ../run "$root/var/run"
         chmod 1777 "$root/tmp" "$root/var/tmp"
-        printf 'root:x:0:0:root:/root:/bin/sh\nmessagebus:x:100:102::/nonexistent:/usr/sbin/nologin\nnobody:x:65534:65534::/nonexistent:/usr/sbin/nologin\n' >"$root/etc/passwd"
-        printf 'root:x:0:\nmessagebus:x:102:\nnogroup:x:65534:\n' >"$root/etc/group"
+        printf 'root:x:0:0:root:/root:/bin/sh\nmessagebus:x:100:102::/nonexistent:/usr/sbin/nologin\nnobody:x:65534:65534::/nonexistent:/usr/sbin/nologin\nann:x:1000:1000::/home/ann:/bin/sh\n' >"$root/etc/passwd"
+        printf 'root:x:0:\nmessagebus:x:102:\nann:x:1000:\nnogroup:x:65534:\n' >"$root/etc/group"
         : >"$root/etc/machine-id"
         ln -s /usr/lib/os-release "$root/etc/os-release"
         # Cgroups are mounted for reading in every container that may not do everything.

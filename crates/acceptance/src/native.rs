@@ -10,7 +10,7 @@ use komodo_api::{
 };
 use komodo_testkit::{
     engine::Engine,
-    installation::{AGENT_UNIT, AgentProgram, Core, Failure, Machine, wait_for},
+    installation::{AGENT_UNIT, AgentProgram, Core, Failure, Machine, Whose, wait_for},
 };
 
 pub use crate::hand_over::SERVER;
@@ -50,7 +50,7 @@ impl Site {
     /// # Errors
     /// When something does not come up.
     pub async fn start() -> Result<Self, Failure> {
-        Site::of(Some(Engine::start().await?)).await
+        Site::of(Whose::System, Some(Engine::start().await?)).await
     }
 
     /// As [`Site::start`], on a machine that is a container of the Engine which the agent manages.
@@ -58,12 +58,20 @@ impl Site {
     /// # Errors
     /// When something does not come up.
     pub async fn start_in_its_own_engine() -> Result<Self, Failure> {
-        Site::of(None).await
+        Site::of(Whose::System, None).await
     }
 
-    async fn of(engine: Option<Engine>) -> Result<Self, Failure> {
+    /// As [`Site::start`], with an agent that a user's own systemd runs.
+    ///
+    /// # Errors
+    /// When something does not come up.
+    pub async fn start_of_user() -> Result<Self, Failure> {
+        Site::of(Whose::User, Some(Engine::start().await?)).await
+    }
+
+    async fn of(whose: Whose, engine: Option<Engine>) -> Result<Self, Failure> {
         let mounted: Vec<_> = engine.iter().map(Engine::directory).collect();
-        let machine = Machine::start(&mounted).await?;
+        let machine = Machine::start(whose, &mounted).await?;
         // What is armed is taken once, and told to have been taken by that it is gone.
         let drop_ins = [
             (HELPER_DROP_INS.to_owned(), "helper"),
@@ -126,7 +134,7 @@ impl Site {
     /// When that cannot be told.
     pub async fn run(&self) -> Result<Run, Failure> {
         let pid = self.machine.property(AGENT_UNIT, "MainPID").await?;
-        let path = format!("/usr/local/bin/{PROGRAM}");
+        let path = format!("{}/{PROGRAM}", self.machine.programs_within());
         let same = ["cmp", &format!("/proc/{pid}/exe"), &path];
         let is_what_runs = self.machine.run(&same).await?.code == 0;
         Ok(Run {
@@ -260,7 +268,7 @@ impl Site {
         let helpers = ["list-units", "--all", "--plain", "--no-legend", HELPERS];
         let left = RefCell::new(String::new());
         let tidied = wait_for("nothing to be left of a hand over", || async {
-            let units = self.machine.systemctl(&helpers).await.ok()?;
+            let units = self.machine.agents_systemctl(&helpers).await.ok()?;
             let mut files = others(&self.machine.programs(), &[PROGRAM]);
             files.extend(others(&self.machine.komodo().join("hand-over"), &[]));
             files.extend(

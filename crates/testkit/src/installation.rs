@@ -26,7 +26,7 @@ pub use access::Access;
 pub use containers::{
     AGENT_IMAGE, AgentContainer, CORE_IMAGE, CoreContainer, agent_image, forwarder,
 };
-pub use machine::{AGENT_UNIT, AgentProgram, Machine};
+pub use machine::{AGENT_UNIT, AgentProgram, Machine, Whose};
 
 use crate::engine::Engine;
 

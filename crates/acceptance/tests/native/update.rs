@@ -95,3 +95,22 @@ async fn a_program_that_dies_while_it_is_watched_is_rolled_back() -> Result<(), 
     assert!(before.program == site.run().await?.program);
     Ok(())
 }
+
+/// A rootless Engine's agent has no systemd but its user's, and is no root.
+#[tokio::test]
+async fn the_agent_of_a_user_is_restarted_replaced_and_put_back() -> Result<(), Failure> {
+    let site = Site::start_of_user().await?;
+    let began = site.run().await?;
+    let update = site.settled(&site.ask_restart().await?).await?;
+    tells_confirmed(&update)?;
+    let again = site.run().await?;
+    assert_ne!(began.invocation, again.invocation, "not restarted");
+    rolled_back(&site, AgentProgram::EndsAtOnce, "ended").await?;
+    let update = site
+        .settled(&site.ask_program(AgentProgram::Good).await?)
+        .await?;
+    tells_confirmed(&update)?;
+    assert!(began.program != site.run().await?.program, "the old one");
+    site.machine.reboot().await?;
+    site.is_up().await
+}

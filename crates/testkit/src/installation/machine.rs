@@ -2,8 +2,8 @@
 //! unit that we ship.
 
 use std::{
-    fs,
-    os::unix::fs::symlink,
+    fs::{self, Permissions},
+    os::unix::fs::{PermissionsExt, chown, symlink},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -17,8 +17,13 @@ use crate::engine::{Container, Ended, Engine, EngineOptions, State};
 const MACHINE: &str = "machine";
 /// The agent's unit.
 pub const AGENT_UNIT: &str = "komodo-periphery.service";
-/// Folder of the agent's program in the machine.
-const PROGRAMS: &str = "/usr/local/bin";
+/// The user whose systemd runs in the machine too, as `scripts/lib/images.sh` makes it, and those numbers.
+const USER: u32 = 1000;
+const USER_HOME: &str = "/home/ann";
+/// What stands for the sessions that the machine does not have: a folder for the user's sockets, and no login.
+const USER_RUNTIME: &str = "[Service]\nType=oneshot\nRemainAfterExit=yes\n\
+    ExecStart=/usr/bin/install -d -m 700 -o %i -g %i /run/user/%i\n";
+const USER_MANAGER: &str = "[Service]\nPAMName=\nEnvironment=XDG_RUNTIME_DIR=/run/user/%i\n";
 /// Units of Debian that a container has no use for.
 const MASKED: [&str; 8] = [
     "getty.target",
@@ -31,11 +36,21 @@ const MASKED: [&str; 8] = [
     "dev-hugepages.mount",
 ];
 
+/// Whose systemd runs the agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// The system's.
+    System,
+    /// A user's, as for a rootless Engine.
+    User,
+}
+
 /// A container that systemd runs, on an Engine of its own.
 #[derive(Debug)]
 pub struct Machine {
     /// The Engine that the machine is a container of.
     pub host: Engine,
+    whose: Whose,
     files: tempfile::TempDir,
 }
 
@@ -45,7 +60,7 @@ impl Machine {
     ///
     /// # Errors
     /// When it does not come up; the error holds what was printed.
-    pub async fn start(mounted: &[&Path]) -> Result<Self, Failure> {
+    pub async fn start(whose: Whose, mounted: &[&Path]) -> Result<Self, Failure> {
         let options = EngineOptions {
             cgroup_v2: true,
             ..EngineOptions::default()
@@ -54,28 +69,32 @@ impl Machine {
         let image = host.systemd_image().await?;
         let machine = Machine {
             host,
+            whose,
             files: tempfile::TempDir::new()?,
         };
-        for folder in ["units", "programs", "komodo"] {
-            fs::create_dir(machine.files.path().join(folder))?;
+        for folder in [machine.units(), machine.programs(), machine.komodo()] {
+            fs::create_dir_all(folder)?;
         }
         let target = "/usr/lib/systemd/system/multi-user.target";
         symlink(target, machine.units().join("default.target"))?;
         for unit in MASKED {
             symlink("/dev/null", machine.units().join(unit))?;
         }
-        for shipped in fs::read_dir(shipped_units())? {
-            let path = shipped?.path();
-            if let (true, Some(name)) = (path.is_file(), path.file_name()) {
-                fs::copy(&path, machine.units().join(name))?;
-            }
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/systemd");
+        copy_units(&shipped, &machine.units())?;
+        if whose == Whose::User {
+            machine.with_user(&shipped.join("user"))?;
         }
         let container = Container::from_image(MACHINE, image)
             .network_mode("host")
             .bind("/usr", "/usr:ro")
-            .bind(machine.programs(), PROGRAMS)
-            .bind(machine.units(), "/etc/systemd/system")
-            .bind(machine.komodo(), "/etc/komodo");
+            .bind(machine.units(), "/etc/systemd/system");
+        let container = match whose {
+            Whose::System => container
+                .bind(machine.programs(), &machine.programs_within())
+                .bind(machine.komodo(), &machine.komodo_within()),
+            Whose::User => container.bind(machine.files.path().join("home"), USER_HOME),
+        };
         let mounted = mounted.iter().copied().chain([machine.host.directory()]);
         let container = mounted.fold(container, |container, path| {
             container.bind(path, &path.display().to_string())
@@ -90,14 +109,75 @@ impl Machine {
         self.files.path().join("units")
     }
 
-    /// Its `/usr/local/bin`, as this process sees it.
+    /// The folder of the agent's program, as this process sees it.
     pub fn programs(&self) -> PathBuf {
-        self.files.path().join("programs")
+        self.files.path().join(match self.whose {
+            Whose::System => "programs",
+            Whose::User => "home/.local/bin",
+        })
     }
 
-    /// Its `/etc/komodo`, as this process sees it.
+    /// The folder of the agent's program, as it is called in the machine.
+    pub fn programs_within(&self) -> String {
+        match self.whose {
+            Whose::System => "/usr/local/bin".to_owned(),
+            Whose::User => format!("{USER_HOME}/.local/bin"),
+        }
+    }
+
+    /// The agent's root directory, as this process sees it.
     pub fn komodo(&self) -> PathBuf {
-        self.files.path().join("komodo")
+        self.files.path().join(match self.whose {
+            Whose::System => "komodo",
+            Whose::User => "home/.config/komodo",
+        })
+    }
+
+    /// The agent's root directory, as it is called in the machine.
+    pub fn komodo_within(&self) -> String {
+        match self.whose {
+            Whose::System => "/etc/komodo".to_owned(),
+            Whose::User => format!("{USER_HOME}/.config/komodo"),
+        }
+    }
+
+    /// Gives it a user with a systemd that runs from the boot on, and the units that are shipped for that.
+    fn with_user(&self, shipped: &Path) -> Result<(), Failure> {
+        let units = self.files.path().join("home/.config/systemd/user");
+        fs::create_dir_all(&units)?;
+        copy_units(shipped, &units)?;
+        for folder in ["user@.service.d", "multi-user.target.wants"] {
+            fs::create_dir(self.units().join(folder))?;
+        }
+        fs::write(self.units().join("user-runtime-dir@.service"), USER_RUNTIME)?;
+        let changed = self.units().join("user@.service.d/machine.conf");
+        fs::write(changed, USER_MANAGER)?;
+        let wanted = format!("multi-user.target.wants/user@{USER}.service");
+        symlink(
+            "/usr/lib/systemd/system/user@.service",
+            self.units().join(wanted),
+        )?;
+        self.owned()
+    }
+
+    /// Gives all files of the user to the user, where there is one.
+    fn owned(&self) -> Result<(), Failure> {
+        let home = self.files.path().join("home");
+        if self.whose == Whose::System {
+            return Ok(());
+        }
+        let mut folders = vec![home];
+        while let Some(folder) = folders.pop() {
+            chown(&folder, Some(USER), Some(USER))?;
+            for entry in fs::read_dir(&folder)? {
+                let entry = entry?;
+                match entry.file_type()?.is_dir() {
+                    true => folders.push(entry.path()),
+                    false => chown(entry.path(), Some(USER), Some(USER))?,
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Runs a command in it to its end.
@@ -124,12 +204,34 @@ impl Machine {
         }
     }
 
-    /// A property of a unit.
+    /// As [`Machine::systemctl`], of the systemd that runs the agent.
+    ///
+    /// # Errors
+    /// As [`Machine::systemctl`].
+    pub async fn agents_systemctl(&self, arguments: &[&str]) -> Result<String, Failure> {
+        if self.whose == Whose::System {
+            return self.systemctl(arguments).await;
+        }
+        let user = format!("--reuid={USER}");
+        let group = format!("--regid={USER}");
+        let runtime = format!("XDG_RUNTIME_DIR=/run/user/{USER}");
+        let as_user = ["setpriv", &user, &group, "--clear-groups", "env", &runtime];
+        let systemctl = ["systemctl", "--user"];
+        let ended = self
+            .run(&[&as_user[..], &systemctl, arguments].concat())
+            .await?;
+        match ended.code {
+            0 => Ok(ended.output.trim().to_owned()),
+            _ => Err(format!("systemctl --user {arguments:?}: {}", ended.output).into()),
+        }
+    }
+
+    /// A property of a unit of the systemd that runs the agent.
     ///
     /// # Errors
     /// When systemd does not answer.
     pub async fn property(&self, unit: &str, name: &str) -> Result<String, Failure> {
-        self.systemctl(&["show", "--value", "--property", name, unit])
+        self.agents_systemctl(&["show", "--value", "--property", name, unit])
             .await
     }
 
@@ -208,8 +310,14 @@ fn of_systemd(body: &mut bollard::models::ContainerCreateBody) {
     );
 }
 
-fn shipped_units() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/systemd")
+fn copy_units(from: &Path, to: &Path) -> Result<(), Failure> {
+    for shipped in fs::read_dir(from)? {
+        let path = shipped?.path();
+        if let (true, Some(name)) = (path.is_file(), path.file_name()) {
+            fs::copy(&path, to.join(name))?;
+        }
+    }
+    Ok(())
 }
 
 impl Core {
@@ -228,18 +336,27 @@ impl Core {
         secret_file(&machine.komodo(), &self.join_string().await?)?;
         let mut settings = format!(
             "DOCKER_HOST={}\nPERIPHERY_CORE_ADDRESS=ws://{}\nPERIPHERY_CONNECT_AS={server}\n\
-             PERIPHERY_ONBOARDING_KEY_FILE=/etc/komodo/{JOIN_FILE}\n",
+             PERIPHERY_ONBOARDING_KEY_FILE={}/{JOIN_FILE}\n",
             engine.docker_host(),
-            self.address
+            self.address,
+            machine.komodo_within()
         );
         for (name, value) in environment.iter().chain(&FLAWS) {
             settings.push_str(&format!("{name}={value}\n"));
         }
         fs::write(machine.komodo().join("periphery.env"), settings)?;
-        machine.systemctl(&["daemon-reload"]).await?;
-        machine.systemctl(&["enable", "--now", AGENT_UNIT]).await?;
+        machine.owned()?;
+        if machine.whose == Whose::User {
+            // As an Engine of that user would be.
+            for (path, mode) in [(engine.directory(), 0o755), (&engine.socket(), 0o666)] {
+                fs::set_permissions(path, Permissions::from_mode(mode))?;
+            }
+        }
+        machine.agents_systemctl(&["daemon-reload"]).await?;
+        let enable = ["enable", "--now", AGENT_UNIT];
+        machine.agents_systemctl(&enable).await?;
         if let Err(error) = self.wait_server(server, ServerState::Ok).await {
-            return Err(format!("{error}\n{}", machine.journal(AGENT_UNIT).await).into());
+            return Err(format!("{error}\n{}", machine.journal("").await).into());
         }
         Ok(())
     }
