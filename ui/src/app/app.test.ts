@@ -10,7 +10,7 @@ import { append, type Sample } from "../servers/history";
 import { containerCommand, isLoopback, programCommand, quoted } from "../servers/join-command";
 import { actionsOff, byNeed, isAway, isCommand, serverLook, serverTone, serverWhy } from "../servers/state";
 import { queuedFor } from "../updates/queue";
-import { merged, targetText, updateLook } from "../updates/update-words";
+import { merged, stepText, targetText, updateLook } from "../updates/update-words";
 import { parsePreferences } from "./preferences";
 import { safeTarget } from "./router";
 import { shortcutOf } from "./shortcuts";
@@ -158,6 +158,22 @@ describe("a server that is away because it is meant", () => {
       true,
     ]);
     expect(isCommand("the command or compose file that made periphery, once more")).toBe(false);
+  });
+});
+
+describe("the steps of a story", () => {
+  test.each([
+    ["Roll back", "Rolled back", "已回滚"],
+    ["Wave 2", "Wave 2", "第 2 批"],
+    ["Stop Containers", "Stop", "停止"],
+    ["Destroy Container", "Destroy container", "销毁容器"],
+    ["Roll Periphery", "Update agents in waves", "分批更新代理"],
+    ["Rename Server", "Rename server", "重命名服务器"],
+    ["Something New", "Something New", "Something New"],
+    ["Waves", "Waves", "Waves"],
+    ["Shake Containers", "Shake Containers", "Shake Containers"],
+  ])("%j has words in every language, where it is known", (stage, inEnglish, inChinese) => {
+    expect([stepText(en, stage), stepText(zhCn, stage)]).toEqual([inEnglish, inChinese]);
   });
 });
 

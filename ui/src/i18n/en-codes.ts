@@ -186,6 +186,16 @@ export const steps: Record<string, string> = {
   "Roll back": "Rolled back",
   Detach: "Detached",
   Back: "Came back",
+  Database: "Database of Komodo Core",
+  Order: "Could not be carried out",
+  Refused: "Refused",
+  Queue: "Waited for its server",
+  Settle: "Settled from what was found",
+  Store: "Kept",
+  Override: "Done in spite of protection",
+  Cancel: "Canceled",
+  Halt: "Halted",
+  Canary: "First and alone",
 };
 
 /** What errors mean, by their stable code. The sentence of Core follows as the detail. */

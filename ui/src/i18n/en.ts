@@ -416,6 +416,7 @@ export const en = {
     detail: "What was done",
     verdicts: "Containers",
     logs: "Steps",
+    wave: (at: number) => `Wave ${number.format(at)}`,
     raw: "Raw",
     noVerdictsYet: "Nothing is settled yet.",
     noVerdicts: "No container was touched.",

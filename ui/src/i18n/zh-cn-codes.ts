@@ -94,6 +94,16 @@ export const steps: Record<string, string> = {
   "Roll back": "已回滚",
   Detach: "已分离",
   Back: "已恢复连接",
+  Database: "Komodo Core 的数据库",
+  Order: "无法执行",
+  Refused: "已拒绝",
+  Queue: "等待过服务器",
+  Settle: "按所见事实了结",
+  Store: "已保存",
+  Override: "不顾保护而执行",
+  Cancel: "已取消",
+  Halt: "已停下",
+  Canary: "先单独更新",
 };
 
 export const errors: Record<string, string> = {

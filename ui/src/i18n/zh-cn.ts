@@ -401,6 +401,7 @@ export const zhCn: Words = {
     older: "显示更早的",
     detail: "操作详情",
     verdicts: "容器",
+    wave: (at) => `第 ${n(at)} 批`,
     logs: "步骤",
     raw: "原始数据",
     noVerdictsYet: "尚无结果。",

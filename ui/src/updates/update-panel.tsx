@@ -18,7 +18,7 @@ import { CopyButton, Failure, Note, Skeleton, useTitle } from "../parts/page";
 import { CancelDialog } from "./cancel-dialog";
 import { StageNote } from "./stage-note";
 import { UpdateChip } from "./update-chip";
-import { operationText, operatorText, serverText, targetText } from "./update-words";
+import { operationText, operatorText, serverText, stepText, targetText } from "./update-words";
 import styles from "./updates.module.css";
 
 const route = getRouteApi("/_app/activity/$update");
@@ -185,7 +185,7 @@ function Step({ log }: { log: UpdateLog }) {
   return (
     <section className={styles.step} data-failed={!log.success || undefined}>
       <h3>
-        {words.steps[log.stage] ?? log.stage}
+        {stepText(words, log.stage)}
         <span className={styles.quiet}>{elapsed(words.locale, log.end_ts - log.start_ts)}</span>
       </h3>
       {parts.map(
@@ -197,7 +197,8 @@ function Step({ log }: { log: UpdateLog }) {
                 className={bad ? styles.bad : undefined}
                 tabIndex={0}
                 role="region"
-                aria-label={`${log.stage}: ${name}`}
+                aria-label={`${stepText(words, log.stage)}: ${name}`}
+                lang="en"
               >
                 {text}
               </pre>

@@ -13,6 +13,20 @@ export function operationText(words: Words, update: Head): string {
   return words.operations[name] ?? name.replace(/([a-z])([A-Z])/g, "$1 $2");
 }
 
+/** What a step of its story is; one that is not known is shown as Core names it. */
+export function stepText(words: Words, stage: string): string {
+  const wave = /^Wave (\d+)$/.exec(stage)?.[1];
+  if (wave !== undefined) return words.updates.wave(Number(wave));
+  const action = /^(\w+) Containers?$/.exec(stage)?.[1]?.toLowerCase();
+  const known: Partial<Record<string, { verb: string }>> = words.actions;
+  return (
+    words.steps[stage] ??
+    words.operations[stage.replaceAll(" ", "")] ??
+    (action === undefined ? undefined : known[action]?.verb) ??
+    stage
+  );
+}
+
 /** On what: the one container that was named, and the server by name where it is known. */
 export function targetText(words: Words, update: Head, servers: readonly ServerListItem[] | undefined): string {
   const server = serverText(words, update, servers);
