@@ -144,7 +144,7 @@ pub struct UnitScene {
     /// Steps that this run of the helper could not do, each tried often enough. One that [`next`] asks for again all the
     /// same is tried again, after a pause.
     pub failed: Vec<UnitFailure>,
-    /// The first [`reason`] that this run of the helper saw: it is rolled back and not taken up again.
+    /// The first [`reason`] that was seen, as far as that is remembered: it is rolled back and not taken up again.
     pub why: Option<String>,
 }
 

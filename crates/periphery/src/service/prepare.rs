@@ -34,7 +34,7 @@ const STOP_MS_DEFAULT: i64 = 90_000;
 const STOP_MS_MAX: i64 = 600_000;
 /// Time to start, and to reach Core, at least and at most, ms; in between it is twice the probation.
 const START_MS: (i64, i64) = (15_000, 60_000);
-/// Time that a new program has to tell its version.
+/// Time that a program has to tell its version.
 const VERSION_DEADLINE: Duration = Duration::from_secs(15);
 /// Times that it is tried, where a child that was just started holds the file open for a moment.
 const VERSION_TRIES_MAX: u32 = 5;
@@ -190,7 +190,8 @@ async fn replaceable(
         })
     });
     looked.await.map_err(|error| error.to_string())??;
-    let told = version(&path).await?;
+    let told = version(&path).await;
+    let told = told.map_err(|why| format!("the new program {why}"))?;
     match told == program.version {
         true => Ok(path),
         false => Err(format!(
@@ -200,8 +201,11 @@ async fn replaceable(
     }
 }
 
-/// The version that a program tells.
-async fn version(program: &Path) -> Result<String, String> {
+/// The version that a program of the agent tells.
+///
+/// # Errors
+/// What it does not do, for people: `cannot be run: …`.
+pub(crate) async fn version(program: &Path) -> Result<String, String> {
     let mut tries = 1;
     loop {
         let command = Command::new(program, VERSION_DEADLINE).arguments(["--version"]);
@@ -209,12 +213,12 @@ async fn version(program: &Path) -> Result<String, String> {
             Ok(output) => {
                 let line = output.lines().next().unwrap_or_default();
                 let version = line.strip_prefix("komodo-periphery ");
-                return version.map(str::to_owned).ok_or_else(|| {
-                    "the new program does not say that it is komodo-periphery".to_owned()
-                });
+                return version
+                    .map(str::to_owned)
+                    .ok_or_else(|| "does not say that it is komodo-periphery".to_owned());
             }
             Err(error) if tries >= VERSION_TRIES_MAX || !error.is_busy() => {
-                return Err(format!("the new program cannot be run: {}", error.chain()));
+                return Err(format!("cannot be run: {}", error.chain()));
             }
             Err(_) => {
                 tries += 1;

@@ -17,7 +17,9 @@ pub(super) const HELPER_MODE: u32 = 0o700;
 /// Mode of a program where there is none to tell it.
 const PROGRAM_MODE: u32 = 0o755;
 /// Ends the name of a file that is not whole yet.
-const PART: &str = ".part";
+const PART: &str = ".komodo-part";
+/// End the names of the two files with which it is tried whether files can be exchanged.
+const TRIED: [&str; 2] = [".komodo-try-1", ".komodo-try-2"];
 
 /// Puts a program beside another, with the owner and the mode of that one; the place is [`UnitPlan::other`]. Nothing is
 /// there before it is whole.
@@ -34,12 +36,7 @@ pub(crate) fn beside(program: &Path, other: &Path, new: &Path) -> io::Result<()>
 /// # Errors
 /// Why not.
 pub(crate) fn can_exchange(program: &Path) -> io::Result<()> {
-    let name = |which: &str| {
-        let mut name = program.as_os_str().to_owned();
-        name.push(format!(".komodo-try-{which}"));
-        PathBuf::from(name)
-    };
-    let (one, two) = (name("1"), name("2"));
+    let [one, two] = TRIED.map(|ending| with(program, ending));
     let tried = File::create(&one)
         .and_then(|_| File::create(&two))
         .and_then(|_| exchange(&one, &two));
@@ -126,9 +123,21 @@ fn named(copied: io::Result<()>, staged: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-fn part(path: &Path) -> PathBuf {
+/// What may be left in the folder of the program by whoever died in the middle.
+pub(super) fn unfinished(plan: &UnitPlan) -> [PathBuf; 4] {
+    let program = Path::new(&plan.program);
+    let [one, two] = TRIED.map(|ending| with(program, ending));
+    [part(program), part(plan.other().as_ref()), one, two]
+}
+
+/// Where a file is until it is whole.
+pub(super) fn part(path: &Path) -> PathBuf {
+    with(path, PART)
+}
+
+fn with(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(PART);
+    name.push(ending);
     PathBuf::from(name)
 }
 

@@ -1,6 +1,6 @@
 //! The helper: `komodo-periphery hand-over` in a unit of its own next to the agent's. It looks, asks what is next, does
-//! that, and looks again; it remembers nothing that files and systemd do not hold, so that one that dies anywhere goes
-//! on when it is started again. One line of its log for each step, the outcome in a file.
+//! that, and looks again; it needs nothing that files and systemd do not hold, so that one that dies anywhere goes on
+//! when it is started again. One line of its log for each step, the outcome in a file.
 
 use std::{
     collections::BTreeMap,
@@ -25,6 +25,7 @@ use tokio::{
 
 use super::{
     super::kept,
+    WHY,
     files::{self, Contents},
     outcome_path, systemd,
 };
@@ -93,6 +94,8 @@ pub struct UnitHelper {
     systemd: Systemd,
     plan: UnitPlan,
     outcome: PathBuf,
+    /// Where it is kept why it is rolled back: only for the words of whoever begins anew, who would go on rightly without.
+    why: PathBuf,
     contents: Contents,
 }
 
@@ -119,6 +122,7 @@ impl UnitHelper {
             systemd: Systemd::new(programs, plan.user),
             plan,
             outcome,
+            why: path.with_extension(WHY),
             contents: Contents::default(),
         }))
     }
@@ -150,7 +154,7 @@ impl UnitHelper {
     async fn carry_out(&mut self, tell: &impl Fn(&Value)) -> Outcome {
         let mut failed: BTreeMap<String, UnitFailure> = BTreeMap::new();
         let mut tries: BTreeMap<String, u32> = BTreeMap::new();
-        let mut why: Option<String> = None;
+        let mut why: Option<String> = kept::read(&self.why);
         let mut confirmed = false;
         let mut started: Option<Instant> = None;
         let mut last = None;
@@ -194,6 +198,13 @@ impl UnitHelper {
                 scene.why.clone_from(&why);
                 if let Some(why) = &why {
                     tell(&json!({ "at": scene.now, "given_up": why }));
+                    let bytes = serde_json::to_vec(why).unwrap_or_default();
+                    if let Err(error) = kept::write(self.why.clone(), bytes).await {
+                        tell(
+                            &json!({ "at": scene.now, "step": "note", "error": error.to_string() }),
+                        );
+                    }
+                    failpoint!("hand-over.unit.given-up");
                 }
             }
             let step = next(&self.plan, &scene);
@@ -386,4 +397,62 @@ fn line(step: &UnitStep, ms: u64, error: Option<&str>) -> Value {
         line["error"] = error.into();
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_directory::TestDirectory;
+
+    const PLAN: &str = r#"{"operation":"op","unit":"a.service","program":"/bin/a","old_sha256":"0","invocation":"b",
+        "journal":"/j","until":7}"#;
+
+    fn begin(path: &Path) -> Result<bool, u8> {
+        let begun = UnitHelper::begin(path, SystemdPrograms::default());
+        let begun = begun.map_err(|error| error.exit_code())?;
+        Ok(begun.is_some())
+    }
+
+    /// Otherwise systemd would start it again and again.
+    #[test]
+    fn a_helper_only_begins_what_is_not_over() {
+        let folder = TestDirectory::new();
+        let path = folder.path().join("op.json");
+        assert_eq!(begin(&path), Ok(false), "the plan is gone");
+        fs::write(&path, "{").unwrap();
+        assert_eq!(begin(&path), Err(EXIT_BAD_PLAN));
+        fs::write(&path, PLAN).unwrap();
+        assert_eq!(begin(&path), Ok(true));
+        fs::write(outcome_path(&path), r#"{"outcome":"confirmed"}"#).unwrap();
+        assert_eq!(begin(&path), Ok(false), "the outcome is told");
+    }
+
+    #[test]
+    fn only_a_change_of_something_else_than_the_time_is_one() {
+        let service = komodo_plan::unit_hand_over::Service {
+            active: komodo_plan::unit_hand_over::Active::Active,
+            auto_restart: false,
+            job: false,
+            invocation: "a".into(),
+            restarts: 0,
+            ended: None,
+            runs: Content::Old,
+        };
+        let before = UnitScene {
+            program: Content::Old,
+            other: Content::New,
+            service,
+            confirmed: false,
+            now: 1,
+            failed: Vec::new(),
+            why: None,
+        };
+        let mut now = UnitScene {
+            now: 2,
+            ..before.clone()
+        };
+        assert!(is_same(&before, &now));
+        now.service.restarts = 1;
+        assert!(!is_same(&before, &now));
+    }
 }

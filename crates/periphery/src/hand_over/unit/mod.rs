@@ -13,14 +13,12 @@ use std::{
 };
 
 use komodo_agent_api::OperationEventBody;
-use komodo_docker::Command;
 use komodo_failpoint::failpoint;
 use komodo_plan::{
     hand_over::Outcome,
     unit_hand_over::{UNIT_PLAN_VARIABLE, UnitPlan},
 };
 use tokio::task::spawn_blocking;
-use tokio_util::sync::CancellationToken;
 
 pub(crate) use files::{beside, can_exchange};
 use helper::EXIT_BAD_PLAN;
@@ -30,18 +28,18 @@ use super::{
     follow::Helper,
     kept::{self, Kept},
 };
-use crate::service::{Systemd, sha256};
+use crate::service::{Systemd, prepare::version, sha256};
 
 /// Time that systemd has to start a helper, or to end it.
 const HELPER_DEADLINE: Duration = Duration::from_secs(30);
-/// Time that a program has to tell its version.
-const VERSION_DEADLINE: Duration = Duration::from_secs(10);
 /// Times that systemd has started a helper again, from which on it is not believed to come to anything.
 const RESTARTS_MAX: u64 = 50;
 /// Ends the name of the helper's copy of the old program.
 const HELPER: &str = "helper";
 /// Ends the name of the file with the outcome.
 const OUTCOME: &str = "outcome";
+/// Ends the name of the file that says why it is rolled back, for a helper that begins anew.
+const WHY: &str = "why";
 
 /// The helper of one hand over.
 #[derive(Debug, Clone, Copy)]
@@ -77,22 +75,10 @@ impl Handed<'_> {
             .unwrap_or_else(|error| Err(io::Error::other(error)));
         copied.map_err(told)?;
         failpoint!("hand-over.unit.copied");
-        let tried = Command::new(&copy, VERSION_DEADLINE)
-            .arguments(["--version"])
-            .run(&CancellationToken::new(), drop)
-            .await;
-        let why = match tried {
-            Ok(ended) if ended.success() => return Ok(()),
-            Ok(ended) => ended.status.to_string(),
-            Err(error) => match std::error::Error::source(&error) {
-                Some(cause) => format!("{error}: {cause}"),
-                None => error.to_string(),
-            },
-        };
-        Err(format!(
-            "the helper's program, {}, cannot be run: {why}",
-            copy.display()
-        ))
+        match version(&copy).await {
+            Ok(_) => Ok(()),
+            Err(why) => Err(format!("the helper's program, {}, {why}", copy.display())),
+        }
     }
 
     /// Starts the helper. Its plan is kept, and its program is [prepared](Self::prepare).
@@ -225,13 +211,20 @@ impl Handed<'_> {
 
 /// Takes away the files of an operation that is settled, the plan last.
 pub(crate) async fn forget(kept: &Kept, plan: &UnitPlan) {
-    if plan.new_program().is_some() {
-        kept::remove(plan.other().into()).await;
+    let leftovers = plan.new_program().map(|_| PathBuf::from(plan.other()));
+    for path in leftovers.into_iter().chain(files::unfinished(plan)) {
+        kept::remove(path).await;
     }
     failpoint!("hand-over.unit.tidied-other");
     let path = kept.plan_path(&plan.operation);
-    for ending in [HELPER, OUTCOME] {
-        kept::remove(path.with_extension(ending)).await;
+    let helper = path.with_extension(HELPER);
+    kept::remove(files::part(&helper)).await;
+    for path in [
+        helper,
+        path.with_extension(OUTCOME),
+        path.with_extension(WHY),
+    ] {
+        kept::remove(path).await;
     }
     kept.forget_plan(&plan.operation).await;
 }
@@ -285,3 +278,6 @@ pub(crate) async fn bring_back(
     }
     Ok(false)
 }
+
+#[cfg(test)]
+mod tests;

@@ -218,7 +218,7 @@ impl World {
         self.time = (self.time + 1).min(TIMES.len() - 1);
     }
 
-    /// A new helper knows nothing of what the one before tried.
+    /// A new helper knows nothing of what the one before tried, and may not know why it is rolled back.
     fn helper_dies(&self) -> World {
         World {
             failed: Vec::new(),
@@ -280,6 +280,11 @@ impl World {
             ways.push(done.helper_dies());
         }
         ways.push(asked.helper_dies());
+        // As far as it could note why.
+        ways.push(World {
+            why: asked.why.clone(),
+            ..asked.helper_dies()
+        });
         ways.push(asked.host_starts_anew());
         ways.push(with(&|world| world.passes()));
         if matches!(asked.state, State::Runs(_)) {
