@@ -23,7 +23,6 @@ use crate::{
     fault::{Broken, Fault},
     host::House,
     journal::{Disk, Next},
-    service::Service,
     world::World,
 };
 
@@ -251,17 +250,14 @@ impl Process {
     pub(crate) fn accept(&self, operation: AgentOperation) -> Result<(), AgentError> {
         self.disk
             .see_order(operation.core_id.as_deref(), operation.epoch)?;
-        if let EngineState::Unreachable { why, .. } = self.world.engine() {
+        if let EngineState::Unreachable { why, .. } = self.world.engine()
+            // The Engine has no part in a service.
+            && !matches!(operation.scope, Scope::Agent(_))
+        {
             return Err(AgentError::new(
                 AgentErrorCode::EngineUnreachable,
                 format!("the Docker Engine does not answer: {why}; nothing was done"),
             ));
-        }
-        if let Scope::Agent(asked) = &operation.scope
-            && self.house.service.as_ref().map(Service::unit) != Some(asked.unit.as_str())
-        {
-            let why = format!("this agent is not the service {}", asked.unit);
-            return Err(AgentError::new(AgentErrorCode::Invalid, why));
         }
         let containers = self.world.containers();
         let protected = self.protected(&containers);

@@ -156,10 +156,6 @@ impl Service {
         }
     }
 
-    pub(crate) fn unit(&self) -> &str {
-        &self.options.unit
-    }
-
     /// What a program of a version does.
     pub(crate) fn set_program(&self, version: &str, does: Image) {
         self.change(|state| {

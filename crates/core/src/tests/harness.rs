@@ -22,8 +22,7 @@ use komodo_api::{
     server::{Server, ServerConfig, ServerInfo},
     update::{Update, UpdateStatus, VerdictKind},
 };
-use komodo_link::PublicKey;
-use komodo_sim::{AgentOptions, ServiceOptions, SimAgent, SimHost, World, parse_container};
+use komodo_sim::{AgentOptions, SimAgent, SimHost, World, parse_container};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{
@@ -254,7 +253,14 @@ impl Core {
         self.connected(id, name, world, host).await
     }
 
-    async fn connected(&mut self, id: Id, name: &str, world: World, host: SimHost) -> Host {
+    /// A server with an agent that is started, and connected.
+    pub(super) async fn connected(
+        &mut self,
+        id: Id,
+        name: &str,
+        world: World,
+        host: SimHost,
+    ) -> Host {
         let agent = host.start();
         let link = self.attach(id, &agent);
         let connected = Host {
@@ -268,30 +274,6 @@ impl Core {
         self.until(&connected, "it is connected", |view| view.is_live())
             .await;
         connected
-    }
-
-    /// A server whose agent is a service of systemd, and connected. It trusts this Core, or the owner of another key;
-    /// its program is `fixed` for a reason.
-    pub(super) async fn service(
-        &mut self,
-        name: &str,
-        core_key: Option<PublicKey>,
-        fixed: Option<String>,
-    ) -> Host {
-        let id = self.server(name).await;
-        let world = World::beginning_at(name.len() as u64, self.now());
-        let options = AgentOptions {
-            container: None,
-            host_name: name.to_owned(),
-        };
-        let service = ServiceOptions {
-            unit: "komodo-periphery.service".to_owned(),
-            core_key: core_key.unwrap_or_else(|| self.app.identity.public_key()),
-            sha256: "0a".repeat(32),
-            fixed,
-        };
-        let host = SimHost::with_service(world.clone(), options, service);
-        self.connected(id, name, world, host).await
     }
 
     /// Brings up a link.

@@ -14,6 +14,7 @@ mod live;
 mod native;
 mod neighbours;
 mod operations;
+mod programs;
 mod queue;
 mod roll;
 mod script;

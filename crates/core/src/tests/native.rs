@@ -8,12 +8,13 @@ use komodo_api::{
     permission::PermissionLevel,
     update::{Stage, Update, VerdictKind},
 };
-use komodo_link::Identity;
-use komodo_sim::{Fault, HelperDies, Image};
+use komodo_link::{Identity, PublicKey};
+use komodo_sim::{AgentOptions, Fault, HelperDies, Image, ServiceOptions, SimHost, World};
 use serde_json::{Value, json};
 
 use super::{
     harness::{Core, Host, verdicts, wait},
+    programs::elf,
     script::Script,
 };
 use crate::programs;
@@ -24,9 +25,33 @@ const LARGE: usize = 1_500_000;
 
 /// A server whose agent is a service, linked whenever it runs.
 async fn service(core: &mut Core, name: &str) -> Host {
-    let host = core.service(name, None, None).await;
+    let host = service_that(core, name, None, None).await;
     core.keep_linked(&host);
     host
+}
+
+/// A server whose agent is a service, and connected. It trusts this Core, or the owner of another key; its program is
+/// `fixed` for a reason.
+async fn service_that(
+    core: &mut Core,
+    name: &str,
+    core_key: Option<PublicKey>,
+    fixed: Option<String>,
+) -> Host {
+    let id = core.server(name).await;
+    let world = World::beginning_at(name.len() as u64, core.now());
+    let options = AgentOptions {
+        container: None,
+        host_name: name.to_owned(),
+    };
+    let service = ServiceOptions {
+        unit: UNIT.to_owned(),
+        core_key: core_key.unwrap_or_else(|| core.app.identity.public_key()),
+        sha256: "0a".repeat(32),
+        fixed,
+    };
+    let host = SimHost::with_service(world.clone(), options, service);
+    core.connected(id, name, world, host).await
 }
 
 /// Puts a program there whose bytes follow from its version.
@@ -36,18 +61,6 @@ async fn add(core: &Core, version: &str, bytes: usize) -> Program {
     fs::write(&file, elf(version, bytes)).expect("it is written");
     let added = programs::add(&core.app.config, &file, Some(version.into())).await;
     added.expect("it fits").program
-}
-
-/// What begins as a program for this machine does, and is none.
-fn elf(version: &str, bytes: usize) -> Vec<u8> {
-    let machine: u16 = match std::env::consts::ARCH {
-        "aarch64" => 183,
-        _ => 62,
-    };
-    let mut elf = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0".to_vec();
-    elf.extend(machine.to_le_bytes());
-    elf.extend(version.bytes().cycle().take(bytes));
-    elf
 }
 
 async fn update(core: &Core, params: Value) -> Update {
@@ -225,7 +238,7 @@ async fn an_agent_is_restarted_as_what_it_is() {
 #[tokio::test(start_paused = true)]
 async fn a_link_that_is_lost_costs_nothing_of_what_was_sent() {
     let mut core = Core::start().await;
-    let mut host = core.service("alpha", None, None).await;
+    let host = service_that(&mut core, "alpha", None, None).await;
     let program = add(&core, "2.4.0", LARGE).await;
     host.agent.set_fault(Fault::Slow(Duration::from_millis(50)));
     let begun = update(&core, json!({ "server": "alpha" })).await;
@@ -240,7 +253,27 @@ async fn a_link_that_is_lost_costs_nothing_of_what_was_sent() {
         .until_update(&begun, "it waits", |update| update.waiting_for.is_some())
         .await;
     assert_eq!((shown.stage, shown.sent), (Some(Stage::Waiting), None));
-    core.reconnect(&mut host).await;
+    core.keep_linked(&host);
+    let ended = core.end(&begun).await;
+    assert!(ended.success, "{ended:#?}");
+    assert_eq!(installed(&host), "2.4.0");
+    assert_eq!(host.host.taken(), program.bytes, "no part was sent twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_core_that_restarts_while_it_sends_goes_on_from_there() {
+    let mut core = Core::start().await;
+    let host = service_that(&mut core, "alpha", None, None).await;
+    let program = add(&core, "2.4.0", LARGE).await;
+    host.agent.set_fault(Fault::Slow(Duration::from_millis(50)));
+    let begun = update(&core, json!({ "server": "alpha" })).await;
+    let half = |update: &Update| update.sent.is_some_and(|sent| sent.bytes > sent.of / 3);
+    core.until_update(&begun, "a part of it is there", half)
+        .await;
+    let mut core = core.restart().await;
+    assert!(host.host.taken() < program.bytes);
+    host.agent.set_fault(Fault::None);
+    host.agent.cut();
     core.keep_linked(&host);
     let ended = core.end(&begun).await;
     assert!(ended.success, "{ended:#?}");
@@ -282,7 +315,7 @@ async fn what_is_canceled_while_it_is_sent_was_not_tried() {
 async fn what_an_agent_does_not_trust_is_not_run() {
     let mut core = Core::start().await;
     let other = Identity::generate().expect("a key").public_key();
-    let host = core.service("alpha", Some(other), None).await;
+    let host = service_that(&mut core, "alpha", Some(other), None).await;
     core.keep_linked(&host);
     let old = installed(&host);
     add(&core, "2.4.0", 100).await;
@@ -304,7 +337,7 @@ async fn what_does_not_fit_an_agent_says_what_would() {
     let mut core = Core::start().await;
     service(&mut core, "alpha").await;
     let fixed = Some("/usr/local/bin may not be written".to_owned());
-    core.service("fixed!", None, fixed).await;
+    service_that(&mut core, "fixed!", None, fixed).await;
     core.host("boxed", &["periphery"]).await;
     core.host("native!", &["web"]).await;
     let refused = async |params: Value| {
@@ -345,7 +378,7 @@ async fn what_does_not_fit_an_agent_says_what_would() {
 #[tokio::test(start_paused = true)]
 async fn a_file_that_was_changed_is_not_served_and_that_is_said() {
     let mut core = Core::start().await;
-    let mut host = core.service("alpha", None, None).await;
+    let mut host = service_that(&mut core, "alpha", None, None).await;
     let program = add(&core, "2.4.0", LARGE).await;
     let folder = core.app.config.data_directory.join("agents/2.4.0");
     let file = folder.join(&program.architecture).join("komodo-periphery");
@@ -458,7 +491,7 @@ async fn a_roll_takes_what_there_is_for_each_kind_and_leaves_out_the_rest() {
 #[tokio::test(start_paused = true)]
 async fn a_service_whose_agent_forgot_it_is_not_judged_by_containers() {
     let mut core = Core::start().await;
-    let mut host = core.service("alpha", None, None).await;
+    let mut host = service_that(&mut core, "alpha", None, None).await;
     host.world.create(
         komodo_sim::parse_container(UNIT).expect("a container of the same name misleads nobody"),
     );
@@ -487,81 +520,4 @@ async fn a_service_whose_agent_forgot_it_is_not_judged_by_containers() {
         error.contains(&format!("systemctl status {UNIT}")),
         "{error}"
     );
-}
-
-#[tokio::test]
-async fn programs_are_put_there_shown_and_removed() {
-    let core = Core::start().await;
-    let config = &core.app.config;
-    let directory = tempfile::tempdir().expect("a directory");
-    let put = async |name: &str, bytes: &[u8], version: Option<&str>| {
-        let file = directory.path().join(name);
-        fs::write(&file, bytes).expect("it is written");
-        programs::add(config, &file, version.map(str::to_owned)).await
-    };
-    let said = |error: programs::AddError| error.to_string();
-    let error = put("text", b"#!/bin/sh\necho komodo-periphery 1.0.0\n", None).await;
-    assert!(said(error.expect_err("no program")).contains("no program for Linux"));
-    let error = put("mute", &elf("1.0.0", 10), None).await;
-    assert!(said(error.expect_err("it cannot tell")).contains("--version"));
-    let error = put("odd", &elf("1.0.0", 10), Some("../1")).await;
-    assert!(said(error.expect_err("no version")).contains("cannot be served"));
-    let added = put("one", &elf("1.0.0", 10), Some("1.0.0")).await;
-    assert!(added.expect("it fits").new);
-    let again = put("one", &elf("1.0.0", 10), Some("1.0.0")).await;
-    assert!(!again.expect("it is there").new);
-    let error = put("other", &elf("1.0.1", 10), Some("1.0.0")).await;
-    let error = said(error.expect_err("another one is there"));
-    assert!(error.contains("komodo-core agents remove 1.0.0"), "{error}");
-    let mut arm = elf("1.0.0", 10);
-    arm[18..20].copy_from_slice(&40_u16.to_le_bytes());
-    arm[4] = 1;
-    let added = put("arm", &arm, Some("1.0.0")).await.expect("it fits");
-    assert_eq!(added.program.architecture, "arm");
-    put("rc", &elf("1.0.0-rc.1", 10), Some("1.0.0-rc.1"))
-        .await
-        .expect("it fits");
-    let kept = || {
-        let kept = programs::list(config).expect("it can be read");
-        let kept = kept.into_iter();
-        let shown = kept.map(|one| {
-            let served = match one.program {
-                Ok(program) => program.bytes.to_string(),
-                Err(why) => why.to_string(),
-            };
-            format!("{} {} {served}", one.version, one.architecture)
-        });
-        shown.collect::<Vec<_>>()
-    };
-    let arch = std::env::consts::ARCH;
-    let all = [
-        "1.0.0 arm 30".to_owned(),
-        format!("1.0.0 {arch} 30"),
-        format!("1.0.0-rc.1 {arch} 30"),
-    ];
-    assert_eq!(kept(), all);
-    let of = |path: &str| config.data_directory.join("agents/1.0.0").join(path);
-    fs::remove_file(of("arm/program.json")).expect("it is there");
-    assert!(kept()[0].contains("cannot be read"), "{:?}", kept());
-    let added = put("arm", &arm, Some("1.0.0")).await;
-    assert!(added.expect("it takes its place").new);
-    assert_eq!(kept(), all);
-    let description = fs::read_to_string(of("arm/program.json")).expect("it is there");
-    let foreign = description.replace("1.0.0", "1.0.9");
-    fs::write(of("arm/program.json"), foreign).expect("it can be written");
-    assert!(kept()[0].contains("it is of 1.0.9"), "{:?}", kept());
-    let mut forged: Program = serde_json::from_str(&description).expect("it is one");
-    forged.bytes += 1;
-    let forged = serde_json::to_vec(&forged).expect("it can be written");
-    fs::write(of("arm/program.json"), forged).expect("it can be written");
-    assert!(kept()[0].contains("not signed"), "{:?}", kept());
-    let gone = programs::remove(config, "1.0.0", Some("arm")).expect("it is there");
-    assert_eq!(gone, ["arm"]);
-    programs::remove(config, "1.0.0", None).expect("it is there");
-    assert_eq!(kept(), all[2..]);
-    for (version, architecture) in [("1.0.0", None), ("..", None), ("1.0.0-rc.1", Some(".."))] {
-        programs::remove(config, version, architecture).expect_err("there is none");
-    }
-    let left = fs::read_dir(config.data_directory.join("agents")).expect("it is there");
-    assert_eq!(left.count(), 1, "nothing halfway stays");
 }

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use komodo_agent_api::{AgentError, AgentErrorCode, OperationEventBody};
-use komodo_api::{UnixMs, engine::ContainerStateStatusEnum, plan::PlanItem, update::Verdict};
+use komodo_api::{
+    UnixMs, engine::ContainerStateStatusEnum, periphery::Program, plan::PlanItem, update::Verdict,
+};
 use komodo_plan::{
     hand_over::Outcome,
     unit_hand_over::{Running, UnitPlan, may_confirm, verdict},
@@ -40,6 +42,10 @@ pub(super) async fn carry_out(
         let why = "the journal cannot be written: its disk is full; it was not tried";
         return tell(process, operation, item, failed(why.to_owned()));
     }
+    let (service, plan, program) = match prepare(process, operation, target.deadline) {
+        Ok(prepared) => prepared,
+        Err(why) => return tell(process, operation, item, untouched(&why)),
+    };
     let at = process.world.now();
     let begun = process
         .disk
@@ -47,8 +53,8 @@ pub(super) async fn carry_out(
     if !begun {
         return cancel(process, operation, item);
     }
-    match prepare(process, operation, target.deadline) {
-        Ok((service, plan)) => {
+    match program.map_or(Ok(()), |program| service.put_beside(program)) {
+        Ok(()) => {
             process.disk.keep_unit_plan(&plan);
             let body = OperationEventBody::HandedOver {
                 id: item.id.clone(),
@@ -63,19 +69,22 @@ pub(super) async fn carry_out(
         Err(why) => {
             let (id, error) = (item.id.clone(), Some(why.clone()));
             write(process, operation, OperationEventBody::Acted { id, error })?;
-            let settled = failed(format!("nothing was changed: {why}"));
-            tell(process, operation, item, settled)
+            tell(process, operation, item, untouched(&why))
         }
     }
 }
 
-/// The plan of the helper; or why it cannot work, while nothing has been touched.
+fn untouched(why: &str) -> Settled {
+    failed(format!("nothing was changed: {why}"))
+}
+
+/// The plan of the helper, and what it puts in place; or why it cannot work, while nothing has been touched.
 fn prepare<'a>(
     process: &'a Process,
-    operation: &Operation,
+    operation: &'a Operation,
     within: Duration,
-) -> Result<(&'a Service, UnitPlan), String> {
-    let none = || "this agent is no service".to_owned();
+) -> Result<(&'a Service, UnitPlan, Option<&'a Program>), String> {
+    let none = || "this agent runs as no service of systemd".to_owned();
     let service = process.house.service.as_ref().ok_or_else(none)?;
     let asked = operation.service.as_ref().ok_or_else(none)?;
     let own = process.properties.unit.as_ref().ok_or_else(none)?;
@@ -84,11 +93,14 @@ fn prepare<'a>(
             "another hand over is under way on this server (operation {other}); wait for its end"
         ));
     }
-    if let Some(program) = &asked.program {
-        if let Some(why) = &own.fixed {
-            return Err(why.clone());
-        }
-        service.put_beside(program)?;
+    if asked.unit != own.name {
+        return Err(format!(
+            "this agent runs as '{}', not as '{}'",
+            own.name, asked.unit
+        ));
+    }
+    if let Some(why) = own.fixed.as_ref().filter(|_| asked.program.is_some()) {
+        return Err(why.clone());
     }
     let deadline_ms = i64::try_from(within.as_millis()).unwrap_or(i64::MAX);
     let plan = UnitPlan {
@@ -102,7 +114,7 @@ fn prepare<'a>(
         journal: JOURNAL.to_owned(),
         until: process.world.now().saturating_add(deadline_ms),
     };
-    Ok((service, plan))
+    Ok((service, plan, asked.program.as_ref()))
 }
 
 /// Settles what an agent before this one handed over, or was about to.
@@ -134,8 +146,7 @@ pub(super) async fn settle_left_open(
         Some(_) => "the agent was stopped before its helper was ready",
         None => "the agent was stopped before it was tried",
     };
-    let settled = failed(format!("nothing was changed: {why}"));
-    tell(process, operation, item, settled)
+    tell(process, operation, item, untouched(why))
 }
 
 /// Waits for the helper, writes down what became of the service, and removes what is left.
