@@ -146,7 +146,9 @@ test("agents of many servers: services and containers in one go, each from what 
   const preview = dialog.getByRole("region", { name: "What would happen" });
   await expect(dialog.getByRole("combobox", { name: "Version for agents that are services" })).toHaveValue("0.5.0");
   await expect(preview.getByText("roll-c-0000: Runs in a container, and no image is named")).toBeVisible();
-  await expect(preview.getByText("roll-b-0000: Its program cannot be replaced: it is mounted there by itself")).toBeVisible();
+  await expect(
+    preview.getByText("roll-b-0000: Its program cannot be replaced: it is mounted there by itself"),
+  ).toBeVisible();
   await dialog.getByRole("textbox", { name: "Image for agents in containers" }).fill("periphery:2");
   await expect(preview.getByText("roll-a-0000 goes first, alone")).toBeVisible();
   await expect(preview.getByText("Then wave 2: roll-c-0000")).toBeVisible();

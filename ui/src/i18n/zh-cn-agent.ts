@@ -3,7 +3,7 @@ import type { Words } from "./en";
 import { containers, n } from "./zh-cn-codes";
 
 export const handOver: Words["handOver"] = {
-  will: (value) => `${containers(value)}将移交给主机上的助手`,
+  will: (value) => `${n(value)} 项将移交给主机上的助手`,
   restarts: "助手会停止它，然后重新启动。",
   service: "此服务器的代理以该服务运行",
   exchanges: (version) => `助手会用版本 ${version} 的程序替换旧程序，并重新启动该服务。`,
