@@ -182,6 +182,34 @@ impl Site {
         self.ask_update(Some(&version)).await
     }
 
+    /// The one of two good programs that does not run.
+    ///
+    /// # Errors
+    /// When what runs does not tell its version.
+    pub async fn other_good(&self) -> Result<AgentProgram, Failure> {
+        let path = format!("{}/{PROGRAM}", self.machine.programs_within());
+        let says = self.machine.run(&[&path, "--version"]).await?;
+        if says.code != 0 {
+            return Err(says.output.into());
+        }
+        Ok(
+            match says.output.trim().ends_with(&AgentProgram::Good.version()) {
+                true => AgentProgram::Better,
+                false => AgentProgram::Good,
+            },
+        )
+    }
+
+    /// Restarts the agent's unit past the product.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn restart(&self) -> Result<(), Failure> {
+        let restart = ["restart", AGENT_UNIT];
+        self.machine.agents_systemctl(&restart).await?;
+        self.is_up().await
+    }
+
     /// Waits until an Update is at a stage.
     ///
     /// # Errors

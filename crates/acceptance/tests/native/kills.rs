@@ -7,7 +7,7 @@ use komodo_acceptance::{
     native::{Run, Site},
 };
 use komodo_api::update::Update;
-use komodo_testkit::installation::{AGENT_UNIT, AgentProgram, Failure};
+use komodo_testkit::installation::{AgentProgram, Failure};
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -80,14 +80,7 @@ const NEW: [&str; 3] = [
 async fn ask(site: &Site, what: Ask) -> Result<String, Failure> {
     match what {
         Ask::Restart => site.ask_restart().await,
-        Ask::Replace => {
-            let says = site.machine.run(&["komodo-periphery", "--version"]).await?;
-            let good = AgentProgram::Good;
-            match says.output.trim().ends_with(&good.version()) {
-                true => site.ask_program(AgentProgram::Better).await,
-                false => site.ask_program(good).await,
-            }
-        }
+        Ask::Replace => site.ask_program(site.other_good().await?).await,
         Ask::Bad => site.ask_program(AgentProgram::EndsAtOnce).await,
     }
 }
@@ -157,8 +150,7 @@ async fn the_helper_is_killed_at_each_step_of_a_roll_back() -> Result<(), Failur
 /// It dies before, or just as, it hands over.
 async fn old_agent_killed(site: &Site, point: &str) -> Result<(), Failure> {
     site.arm("agent", point)?;
-    site.machine.systemctl(&["restart", AGENT_UNIT]).await?;
-    site.is_up().await?;
+    site.restart().await?;
     let before = site.run().await?;
     let kills = site.kills("agent").await;
     let update = site.settled(&ask(site, Ask::Replace).await?).await?;

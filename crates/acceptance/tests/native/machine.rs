@@ -30,13 +30,8 @@ const POINTS: [&str; 4] = [
 /// Nothing was confirmed before, so either end is right; the Update says which it is.
 async fn crashes(site: &Site, point: &str) -> Result<(), Failure> {
     let before = site.run().await?;
-    let says = site.machine.run(&["komodo-periphery", "--version"]).await?;
-    let program = match says.output.trim().ends_with(&AgentProgram::Good.version()) {
-        true => AgentProgram::Better,
-        false => AgentProgram::Good,
-    };
     site.arm("helper", point)?;
-    let id = site.ask_program(program).await?;
+    let id = site.ask_program(site.other_good().await?).await?;
     helper_stops(site, &id, point).await?;
     site.machine.crash().await?;
     let update = site.settled(&id).await?;

@@ -68,8 +68,7 @@ async fn a_program_that_is_not_as_it_was_signed_is_not_served() -> Result<(), Fa
 async fn a_program_that_was_changed_on_the_agents_disk_is_not_run() -> Result<(), Failure> {
     let site = Site::start().await?;
     site.arm("agent", "hand-over.preparing:1:stop")?;
-    site.machine.systemctl(&["restart", AGENT_UNIT]).await?;
-    site.is_up().await?;
+    site.restart().await?;
     let before = site.run().await?;
     let id = site.ask_program(AgentProgram::Good).await?;
     let programs = site.machine.komodo().join("programs");
