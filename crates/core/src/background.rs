@@ -79,10 +79,9 @@ impl Background {
             Arc::clone(clock),
             store.clone(),
             desired.clone(),
-            Arc::clone(&fleet),
+            (Arc::clone(&fleet), connected),
             Arc::clone(&alerts),
             Arc::clone(programs),
-            connected,
             settings,
         ));
         tasks.resume().await?;

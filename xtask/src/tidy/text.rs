@@ -43,6 +43,8 @@ const WAYS_TO_THE_ENGINE: [&str; 6] = [
     concat!("uds_", "connect"),
     concat!("hyper", "local"),
 ];
+/// Core has no Engine on any way; it asks a program that it is to serve for its version.
+const MAY_ASK_A_PROGRAM: &str = "crates/core/src/programs/tell.rs";
 /// Crates without clock, files, network and processes.
 const PURE: [&str; 3] = ["crates/api/", "crates/agent-api/", "crates/plan/"];
 /// What they must not name.
@@ -151,6 +153,7 @@ pub fn of_file(file: &File, place: Option<&str>) -> Vec<String> {
         }
         if path.starts_with("crates/")
             && !path.contains("tests")
+            && path != MAY_ASK_A_PROGRAM
             && let Some(way) = WAYS_TO_THE_ENGINE.iter().find(|way| code.contains(**way))
             && !MAY_NAME_THE_SOCKET
                 .iter()

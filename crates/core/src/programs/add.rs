@@ -3,35 +3,30 @@
 use std::{
     fs::{self, OpenOptions},
     io::{self, Read, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    process::Stdio,
-    time::{Duration, SystemTime},
 };
 
 use aws_lc_rs::digest;
 use komodo_agent_api::PROGRAM_BYTES_MAX;
-use komodo_api::periphery::Program;
+use komodo_api::{UnixMs, periphery::Program};
 use komodo_link::IdentityError;
 use komodo_plan::program::{check, signed_text};
-use tokio::{io::AsyncReadExt, process::Command, time::timeout};
 
 use super::{
     CHUNK_BYTES, DESCRIPTION, FILE, FOLDER, Kept, PROGRAMS_MAX, Programs,
     elf::{HEADER_BYTES, architecture},
     hex, names,
+    tell::tell,
 };
 use crate::{
     app::{StartError, identity},
+    clock::{Clock, SystemClock},
     config::Config,
 };
 
-/// How long a program may take to tell its version.
-const TELL: Duration = Duration::from_secs(10);
-/// What is read of that, in bytes.
-const TOLD_BYTES_MAX: u64 = 4096;
-/// Age after which what an `add` left halfway is removed.
-const LEFT: Duration = Duration::from_secs(60 * 60);
+/// Age after which what an `add` left halfway is removed, in milliseconds.
+const LEFT_MS: UnixMs = 60 * 60 * 1000;
 
 /// Why a program is not put there, or not removed.
 #[derive(Debug, thiserror::Error)]
@@ -252,15 +247,16 @@ impl Drop for Staged {
 
 /// Removes what an earlier `add` or `remove` left halfway.
 fn remove_left(folder: &Path) {
+    let now = SystemClock.now();
     let old = |entry: &fs::DirEntry| {
-        let modified = entry.metadata().and_then(|it| it.modified()).ok()?;
-        Some(SystemTime::now().duration_since(modified).ok()? > LEFT)
+        let seconds = entry.metadata().map(|metadata| metadata.mtime());
+        seconds.is_ok_and(|seconds| now.saturating_sub(seconds.saturating_mul(1000)) > LEFT_MS)
     };
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         let left = name.starts_with(".gone-") || name.starts_with(".new-");
-        if left && old(&entry) == Some(true) {
+        if left && old(&entry) {
             // The next one tries again.
             let _ = fs::remove_dir_all(entry.path());
         }
@@ -293,43 +289,6 @@ fn copy(from: &Path, to: &Path) -> Result<(u64, String, Vec<u8>), AddError> {
     }
     target.sync_all().map_err(at(to))?;
     Ok((bytes, hex(context.finish().as_ref()), header))
-}
-
-/// The version that a program says it is.
-async fn tell(program: &Path) -> Result<String, String> {
-    let mut child = Command::new(program)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| error.to_string())?;
-    let told = child.stdout.take();
-    let read = async {
-        let mut text = String::new();
-        if let Some(told) = told {
-            let mut told = told.take(TOLD_BYTES_MAX);
-            told.read_to_string(&mut text).await?;
-        }
-        Ok::<_, io::Error>((text, child.wait().await?))
-    };
-    let (text, status) = timeout(TELL, read)
-        .await
-        .map_err(|_| format!("it did not tell within {} s", TELL.as_secs()))?
-        .map_err(|error| error.to_string())?;
-    if !status.success() {
-        return Err(format!("it ended with {status}"));
-    }
-    // `komodo-periphery 2.4.0`
-    match text
-        .lines()
-        .next()
-        .map(|line| line.split_whitespace().collect::<Vec<_>>())
-    {
-        Some(words) if words.len() == 2 && words[0] == FILE => Ok(words[1].to_owned()),
-        _ => Err("it does not say that it is komodo-periphery".to_owned()),
-    }
 }
 
 fn create(path: &Path, mode: u32) -> Result<fs::File, AddError> {

@@ -4,6 +4,7 @@
 mod add;
 mod elf;
 mod looked;
+mod tell;
 
 use std::{
     cmp::Reverse,

@@ -186,10 +186,9 @@ impl Tasks {
         clock: Arc<dyn Clock>,
         store: Store,
         desired: Desired,
-        fleet: Arc<Fleet>,
+        (fleet, connected): (Arc<Fleet>, mpsc::Receiver<Arc<Agent>>),
         alerts: Arc<Alerts>,
         programs: Arc<Programs>,
-        connected: mpsc::Receiver<Arc<Agent>>,
         settings: TaskSettings,
     ) -> Self {
         let end = CancellationToken::new();
