@@ -491,11 +491,15 @@ async fn a_unit_is_started_unless_somebody_meant_it() {
     };
     let failed = "LoadState=loaded\nActiveState=failed\nUnitFileState=enabled\n";
     let (code, said, last) = ask(failed, "0", &[]).await;
-    assert_eq!((code, &*last), (Some(0), "start agent.service"), "{said}");
+    assert_eq!(
+        (code, &*last),
+        (Some(0), "start -- agent.service"),
+        "{said}"
+    );
     let (code, said, last) = ask(failed, "0", &["--user"]).await;
     assert_eq!(
         (code, &*last),
-        (Some(0), "--user start agent.service"),
+        (Some(0), "--user start -- agent.service"),
         "{said}"
     );
     let (code, said, _) = ask(failed, "1", &[]).await;
