@@ -170,7 +170,9 @@ async function places(core: Core): Promise<Place[]> {
       name: "agents of many servers",
       path: "/servers",
       prepare: async (page) => {
-        await page.locator("main header button").nth(-2).click();
+        // It is there as soon as it is known who looks.
+        await page.locator("main header button").nth(2).waitFor();
+        await page.locator("main header button").nth(1).click();
         await page.getByRole("dialog").getByRole("textbox").first().fill("periphery:2");
         await page.getByRole("dialog").getByRole("spinbutton").waitFor();
       },
