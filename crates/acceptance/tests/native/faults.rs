@@ -1,4 +1,5 @@
-//! The network between the agent and Core is cut, or Core is killed, in the middle of a hand over of a service.
+//! The network between the agent and Core is cut, Core is killed, or the agent's disk is full, in the middle of a hand over
+//! of a service.
 
 use komodo_acceptance::{
     cut::{Cut, heal},
@@ -7,7 +8,7 @@ use komodo_acceptance::{
     native::{Run, Site},
 };
 use komodo_api::update::Stage;
-use komodo_testkit::installation::{AgentProgram, Failure, wait_for};
+use komodo_testkit::installation::{AGENT_UNIT, AgentProgram, Failure, wait_for};
 
 /// Waits until the unit is in another run than before, with the same program or with another one.
 async fn another_run(site: &Site, before: &Run, same: bool, what: &str) -> Result<(), Failure> {
@@ -87,4 +88,64 @@ async fn core_killed(site: &mut Site, point: &str) -> Result<(), Failure> {
 async fn core_is_killed_at_each_step() -> Result<(), Failure> {
     let mut site = Site::start().await?;
     each!(CORE, |point| core_killed(&mut site, point))
+}
+
+/// Runs a line of shell on the machine.
+async fn sh(site: &Site, line: &str) -> Result<String, Failure> {
+    let ended = site.machine.run(&["sh", "-c", line]).await?;
+    match ended.code {
+        0 => Ok(ended.output),
+        code => Err(format!("{line}: exit code {code}: {}", ended.output).into()),
+    }
+}
+
+/// Fills the agent's disk to the last byte; `dd` ends when there is no room.
+const FILL: &str = "dd if=/dev/zero of=/etc/komodo/filler bs=4096; true";
+const FREE: &str = "rm /etc/komodo/filler";
+
+#[tokio::test]
+async fn the_agents_disk_is_full() -> Result<(), Failure> {
+    let site = Site::start().await?;
+    site.machine.systemctl(&["stop", AGENT_UNIT]).await?;
+    sh(
+        &site,
+        "mkdir /run/small && mount -t tmpfs -o size=160m tmpfs /run/small && cp -a /etc/komodo/. /run/small \
+         && mount --bind /run/small /etc/komodo",
+    )
+    .await?;
+    site.restart().await?;
+
+    // Before: nothing is begun that could not be written down.
+    sh(&site, FILL).await?;
+    let before = site.run().await?;
+    for id in [
+        site.ask_restart().await,
+        site.ask_program(AgentProgram::Good).await,
+    ] {
+        if let Ok(id) = id {
+            let update = site.settled(&id).await?;
+            assert!(!update.success, "{update:#?}");
+        }
+        assert_eq!(before.invocation, site.run().await?.invocation);
+        assert!(before.program == site.run().await?.program);
+    }
+    sh(&site, FREE).await?;
+
+    // Meanwhile: the confirmation cannot be written down until there is room again.
+    for program in [None, Some(AgentProgram::Good)] {
+        let before = site.run().await?;
+        let id = match program {
+            None => site.ask_restart().await?,
+            Some(program) => site.ask_program(program).await?,
+        };
+        site.stage(&id, Stage::HandedOver).await?;
+        sh(&site, FILL).await?;
+        another_run(&site, &before, program.is_none(), "the new run").await?;
+        site.is_up().await?;
+        sh(&site, FREE).await?;
+        let update = site.settled(&id).await?;
+        tells_confirmed(&update)?;
+        assert_eq!(sh(&site, "ls -A /etc/komodo/hand-over").await?.trim(), "");
+    }
+    Ok(())
 }
