@@ -62,7 +62,7 @@ SYSTEMD_TAG=komodo-test/systemd:1
 # What a container needs to run this machine's systemd as its first process, where /usr is mounted from this machine.
 systemd_archive() {
     local archive root link
-    [ -x /usr/lib/systemd/systemd ] || die "there is no systemd" "apt-get install systemd dbus"
+    [ -x /usr/lib/systemd/systemd ] || die "there is no systemd" "apt-get install systemd"
     archive=$(test_cache_directory)/systemd-1.tar
     if [ ! -e "$archive" ]; then
         root=$(mktemp -d)
