@@ -305,7 +305,7 @@ impl Run {
         if self.update.canceled_by.is_some() && !self.asked {
             return Err(Stop::Canceled);
         }
-        let orderable = self.orderable
+        let mut orderable = self.orderable
             && !self.accepted
             // Who canceled wants nothing to begin any more.
             && self.update.canceled_by.is_none()
@@ -313,6 +313,13 @@ impl Run {
                 .update
                 .deadline
                 .is_none_or(|deadline| self.tasks.clock.now() < deadline);
+        if orderable && let Err(why) = self.snapshot().await {
+            if !self.asked {
+                return Err(Stop::Ended(Some(why)));
+            }
+            // The agent may have it already: it is only not begun anew.
+            orderable = false;
+        }
         let known = Known {
             seq: self.seq,
             orderable,
@@ -320,9 +327,6 @@ impl Run {
             agent_started_at: self.ordered.agent_started_at,
         };
         self.from = self.seq;
-        if orderable && let Err(why) = self.snapshot().await {
-            return Err(Stop::Ended(Some(why)));
-        }
         self.asked |= orderable;
         self.first_stream = known.first;
         let tasks = Arc::clone(&self.tasks);

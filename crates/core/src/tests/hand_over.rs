@@ -21,17 +21,8 @@ const HOST: &[&str] = &["periphery", "web"];
 async fn begun(core: &mut Core) -> (Host, Script, Update) {
     let mut host = core.host("alpha", HOST).await;
     let script = Script::of(core, &mut host).await;
-    let update = core
-        .execute(
-            "RestartContainer",
-            json!({ "server": "alpha", "container": "periphery" }),
-        )
-        .await
-        .expect("it begins");
-    wait("the agent has planned it", || {
-        !script.kept().events.is_empty()
-    })
-    .await;
+    let params = json!({ "server": "alpha", "container": "periphery" });
+    let update = script.begun(core, "RestartContainer", params).await;
     (host, script, update)
 }
 
@@ -46,12 +37,7 @@ fn story(update: &Update) -> Vec<&str> {
 async fn what_is_handed_over_is_watched_without_a_break_and_then_confirmed() {
     let mut core = Core::start().await;
     let (mut host, script, update) = begun(&mut core).await;
-    script.hand_over(core.now(), core.now() + 180_000, 30);
-    let shown = core
-        .until_update(&update, "it is handed over", |update| {
-            update.stage == Some(Stage::HandedOver)
-        })
-        .await;
+    let shown = script.handed_over(&core, &update, 180_000).await;
     assert!(!shown.cancelable, "nobody could undo half of it");
     let error = core
         .execute("CancelUpdate", json!({ "id": update.id }))
@@ -172,11 +158,7 @@ async fn a_confirmation_that_comes_too_early_is_given_again_but_not_for_ever() {
 async fn a_core_that_restarts_meanwhile_goes_on_with_it() {
     let mut core = Core::start().await;
     let (mut host, script, update) = begun(&mut core).await;
-    script.hand_over(core.now(), core.now() + 300_000, 30);
-    core.until_update(&update, "it is handed over", |update| {
-        update.stage == Some(Stage::HandedOver)
-    })
-    .await;
+    script.handed_over(&core, &update, 300_000).await;
     // Core itself is what was handed over, or goes by chance.
     script.cut(&mut core, &host).await;
     let mut core = core.restart_after(Duration::from_secs(5)).await;
@@ -215,11 +197,7 @@ async fn a_core_that_restarts_meanwhile_goes_on_with_it() {
 async fn a_server_that_a_helper_does_not_bring_back_is_waited_for_like_any_other() {
     let mut core = Core::start().await;
     let (mut host, script, update) = begun(&mut core).await;
-    script.hand_over(core.now(), core.now() + 120_000, 30);
-    core.until_update(&update, "it is handed over", |update| {
-        update.stage == Some(Stage::HandedOver)
-    })
-    .await;
+    script.handed_over(&core, &update, 120_000).await;
     script.cut(&mut core, &host).await;
     let begun = Instant::now();
     let alerts = || core.read("ListAlerts", json!({}));
@@ -366,29 +344,45 @@ async fn an_agent_that_does_not_know_hand_over_is_updated_first() {
 }
 
 /// Core's own container is about to be made anew.
-async fn core_replaced(core: &mut Core) -> (Host, Script, Update) {
+async fn core_to_be_replaced(core: &mut Core) -> (Host, Script, Update) {
     let mut host = core.host("alpha", &["periphery", "core"]).await;
     let script = Script::of(core, &mut host).await;
     script.kept().core = Some("core".into());
     script.cut(core, &host).await;
     let script = script.back(core, &mut host).await;
-    let update = core
-        .execute(
-            "RestartContainer",
-            json!({ "server": "alpha", "container": "core", "recreate": { "image": "core:2" } }),
-        )
-        .await
-        .expect("it begins");
-    wait("the agent has planned it", || {
-        !script.kept().events.is_empty()
-    })
-    .await;
-    script.hand_over(core.now(), core.now() + 180_000, 30);
-    core.until_update(&update, "it is handed over", |update| {
-        update.stage == Some(Stage::HandedOver)
-    })
-    .await;
+    let params =
+        json!({ "server": "alpha", "container": "core", "recreate": { "image": "core:2" } });
+    let update = script.begun(core, "RestartContainer", params).await;
     (host, script, update)
+}
+
+async fn core_replaced(core: &mut Core) -> (Host, Script, Update) {
+    let (host, script, update) = core_to_be_replaced(core).await;
+    script.handed_over(core, &update, 180_000).await;
+    (host, script, update)
+}
+
+/// The copy of the database is gone, and there can be no other.
+fn no_snapshot(directory: &std::path::Path) {
+    let snapshots = directory.join("snapshots");
+    let mut taken = std::fs::read_dir(&snapshots).expect("there is one");
+    let taken = taken.next().expect("there is one").expect("readable");
+    std::fs::remove_dir_all(taken.path()).expect("it goes");
+    let name = taken.file_name().into_string().expect("readable");
+    std::fs::write(snapshots.join(format!(".{name}")), "in the way").expect("it is written");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_database_that_cannot_be_copied_once_more_says_nothing_of_what_the_agent_does() {
+    let mut core = Core::start().await;
+    let (mut host, script, update) = core_to_be_replaced(&mut core).await;
+    script.cut(&mut core, &host).await;
+    let mut core = core.restart_over(Duration::from_secs(5), no_snapshot).await;
+    let script = script.back(&mut core, &mut host).await;
+    script.settle(core.now(), VerdictKind::Done, None);
+    let ended = core.end(&update).await;
+    assert!(ended.success, "{ended:#?}");
+    assert_eq!(verdicts(&ended), "core done");
 }
 
 /// A newer Core begins, changes the database, and is put back.

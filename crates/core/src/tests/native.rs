@@ -235,18 +235,24 @@ async fn an_agent_is_restarted_as_what_it_is() {
     assert_eq!(error.code, Code::Forbidden);
 }
 
+/// A program of which its agent has a part, and the operation that sends it over a slow link.
+async fn in_part(core: &Core, host: &Host) -> (Program, Update) {
+    let program = add(core, "2.4.0", LARGE).await;
+    host.agent.set_fault(Fault::Slow(Duration::from_millis(50)));
+    let begun = update(core, json!({ "server": "alpha" })).await;
+    let part = |update: &Update| update.sent.is_some_and(|sent| sent.bytes > sent.of / 3);
+    let shown = core
+        .until_update(&begun, "a part of it is there", part)
+        .await;
+    assert!(host.host.taken() < program.bytes, "{shown:#?}");
+    (program, begun)
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_link_that_is_lost_costs_nothing_of_what_was_sent() {
     let mut core = Core::start().await;
     let host = service_that(&mut core, "alpha", None, None).await;
-    let program = add(&core, "2.4.0", LARGE).await;
-    host.agent.set_fault(Fault::Slow(Duration::from_millis(50)));
-    let begun = update(&core, json!({ "server": "alpha" })).await;
-    let half = |update: &Update| update.sent.is_some_and(|sent| sent.bytes > sent.of / 3);
-    let shown = core
-        .until_update(&begun, "a part of it is there", half)
-        .await;
-    assert!(host.host.taken() < program.bytes, "{shown:#?}");
+    let (program, begun) = in_part(&core, &host).await;
     core.cut(&host).await;
     host.agent.set_fault(Fault::None);
     let shown = core
@@ -264,12 +270,7 @@ async fn a_link_that_is_lost_costs_nothing_of_what_was_sent() {
 async fn a_core_that_restarts_while_it_sends_goes_on_from_there() {
     let mut core = Core::start().await;
     let host = service_that(&mut core, "alpha", None, None).await;
-    let program = add(&core, "2.4.0", LARGE).await;
-    host.agent.set_fault(Fault::Slow(Duration::from_millis(50)));
-    let begun = update(&core, json!({ "server": "alpha" })).await;
-    let half = |update: &Update| update.sent.is_some_and(|sent| sent.bytes > sent.of / 3);
-    core.until_update(&begun, "a part of it is there", half)
-        .await;
+    let (program, begun) = in_part(&core, &host).await;
     let mut core = core.restart().await;
     assert!(host.host.taken() < program.bytes);
     host.agent.set_fault(Fault::None);
@@ -496,19 +497,9 @@ async fn a_service_whose_agent_forgot_it_is_not_judged_by_containers() {
         komodo_sim::parse_container(UNIT).expect("a container of the same name misleads nobody"),
     );
     let script = Script::of(&mut core, &mut host).await;
-    let begun = core
-        .execute("RestartPeriphery", json!({ "server": "alpha" }))
-        .await
-        .expect("it begins");
-    wait("the agent has planned it", || {
-        !script.kept().events.is_empty()
-    })
-    .await;
-    script.hand_over(core.now(), core.now() + 180_000, 30);
-    core.until_update(&begun, "it is handed over", |update| {
-        update.stage == Some(Stage::HandedOver)
-    })
-    .await;
+    let params = json!({ "server": "alpha" });
+    let begun = script.begun(&core, "RestartPeriphery", params).await;
+    script.handed_over(&core, &begun, 180_000).await;
     script.cut(&mut core, &host).await;
     script.kept().acknowledged = true;
     script.back(&mut core, &mut host).await;

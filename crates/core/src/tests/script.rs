@@ -15,7 +15,7 @@ use komodo_api::{
     live::LogLine,
     plan::{Effect, PlanItem, Reason, ReasonCode},
     resource::ContainerRef,
-    update::{Verdict, VerdictKind},
+    update::{Stage, Update, Verdict, VerdictKind},
 };
 use komodo_plan::{Observed, PlanInput, plan_containers};
 use komodo_sim::SimAgent;
@@ -23,7 +23,7 @@ use serde_json::Value;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::harness::{Core, Host};
+use super::harness::{Core, Host, wait};
 
 /// What the agent keeps over its restarts.
 #[derive(Default)]
@@ -144,6 +144,30 @@ impl Script {
                 probation_s,
             },
         );
+    }
+
+    /// Orders something of it, and waits until it has planned that.
+    pub(super) async fn begun(&self, core: &Core, request: &str, params: Value) -> Update {
+        let update = core.execute(request, params).await.expect("it begins");
+        wait("the agent has planned it", || {
+            !self.kept().events.is_empty()
+        })
+        .await;
+        update
+    }
+
+    /// It hands its operation over, to be back `within_ms`, and Core has heard that.
+    pub(super) async fn handed_over(
+        &self,
+        core: &Core,
+        update: &Update,
+        within_ms: UnixMs,
+    ) -> Update {
+        self.hand_over(core.now(), core.now() + within_ms, 30);
+        core.until_update(update, "it is handed over", |update| {
+            update.stage == Some(Stage::HandedOver)
+        })
+        .await
     }
 
     fn told(&self, seq: u64) -> AgentStream<OperationEvent> {
