@@ -401,6 +401,38 @@ pub fn tells_rolled_back(update: &Update, why: &str) -> Result<(), Failure> {
     }
 }
 
+/// How a hand over must end.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum End {
+    /// The new one stays.
+    Confirmed,
+    /// The old one is back.
+    RolledBack,
+    /// One or the other; the Update tells which.
+    Told,
+}
+
+/// Whether an Update tells of that end, and says success where what was asked for is `done`, and else why not; `seen` is
+/// what that was judged by.
+///
+/// # Errors
+/// What it tells instead.
+pub fn tells(update: &Update, end: End, done: bool, seen: &str) -> Result<(), Failure> {
+    match end {
+        End::Confirmed => tells_confirmed(update)?,
+        End::RolledBack => tells_rolled_back(update, "")?,
+        End::Told => {}
+    }
+    let told = format!("{}\n{update:#?}", story(update));
+    if update.success != done {
+        return Err(format!("a lie ({seen}): {told}").into());
+    }
+    if !update.success && update.verdicts.iter().all(|one| one.error.is_none()) {
+        return Err(format!("nobody says why: {told}").into());
+    }
+    Ok(())
+}
+
 /// Names of all containers, running or not, sorted.
 ///
 /// # Errors

@@ -115,7 +115,7 @@ pub fn restarted(before: Option<Run>, now: &Container) -> Option<bool> {
 }
 
 /// Kind of the verdict, its reason, and what went wrong.
-pub(crate) type Settled = (VerdictKind, Option<Reason>, Option<String>);
+pub type Settled = (VerdictKind, Option<Reason>, Option<String>);
 
 /// The verdict on a target that was to be acted on.
 ///

@@ -3,7 +3,7 @@
 
 use komodo_acceptance::{
     each,
-    hand_over::{AGENT, Body, Site, helper, same, story, tells_confirmed, tells_rolled_back},
+    hand_over::{AGENT, Body, End, Site, helper, same, tells},
 };
 use komodo_api::update::Update;
 use komodo_testkit::{
@@ -22,15 +22,6 @@ enum Ask {
     Recreate,
     /// A new container that connects and dies.
     Bad,
-}
-
-/// How it must end.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum End {
-    Confirmed,
-    RolledBack,
-    /// One or the other; the Update tells which.
-    Told,
 }
 
 /// Points of the helper in a restart.
@@ -124,28 +115,17 @@ async fn ended(
     let after = site.body().await?;
     let again = after.started_at() != before.started_at();
     let is_old = after.id() == before.id();
-    let told = format!("{}\n{update:#?}", story(update));
-    match end {
-        End::Confirmed => tells_confirmed(update)?,
-        End::RolledBack => tells_rolled_back(update, "")?,
-        End::Told => {}
-    }
     // Whatever was expected: success is another run, or another container, and else it is as before.
     let done = match what {
         Ask::Restart => is_old && again,
         Ask::Recreate | Ask::Bad => !is_old,
     };
-    if update.success != done {
-        return Err(format!("a lie (old: {is_old}, again: {again}): {told}").into());
-    }
+    let seen = format!("old: {is_old}, again: {again}");
+    tells(update, end, done, &seen)?;
     match is_old {
-        true => same(&before.identity(), &after.identity())?,
-        false => same(&before.configuration(), &after.configuration())?,
+        true => same(&before.identity(), &after.identity()),
+        false => same(&before.configuration(), &after.configuration()),
     }
-    if !update.success && update.verdicts.iter().all(|one| one.error.is_none()) {
-        return Err(format!("nobody says why: {told}").into());
-    }
-    Ok(())
 }
 
 async fn helper_killed(site: &Site, what: Ask, point: &str) -> Result<(), Failure> {

@@ -3,7 +3,7 @@
 
 use komodo_acceptance::{
     each,
-    hand_over::{story, tells_confirmed, tells_rolled_back},
+    hand_over::{End, tells},
     native::{Run, Site},
 };
 use komodo_api::update::Update;
@@ -17,15 +17,6 @@ enum Ask {
     Replace,
     /// A program that does not stay.
     Bad,
-}
-
-/// How it must end.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum End {
-    Confirmed,
-    RolledBack,
-    /// One or the other; the Update tells which.
-    Told,
 }
 
 /// Points of the helper in a restart.
@@ -96,23 +87,12 @@ async fn ended(
     let after = site.run().await?;
     let again = after.invocation != before.invocation;
     let is_old = after.program == before.program;
-    let told = format!("{}\n{update:#?}", story(update));
-    match end {
-        End::Confirmed => tells_confirmed(update)?,
-        End::RolledBack => tells_rolled_back(update, "")?,
-        End::Told => {}
-    }
     let done = match what {
         Ask::Restart => is_old && again,
         Ask::Replace | Ask::Bad => !is_old,
     };
-    if update.success != done {
-        return Err(format!("a lie (old: {is_old}, again: {again}): {told}").into());
-    }
-    if !update.success && update.verdicts.iter().all(|one| one.error.is_none()) {
-        return Err(format!("nobody says why: {told}").into());
-    }
-    Ok(())
+    let seen = format!("old: {is_old}, again: {again}");
+    tells(update, end, done, &seen)
 }
 
 async fn helper_killed(site: &Site, what: Ask, point: &str) -> Result<(), Failure> {

@@ -8,7 +8,7 @@ use komodo_api::{
     plan::{Effect, PlanItem, Reason, ReasonCode},
     update::{Log, Verdict, VerdictKind},
 };
-use komodo_plan::{Form, UNIT_PREFIX, settle_back, settle_skip};
+use komodo_plan::{Form, Settled, UNIT_PREFIX, settle_back, settle_skip};
 
 use super::run::Run;
 
@@ -40,7 +40,7 @@ impl Run {
                 Effect::HandOver => replaced().or(observed),
                 _ => observed,
             };
-            let (verdict, reason, error) = match item.effect {
+            let settled = match item.effect {
                 Effect::Act | Effect::HandOver | Effect::Detach => {
                     let begun = self.begun.contains(&item.id);
                     let acted = may_have_acted || begun;
@@ -79,18 +79,7 @@ impl Run {
                 }
                 Effect::Skip | Effect::Refuse => settle_skip(&item, action, form),
             };
-            let after = observed.map(|container| container.state);
-            self.put(Verdict {
-                container: item.container,
-                id: item.id,
-                verdict,
-                reason,
-                error,
-                before: Some(item.state),
-                after,
-                run: observed.map(komodo_agent_api::Container::run),
-                at,
-            });
+            self.put_settled(item, settled, observed, at);
         }
     }
 
@@ -98,7 +87,7 @@ impl Run {
     fn settle_unit(&mut self, item: PlanItem, may_have_acted: bool, at: UnixMs) {
         let acted = may_have_acted || self.asked || self.begun.contains(&item.id);
         let action = self.ordered.operation.action;
-        let (verdict, reason, error) = match item.effect {
+        let settled = match item.effect {
             Effect::Skip | Effect::Refuse => settle_skip(&item, action, Form::Named),
             _ if !acted && self.update.canceled_by.is_some() => {
                 return self.put_canceled(item, None, at);
@@ -116,17 +105,7 @@ impl Run {
                 (VerdictKind::Failed, None, Some(why.to_owned()))
             }
         };
-        self.put(Verdict {
-            container: item.container,
-            id: item.id,
-            verdict,
-            reason,
-            error,
-            before: Some(item.state),
-            after: None,
-            run: None,
-            at,
-        });
+        self.put_settled(item, settled, None, at);
     }
 
     /// Whether a new container is to take the place of one.
@@ -136,12 +115,24 @@ impl Run {
 
     /// It was never tried, and will not be.
     fn put_canceled(&mut self, item: PlanItem, observed: Option<&Container>, at: UnixMs) {
+        let reason = Some(Reason::new(ReasonCode::Canceled));
+        self.put_settled(item, (VerdictKind::Skipped, reason, None), observed, at);
+    }
+
+    /// What is said of an item without its agent, and how its container is seen.
+    fn put_settled(
+        &mut self,
+        item: PlanItem,
+        (verdict, reason, error): Settled,
+        observed: Option<&Container>,
+        at: UnixMs,
+    ) {
         self.put(Verdict {
             container: item.container,
             id: item.id,
-            verdict: VerdictKind::Skipped,
-            reason: Some(Reason::new(ReasonCode::Canceled)),
-            error: None,
+            verdict,
+            reason,
+            error,
             before: Some(item.state),
             after: observed.map(|container| container.state),
             run: observed.map(Container::run),
@@ -154,7 +145,7 @@ impl Run {
         let (action, at) = (self.ordered.operation.action, self.tasks.clock.now());
         let form = Form::from(&self.ordered.operation.scope);
         for item in self.untold() {
-            let (verdict, reason, error) = match item.effect {
+            let settled = match item.effect {
                 Effect::Act | Effect::HandOver | Effect::Detach if !self.asked => {
                     self.put_canceled(item, None, at);
                     continue;
@@ -166,34 +157,15 @@ impl Run {
                 ),
                 Effect::Skip | Effect::Refuse => settle_skip(&item, action, form),
             };
-            self.put(Verdict {
-                container: item.container,
-                id: item.id,
-                verdict,
-                reason,
-                error,
-                before: Some(item.state),
-                after: None,
-                run: None,
-                at,
-            });
+            self.put_settled(item, settled, None, at);
         }
     }
 
     pub(super) fn settle_as_unknown(&mut self, why: &str) {
         let at = self.tasks.clock.now();
         for item in self.untold() {
-            self.put(Verdict {
-                container: item.container,
-                id: item.id,
-                verdict: VerdictKind::Unknown,
-                reason: None,
-                error: Some(format!("nobody can tell how it ended: {why}")),
-                before: Some(item.state),
-                after: None,
-                run: None,
-                at,
-            });
+            let error = Some(format!("nobody can tell how it ended: {why}"));
+            self.put_settled(item, (VerdictKind::Unknown, None, error), None, at);
         }
         self.update.success = false;
         self.update.logs.push(Log {

@@ -12,10 +12,11 @@ use komodo_api::{
 use komodo_docker::{ActOptions, Outcome};
 use komodo_failpoint::failpoint;
 use komodo_journal::JournalError;
+use komodo_plan::Settled;
 use tokio::time::Instant;
 
 use super::{
-    look::{Ask, Seen, Settled, settle_by_look, verdict},
+    look::{Ask, Seen, settle_by_look, verdict},
     target::{Cx, Kept, Permit, Step, failed},
 };
 use crate::{clock, hand_over::kept::Detached, redact::redact};

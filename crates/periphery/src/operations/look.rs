@@ -10,7 +10,7 @@ use komodo_api::{
     plan::{PlanItem, Reason, ReasonCode},
     update::{Run, Verdict, VerdictKind},
 };
-use komodo_plan::{restarted, settle_back};
+use komodo_plan::{Settled, restarted, settle_back};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{log::OperationLog, run::Means, target::Turn};
@@ -30,9 +30,6 @@ const STOP_TIMEOUT_S_DEFAULT: i64 = 10;
 const STOP_TIMEOUT_S_MAX: u64 = 3_600;
 /// What the Engine needs beyond that wait.
 const AT_IT_MARGIN_MS: u64 = 5_000;
-
-/// A verdict, its reason, and what went wrong.
-pub(super) type Settled = (VerdictKind, Option<Reason>, Option<String>);
 
 /// What is seen of a container.
 pub(super) enum Seen {

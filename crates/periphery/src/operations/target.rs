@@ -12,7 +12,8 @@ use komodo_docker::{ActOptions, EngineError, Granted, Outcome, Refused, grant};
 use komodo_failpoint::failpoint;
 use komodo_journal::JournalError;
 use komodo_plan::{
-    Form, Lift, changed_since, is_undone, reached, second_step, settle, settle_skip, state_effect,
+    Form, Lift, Settled, changed_since, is_undone, reached, second_step, settle, settle_skip,
+    state_effect,
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -23,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     hand_over::tidy,
     log::OperationLog,
-    look::{Ask, LOOK_PAUSE, Seen, Settled, canceled, judge, settle_by_look, verdict},
+    look::{Ask, LOOK_PAUSE, Seen, canceled, judge, settle_by_look, verdict},
     run::Means,
     service::{self, is_unit},
 };
