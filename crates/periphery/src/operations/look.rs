@@ -10,11 +10,11 @@ use komodo_api::{
     plan::{PlanItem, Reason, ReasonCode},
     update::{Run, Verdict, VerdictKind},
 };
-use komodo_plan::{Settled, restarted, settle_back};
-use tokio::time::{Instant, sleep, timeout_at};
+use komodo_plan::{Settled, reached, restarted, settle_back};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::{log::OperationLog, run::Means, target::Turn};
-use crate::{clock, redact::redact};
+use crate::{clock, observe::Observatory, redact::redact};
 
 /// Time after which nobody waits any more for an Engine that would tell what became of a container.
 const OBSERVE_MAX: Duration = Duration::from_secs(24 * 3600);
@@ -30,6 +30,10 @@ const STOP_TIMEOUT_S_DEFAULT: i64 = 10;
 const STOP_TIMEOUT_S_MAX: u64 = 3_600;
 /// What the Engine needs beyond that wait.
 const AT_IT_MARGIN_MS: u64 = 5_000;
+
+/// How long an event may come behind the answer to the call that it tells of, before the container is looked at: an
+/// inspect costs the Engine more than most calls.
+pub(super) const EVENT_PATIENCE: Duration = Duration::from_millis(25);
 
 /// What is seen of a container.
 pub(super) enum Seen {
@@ -74,6 +78,62 @@ pub(super) async fn observe(means: &Means, id: &str, turn: &mut Option<Turn>) ->
         sleep(LOOK_PAUSE).await;
         if timeout_at(until, means.observatory.ready()).await.is_err() {
             return Seen::Nothing(redact(&error.chain()));
+        }
+    }
+}
+
+/// What the Engine's events have told since, or tell within `patience`, where that is the asked state: they are its own
+/// account of what happened, come from another road than the answer, and before it or right behind it. What starts is
+/// looked at all the same, since it may have ended already, and so is what the Engine itself has not dated yet.
+pub(super) async fn told_by_events(
+    observatory: &Observatory,
+    action: ContainerAction,
+    before: &Container,
+    patience: Duration,
+) -> Option<Seen> {
+    let told = observatory.wait_for(|view| {
+        let now = view.by_id(&before.id).map(|now| &**now);
+        match event_tells(action, before, now, view.is_dated(&before.id)) {
+            Told::Reached => {
+                Some(Some(now.map_or(Seen::Gone, |now| {
+                    Seen::There(Box::new(now.clone()))
+                })))
+            }
+            Told::Never => Some(None),
+            Told::NotYet => None,
+        }
+    });
+    timeout(patience, told).await.ok().flatten()
+}
+
+/// What events tell of a target that the Engine was asked for.
+#[derive(Debug, PartialEq, Eq)]
+enum Told {
+    /// It is in the asked state, and not since before.
+    Reached,
+    NotYet,
+    /// Nothing that would be enough.
+    Never,
+}
+
+/// What is told by a container as events have made it, absent where they have told its end.
+fn event_tells(
+    action: ContainerAction,
+    before: &Container,
+    now: Option<&Container>,
+    dated: bool,
+) -> Told {
+    use ContainerAction::{Destroy, Pause, Prune, Restart, Start, Stop, Unpause};
+    match (action, now) {
+        (Start | Restart, _) | (Stop | Pause | Unpause, None) => Told::Never,
+        (Destroy | Prune, None) => Told::Reached,
+        (Destroy | Prune, Some(_)) => Told::NotYet,
+        (Stop | Pause | Unpause, Some(_)) if !dated => Told::Never,
+        (Stop | Pause | Unpause, Some(now)) => {
+            match now.state_at_ns > before.state_at_ns && reached(action, now.state) {
+                true => Told::Reached,
+                false => Told::NotYet,
+            }
         }
     }
 }
@@ -221,3 +281,6 @@ pub(super) async fn tell(means: &Means, log: &std::sync::Arc<OperationLog>, verd
         .append(&means.journal, [OperationEventBody::Verdict(verdict)])
         .await;
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,7 +24,10 @@ use tokio_util::sync::CancellationToken;
 use super::{
     hand_over::tidy,
     log::OperationLog,
-    look::{Ask, LOOK_PAUSE, Seen, canceled, judge, settle_by_look, verdict},
+    look::{
+        Ask, EVENT_PATIENCE, LOOK_PAUSE, Seen, canceled, judge, settle_by_look, told_by_events,
+        verdict,
+    },
     run::Means,
     service::{self, is_unit},
 };
@@ -162,10 +165,12 @@ impl Cx<'_> {
             run: asked.run,
         };
         let second = second_step(action, item.back_to);
+        let observatory = &self.means.observatory;
         if second.is_none()
             && asked.error.is_none()
             && asked.acted
-            && let Some(seen) = self.told(item, &asked.before)
+            && let Some(seen) =
+                told_by_events(observatory, action, &asked.before, EVENT_PATIENCE).await
         {
             failpoint!("target.observed");
             return judge(item, action, ask, &seen);
@@ -505,27 +510,6 @@ impl Cx<'_> {
     fn is_own(&self, id: &str) -> bool {
         let own = |view: &View| view.control_path().own_container.as_deref() == Some(id);
         self.means.observatory.read(own)
-    }
-
-    /// What the Engine's events have told since, where that is the asked state: they are its own account of what
-    /// happened, come from another road than the answer, and mostly before it. What starts is looked at all the same,
-    /// since it may have ended already, and so is what the Engine itself has not dated yet.
-    fn told(&self, item: &PlanItem, before: &Container) -> Option<Seen> {
-        use ContainerAction::{Destroy, Pause, Prune, Restart, Start, Stop, Unpause};
-        let (now, dated) = self.means.observatory.read(|view| {
-            let dated = view.is_dated(&item.id);
-            (view.by_id(&item.id).cloned(), dated)
-        });
-        match (self.operation.action, now) {
-            (Start | Restart, _) => None,
-            (Destroy | Prune, None) => Some(Seen::Gone),
-            (action @ (Stop | Pause | Unpause), Some(now)) => {
-                let told =
-                    dated && now.state_at_ns > before.state_at_ns && reached(action, now.state);
-                told.then(|| Seen::There(Box::new((*now).clone())))
-            }
-            (Stop | Pause | Unpause, None) | (Destroy | Prune, Some(_)) => None,
-        }
     }
 }
 
