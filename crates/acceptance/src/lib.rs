@@ -6,6 +6,7 @@ pub mod cut;
 pub mod hand_over;
 pub mod native;
 pub mod survival;
+pub mod told;
 pub mod truth;
 
 use komodo_api::{

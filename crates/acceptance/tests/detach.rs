@@ -3,7 +3,10 @@
 
 use std::path::Path;
 
-use komodo_acceptance::hand_over::{AGENT, SERVER, Site, closed, id_of, is_up, story};
+use komodo_acceptance::{
+    hand_over::{AGENT, SERVER, Site, closed, id_of, is_up},
+    told::story,
+};
 use komodo_api::{
     Code,
     alert::ListAlerts,

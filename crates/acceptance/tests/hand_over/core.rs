@@ -7,8 +7,9 @@ use komodo_acceptance::{
     each,
     hand_over::{
         AGENT, Body, PROBATION_SECONDS, SERVER, ask_recreate, ask_restart, closed, is_up, names,
-        same, story, tells_confirmed, tells_rolled_back,
+        same,
     },
+    told::{story, tells_confirmed, tells_rolled_back},
 };
 use komodo_api::{
     plan::{Effect, PlanOperation, ReasonCode},

@@ -6,9 +6,8 @@ use bollard::{
 };
 use komodo_acceptance::{
     cut::{Cut, heal},
-    hand_over::{
-        AGENT, Body, SERVER, Site, core_of, helper, same, story, tells_confirmed, tells_rolled_back,
-    },
+    hand_over::{AGENT, Body, SERVER, Site, core_of, helper, same},
+    told::{story, tells_confirmed, tells_rolled_back},
 };
 use komodo_api::{
     server::ServerState,

@@ -3,7 +3,8 @@
 
 use komodo_acceptance::{
     each,
-    hand_over::{AGENT, Body, End, Site, helper, same, tells},
+    hand_over::{AGENT, Body, Site, helper, same},
+    told::{End, tells},
 };
 use komodo_api::update::Update;
 use komodo_testkit::{

@@ -5,8 +5,9 @@ use bollard::models::{
     EndpointIpamConfig, EndpointSettings, HealthConfig, Ipam, IpamConfig, NetworkConnectRequest,
     NetworkCreateRequest, NetworkingConfig, ResourcesUlimits,
 };
-use komodo_acceptance::hand_over::{
-    AGENT, SERVER, Site, core_of, same, story, tells_confirmed, tells_rolled_back,
+use komodo_acceptance::{
+    hand_over::{AGENT, SERVER, Site, core_of, same},
+    told::{story, tells_confirmed, tells_rolled_back},
 };
 use komodo_api::{onboarding_key::ListOnboardingKeys, server::ListServers, update::VerdictKind};
 use komodo_testkit::{

@@ -2,7 +2,10 @@
 //! container in another run.
 
 use bollard::models::{EndpointSettings, NetworkingConfig};
-use komodo_acceptance::hand_over::{AGENT, SERVER, Site, core_of, same, story, tells_confirmed};
+use komodo_acceptance::{
+    hand_over::{AGENT, SERVER, Site, core_of, same},
+    told::{story, tells_confirmed},
+};
 use komodo_api::{
     plan::{Effect, PlanOperation, ReasonCode},
     update::VerdictKind,

@@ -4,8 +4,8 @@
 use komodo_acceptance::{
     cut::{Cut, heal},
     each,
-    hand_over::{tells_confirmed, tells_rolled_back},
     native::{Run, Site},
+    told::{tells_confirmed, tells_rolled_back},
 };
 use komodo_api::update::Stage;
 use komodo_testkit::installation::{AGENT_UNIT, AgentProgram, Failure, wait_for};

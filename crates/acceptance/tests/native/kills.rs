@@ -3,8 +3,8 @@
 
 use komodo_acceptance::{
     each,
-    hand_over::{End, tells},
     native::{Run, Site},
+    told::{End, tells},
 };
 use komodo_api::update::Update;
 use komodo_testkit::installation::{AgentProgram, Failure};

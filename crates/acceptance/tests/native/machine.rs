@@ -2,8 +2,8 @@
 
 use komodo_acceptance::{
     each,
-    hand_over::{tells_confirmed, tells_rolled_back},
     native::Site,
+    told::{tells_confirmed, tells_rolled_back},
 };
 use komodo_api::update::Stage;
 use komodo_testkit::installation::{AGENT_UNIT, AgentProgram, Failure, wait_for};

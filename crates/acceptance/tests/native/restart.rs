@@ -1,8 +1,8 @@
 //! An agent that is a service is restarted through Core.
 
 use komodo_acceptance::{
-    hand_over::tells_confirmed,
     native::{SERVER, Site},
+    told::tells_confirmed,
 };
 use komodo_api::{
     container::ContainerListItem,

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use komodo_acceptance::{hand_over::story, native::Site};
+use komodo_acceptance::{native::Site, told::story};
 use komodo_api::periphery::ListPeripheryPrograms;
 use komodo_testkit::installation::{AGENT_UNIT, AgentProgram, Failure, wait_for};
 

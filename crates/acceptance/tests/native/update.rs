@@ -2,8 +2,8 @@
 //! that fails, in whatever way, the old one is back by itself.
 
 use komodo_acceptance::{
-    hand_over::{story, tells_confirmed, tells_rolled_back},
     native::Site,
+    told::{story, tells_confirmed, tells_rolled_back},
 };
 use komodo_api::{
     periphery::ListPeripheryPrograms,

@@ -14,7 +14,7 @@ use komodo_failpoint::failpoint;
 use tokio::time::Instant;
 
 use super::{
-    run::{Run, note},
+    run::{Run, Stop, note},
     stage::At,
     until::due,
 };
@@ -232,20 +232,27 @@ impl Run {
         probation.call = Some(async move { agent.confirm(&operation).await }.boxed());
     }
 
-    /// Keeps a copy of the database before Core itself is replaced by another one, which may change it.
+    /// Keeps a copy of the database before Core itself is replaced by another one, which may change it. Whether the
+    /// operation may be begun now: where there is no copy, one that its agent may have already is only not begun anew.
     ///
     /// # Errors
-    /// Why that cannot be; then nothing may be begun.
-    pub(super) async fn snapshot(&self) -> Result<(), String> {
+    /// Its end, where nobody has asked for it yet.
+    pub(super) async fn snapshot(&self) -> Result<bool, Stop> {
         if self.ordered.operation.recreate.is_none() || !self.ordered.items.iter().any(is_core) {
-            return Ok(());
+            return Ok(true);
         }
         let operation = &self.ordered.operation.id;
-        self.tasks.store.snapshot(operation).await.map_err(|error| {
-            tracing::warn!(update.id = %self.id, error = &error as &dyn std::error::Error, "no snapshot of the database");
-            let why = Error::from(error).error;
-            format!("the database could not be copied before Core is replaced, so nothing was begun: {why}")
-        })
+        let Err(error) = self.tasks.store.snapshot(operation).await else {
+            return Ok(true);
+        };
+        tracing::warn!(update.id = %self.id, error = &error as &dyn std::error::Error, "no snapshot of the database");
+        if self.asked {
+            return Ok(false);
+        }
+        let why = Error::from(error).error;
+        Err(Stop::Ended(Some(format!(
+            "the database could not be copied before Core is replaced, so nothing was begun: {why}"
+        ))))
     }
 
     /// It is over: no copy of the database is put back any more because of it.

@@ -87,7 +87,7 @@ pub(super) struct Run {
 }
 
 /// Why a run stops following.
-enum Stop {
+pub(super) enum Stop {
     /// All targets are settled; why it ended as a whole before they were tried, where it did.
     Ended(Option<String>),
     /// The agent does not know the operation, and must not be asked again.
@@ -305,7 +305,7 @@ impl Run {
         if self.update.canceled_by.is_some() && !self.asked {
             return Err(Stop::Canceled);
         }
-        let mut orderable = self.orderable
+        let orderable = self.orderable
             && !self.accepted
             // Who canceled wants nothing to begin any more.
             && self.update.canceled_by.is_none()
@@ -313,13 +313,7 @@ impl Run {
                 .update
                 .deadline
                 .is_none_or(|deadline| self.tasks.clock.now() < deadline);
-        if orderable && let Err(why) = self.snapshot().await {
-            if !self.asked {
-                return Err(Stop::Ended(Some(why)));
-            }
-            // The agent may have it already: it is only not begun anew.
-            orderable = false;
-        }
+        let orderable = orderable && self.snapshot().await?;
         let known = Known {
             seq: self.seq,
             orderable,
