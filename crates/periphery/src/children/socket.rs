@@ -15,7 +15,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn, upgrade::OnUpgrade};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -43,6 +43,10 @@ const IDLE_DEADLINE: Duration = Duration::from_secs(600);
 const JUDGED_BODY_BYTES_MAX: usize = 64 * 1024;
 /// Time for such a body to come.
 const JUDGED_BODY_DEADLINE: Duration = Duration::from_secs(10);
+/// Bytes of the body of a request that does not pass that are read before its answer, as the Engine does.
+const DRAINED_BODY_BYTES_MAX: usize = 256 * 1024;
+/// Time for that.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(1);
 /// Time the agent has to know its own place among the containers.
 const READY_DEADLINE: Duration = Duration::from_secs(10);
 /// Before connections are taken again, where the system cannot give one.
@@ -211,7 +215,13 @@ impl Guard {
     async fn answer(&self, mut request: Request<Incoming>, streams: &Streams) -> Answer {
         let child = hyper::upgrade::on(&mut request);
         let asked = (request.method().clone(), request.uri().path().to_owned());
-        match self.relay(request).await {
+        let (head, body) = request.into_parts();
+        let mut body = Either::Left(body);
+        let relayed = self.relay(head, &mut body).await;
+        if relayed.is_err() {
+            drain(body).await;
+        }
+        match relayed {
             Ok(relayed) => {
                 let (head, body) = relayed.response.into_parts();
                 let Some(engine) = relayed.upgrade else {
@@ -253,17 +263,19 @@ impl Guard {
         }
     }
 
-    async fn relay(&self, request: Request<Incoming>) -> Result<komodo_docker::Relayed, Stop> {
-        let (head, body) = request.into_parts();
+    /// Sends a request on that may pass; its body stays where it does not.
+    async fn relay(
+        &self,
+        head: Parts,
+        body: &mut Question,
+    ) -> Result<komodo_docker::Relayed, Stop> {
         let (path, query) = (head.uri.path(), head.uri.query());
         let understood = EngineRequest::read(head.method.as_str(), path, query)
             .map_err(|error| Stop::Failed(StatusCode::BAD_REQUEST, error.to_string()))?;
-        let mut body: Question = Either::Left(body);
         let mut headers = head.headers;
         let mut disconnected = None;
         if let EngineChange::Disconnect { .. } = understood.change {
             disconnected = Some(read_disconnect(body).await?);
-            body = Either::Right(Full::default());
         }
         let named = match never_refused(&understood.change) {
             true => None,
@@ -271,12 +283,13 @@ impl Guard {
         };
         if let (Some(disconnected), Some(named)) = (disconnected, &named) {
             headers.remove(header::CONTENT_LENGTH);
-            body = Either::Right(Full::from(disconnected.written(&named.id)));
+            *body = Either::Right(Full::from(disconnected.written(&named.id)));
         }
         let target = (path, query);
         let passage = self
             .passage(&head.method, target, &understood, named.as_ref())
             .map_err(Stop::Refused)?;
+        let body = std::mem::replace(body, Either::Right(Full::default()));
         Ok(self.engine.relay(passage, headers, body).await?)
     }
 
@@ -340,6 +353,18 @@ impl Guard {
     }
 }
 
+/// Reads what is still to come of a body that nobody wants: who is cut off while it writes never reads its answer.
+async fn drain(mut body: Question) {
+    let reading = async {
+        let mut read = 0;
+        while let (true, Some(Ok(frame))) = (read < DRAINED_BODY_BYTES_MAX, body.frame().await) {
+            read += frame.data_ref().map_or(0, Bytes::len);
+        }
+    };
+    // A child that goes on and on is cut off.
+    let _ = timeout(DRAIN_DEADLINE, reading).await;
+}
+
 fn missing(message: String) -> Stop {
     Stop::Failed(StatusCode::NOT_FOUND, message)
 }
@@ -367,7 +392,7 @@ impl Disconnected {
     }
 }
 
-async fn read_disconnect(body: Question) -> Result<Disconnected, Stop> {
+async fn read_disconnect(body: &mut Question) -> Result<Disconnected, Stop> {
     let bad = |text: &str| Stop::Failed(StatusCode::BAD_REQUEST, text.to_owned());
     let reading = Limited::new(body, JUDGED_BODY_BYTES_MAX).collect();
     let read = match timeout(JUDGED_BODY_DEADLINE, reading).await {

@@ -1,7 +1,10 @@
 //! A hook, a build step and raw requests that go for the agent, its image, network and volume: with the agent in a
 //! container, and the socket that its children have.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use komodo_docker::Command;
 use komodo_testkit::engine::{Container, State};
@@ -285,6 +288,38 @@ async fn raw(socket: &Path, request: &str) -> (u16, String) {
         .and_then(|status| status.parse().ok());
     let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
     (status.unwrap_or(0), body.to_owned())
+}
+
+#[tokio::test]
+async fn who_is_refused_reads_why_although_the_body_comes_behind_the_head() {
+    let host = Host::start().await;
+    let body = r#"{"RestartPolicy":{"Name":"no"}}"#;
+    let head = format!(
+        "POST /containers/periphery/update HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut stream = UnixStream::connect(&host.socket).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // With an answer now the connection would end, and whoever writes would hear of that only.
+    let mut answer = Vec::new();
+    let early = timeout(Duration::from_millis(300), stream.read_buf(&mut answer)).await;
+    assert!(early.is_err(), "{:?}", String::from_utf8_lossy(&answer));
+    stream.write_all(body.as_bytes()).await.unwrap();
+    let read = timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+    read.unwrap().unwrap();
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 409"), "{answer}");
+    assert!(answer.contains("'periphery' is protected"), "{answer}");
+
+    // What does not come is not waited for without end.
+    let mut stream = UnixStream::connect(&host.socket).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let read = timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+    read.unwrap().unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 409"));
+    host.is_untouched().await;
 }
 
 #[tokio::test]
