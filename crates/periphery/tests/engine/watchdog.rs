@@ -203,7 +203,11 @@ async fn a_helper_at_work_is_left_alone_and_one_that_was_killed_goes_on() {
     docker.update_container("helper", done).await.unwrap();
     engine.stop("helper").await.unwrap();
     setting.core.linked().await;
-    assert_eq!(setting.engine.state("helper").await.unwrap(), Real::Exited);
+    // Nobody lets it go on: the agent that is back takes it away.
+    let engine = &setting.engine;
+    engine.wait_state("helper", Real::Absent).await.unwrap();
+    let log = engine.logs(WATCHDOG).await.unwrap();
+    assert_eq!(log.matches(RESUMES).count(), 1, "{log}");
 }
 
 /// A real hand over, under a watchdog with no patience at all.
