@@ -12,9 +12,10 @@ async fn the_agents_unit_runs_as_it_is_and_comes_back_by_itself() -> Result<(), 
     let site = Site::start().await?;
     let machine = &site.machine;
     // Systemd itself works in there, without the system's bus, which not every machine has.
-    machine
+    let begun = machine
         .run(&["systemd-run", "--unit=probe", "sh", "-c", "exit 7"])
         .await?;
+    assert_eq!(begun.code, 0, "{}", begun.output);
     wait_for("systemd to have run a unit of its own", || async {
         let code = machine.property("probe", "ExecMainStatus").await.ok()?;
         (code == "7").then_some(())
