@@ -24,7 +24,7 @@ fn events_tell_no_more_than_they_say() {
         (Pause, Some((Running, 5)), true, NotYet),
         // Seen so, but not told so since.
         (Pause, Some((Paused, 5)), true, NotYet),
-        // It was resumed by somebody else: nothing that would come to be.
+        // Somebody has resumed it already: who has waited looks.
         (Pause, Some((Running, 7)), true, NotYet),
         (Pause, Some((Paused, 6)), false, Never),
         (Pause, None, false, Never),
